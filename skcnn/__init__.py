@@ -1,0 +1,7 @@
+"""skcnn: a convolutional network in NumPy that is a scikit-learn classifier."""
+
+from skcnn._version import __version__
+from skcnn.classifier import NumpyCNNClassifier
+from skcnn.network import Network
+
+__all__ = ["Network", "NumpyCNNClassifier", "__version__"]

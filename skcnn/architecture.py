@@ -1,0 +1,202 @@
+"""Architecture: from the constructor's few numbers to a stack of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skcnn import layers as layer_types
+from skcnn.layers import (
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    MinPool2D,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from skcnn.layers.base import Shape
+from skcnn.network import Network
+from skcnn.values import is_count, is_size, pair
+
+__all__ = ["ACTIVATIONS", "POOLS", "check_layers", "convolutional_stack", "output_layer"]
+
+ACTIVATIONS: dict[str, Layer | None] = {
+    "identity": None,
+    "relu": ReLU(),
+    "leaky_relu": LeakyReLU(),
+    "tanh": Tanh(),
+    "logistic": Sigmoid(),
+}
+POOLS = {"max": MaxPool2D, "min": MinPool2D, "avg": AvgPool2D}
+_RECTIFIERS = (ReLU, LeakyReLU)
+
+
+def convolutional_stack(
+    in_shape: Shape,
+    *,
+    n_kernels: int | Sequence[int],
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    pool: Any,
+    pool_size: Any,
+    hidden_layer_sizes: int | Sequence[int],
+    activation: Any,
+    shrink: bool,
+) -> tuple[Layer, ...]:
+    """Return convolutions, each with its activation and pool, then dense layers with theirs, but no output layer.
+
+    Parameters
+    ----------
+    in_shape : (h, w, c)
+    n_kernels, kernel_size, stride, padding, pool, pool_size, hidden_layer_sizes, activation
+        As `NumpyCNNClassifier` takes them: one value, or one for each layer.
+    shrink : bool
+        Whether kernels and pools that are larger than their map become as large as it. For shapes that were guessed.
+
+    Raises
+    ------
+    ValueError
+        If a list has another length than there are layers, or an item is out of range.
+    """
+    kernels = _counts("n_kernels", n_kernels)
+    hidden = _counts("hidden_layer_sizes", hidden_layer_sizes)
+    if not kernels:
+        raise ValueError("n_kernels must name at least one convolution, got (); without any, pass layers=[Flatten(), ...]")
+    per_convolution = zip(
+        kernels,
+        _per_layer("kernel_size", kernel_size, len(kernels), is_size),
+        _per_layer("stride", stride, len(kernels), is_size),
+        _per_layer("padding", padding, len(kernels), _is_padding),
+        _per_layer("pool", pool, len(kernels), _is_pool),
+        _per_layer("pool_size", pool_size, len(kernels), is_size),
+        strict=True,
+    )
+    activations = _per_layer("activation", activation, len(kernels) + len(hidden), _is_activation)
+    stack: list[Layer] = []
+    shape = in_shape
+    for (count, size, step, pad, pool_name, window), active in zip(per_convolution, activations, strict=False):
+        block = _block(count, size, step, pad, _layer(active), pool_name, window, shape, shrink)
+        shape = _out_shape(block, shape) if shrink else shape
+        stack += block
+    stack.append(Flatten())
+    for units, active in zip(hidden, activations[len(kernels) :], strict=True):
+        stack += _with_activation(Dense(units, initializer=_initializer(_layer(active))), _layer(active))
+    return tuple(stack)
+
+
+def output_layer(n_outputs: int) -> Dense:
+    """Return the layer that ends every network in logits."""
+    return Dense(n_outputs, initializer="glorot_uniform")
+
+
+def check_layers(layers: Any) -> tuple[Layer, ...]:
+    """Return the user's layers as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If there are none, if an item is no layer, or if the last is the link that the output brings itself.
+    """
+    if not layers:
+        raise ValueError(f"layers must hold at least one layer, got {layers!r}")
+    for index, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            known = ", ".join(name for name in layer_types.__all__ if name != "Layer")
+            raise ValueError(f"layers[{index}] must be a layer ({known} or another subclass of Layer), got {layer!r}")
+    if isinstance(layers[-1], Softmax | Sigmoid):
+        raise ValueError(
+            f"layers[{len(layers) - 1}] {layers[-1]!r}: the output layer and its link to probabilities are always "
+            "appended; leave it out"
+        )
+    return tuple(layers)
+
+
+def _block(
+    count: int, size: Any, step: Any, pad: Any, active: Layer | None, pool: str, window: Any, shape: Shape, shrink: bool
+) -> list[Layer]:
+    """One convolution with its activation and its pool, if it has one."""
+    if shrink:
+        # with "same" any kernel fits, but what is beyond the map would only ever see padding
+        extra = pair(pad) if not isinstance(pad, str) else (0, 0)
+        size = _at_most(size, (shape[0] + 2 * extra[0], shape[1] + 2 * extra[1]))
+    conv = Conv2D(count, size, step, pad, initializer=_initializer(active))
+    block = _with_activation(conv, active)
+    if shrink:
+        window = _at_most(window, _out_shape(block, shape)[:2])
+    return block if pair(window) == (1, 1) else [*block, POOLS[pool](window)]
+
+
+def _at_most(size: Any, limit: Shape) -> Any:
+    rows, columns = pair(size)
+    return size if rows <= limit[0] and columns <= limit[1] else (min(rows, limit[0]), min(columns, limit[1]))
+
+
+def _out_shape(layers: list[Layer], shape: Shape) -> Shape:
+    """The shape after some layers; the weights are drawn for nothing, but such maps are small."""
+    return Network.build(layers, shape, np.random.default_rng(0), np.float32).shapes[-1]
+
+
+def _with_activation(layer: Layer, active: Layer | None) -> list[Layer]:
+    return [layer] if active is None else [layer, active]
+
+
+def _initializer(active: Layer | None) -> str:
+    return "he_uniform" if isinstance(active, _RECTIFIERS) else "glorot_uniform"
+
+
+def _layer(active: str | Layer) -> Layer | None:
+    return ACTIVATIONS[active] if isinstance(active, str) else active
+
+
+def _is_activation(value: object) -> bool:
+    return isinstance(value, Layer) or (isinstance(value, str) and value in ACTIVATIONS)
+
+
+def _is_pool(value: object) -> bool:
+    return isinstance(value, str) and value in POOLS
+
+
+def _is_padding(value: object) -> bool:
+    return value in ("same", "valid") if isinstance(value, str) else is_size(value, 0)
+
+
+def _counts(name: str, value: Any) -> list[int]:
+    counts = [value] if is_count(value, -(2**62)) else value
+    if not isinstance(counts, tuple | list) or not all(is_count(count) for count in counts):
+        raise ValueError(f"{name} must be an int of at least 1 or a sequence of them, got {value!r}")
+    return [int(count) for count in counts]
+
+
+def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
+    """Return one value a layer: those of a sequence, or one value for all."""
+    one_each = isinstance(value, tuple | list)
+    values = list(value) if one_each else [value] * n_layers
+    if len(values) != n_layers:
+        raise ValueError(
+            f"{name} must be one value or one for each of the {n_layers} layers, got {len(values)}: {value!r}; "
+            "a pair (rows, columns) stands inside the sequence, as in ((3, 5),)"
+        )
+    for index, item in enumerate(values):
+        if not fits(item):
+            raise ValueError(f"{name}{f'[{index}]' if one_each else ''} is out of range: {item!r}; {_EXPECTED[name]}")
+    return values
+
+
+_SIZE = "it must be an int of at least 1 or a pair (rows, columns) of them"
+_EXPECTED = {
+    "kernel_size": _SIZE,
+    "stride": _SIZE,
+    "pool_size": _SIZE,
+    "padding": "it must be 'same', 'valid', an int of at least 0 or a pair of them",
+    "pool": f"it must be one of {sorted(POOLS)}",
+    "activation": f"it must be one of {sorted(ACTIVATIONS)} or a layer",
+}

@@ -1,0 +1,666 @@
+"""NumpyCNNClassifier: the network as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from math import ceil
+from numbers import Integral, Real
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from skcnn._version import __version__
+from skcnn.architecture import ACTIVATIONS, POOLS, check_layers, convolutional_stack, output_layer
+from skcnn.evaluation import HeldOut
+from skcnn.images import (
+    ImageFormat,
+    Images,
+    flatten,
+    image_shape_for,
+    is_scaling,
+    numeric_dtype,
+    require_same_shape,
+    scaling_for,
+)
+from skcnn.layers import Layer
+from skcnn.losses import loss_for
+from skcnn.network import Network
+from skcnn.optimizers import OPTIMIZERS, optimizer_from
+from skcnn.parallel import allowed_threads
+from skcnn.parameters import NestedValuesMixin
+from skcnn.prediction import predict_logits
+from skcnn.progress import Progress
+from skcnn.randomness import stream
+from skcnn.record import RecordMixin
+from skcnn.schedules import SCHEDULES, Constant, schedule_from
+from skcnn.targets import check_labels, encode, row_weights
+from skcnn.training import EarlyStopping, Recipe, Samples, train
+
+__all__ = ["NumpyCNNClassifier", "VersionWarning"]
+
+_COUNT = Interval(Integral, 1, None, closed="left")
+_ARCHITECTURE = (
+    "n_kernels",
+    "kernel_size",
+    "pool_size",
+    "hidden_layer_sizes",
+    "activation",
+    "stride",
+    "padding",
+    "pool",
+)
+
+
+class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEstimator):
+    """Convolutional network classifier.
+
+    A stack of convolutions with activations and pools, then fully connected layers, trained by stochastic gradient
+    descent on the cross-entropy. Where a parameter is one of `sklearn.neural_network.MLPClassifier`, so is its name.
+
+    `kernel_size`, `stride`, `padding`, `pool`, `pool_size` and `activation` take one value, or a sequence with one for
+    each layer; a pair (rows, columns) then stands inside the sequence.
+
+    Parameters
+    ----------
+    n_kernels : int or sequence of int, default=(16, 32)
+        Kernels of each convolution; as many convolutions as numbers.
+    kernel_size : int, or sequence of int or (int, int), default=3
+        Rows and columns of the kernels.
+    pool_size : int, or sequence of int or (int, int), default=2
+        Windows of the pools, which are also their steps; 1: no pool after that convolution.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the fully connected layers before the output; () for none.
+    activation : {"relu", "leaky_relu", "tanh", "logistic", "identity"}, layer, or sequence of them, default="relu"
+        After every convolution and every hidden layer.
+    stride : int, or sequence of int or (int, int), default=1
+        Steps of the kernels.
+    padding : {"same", "valid"}, int, or sequence of them or (int, int), default="same"
+        See `skcnn.layers.Conv2D`.
+    pool : {"max", "min", "avg"} or sequence of them, default="max"
+        What a pool keeps of its window.
+    layers : sequence of Layer, default=None
+        All layers before the output; takes the place of the eight parameters above, which must keep their defaults. It
+        must end in rows, as after `Flatten`, `GlobalAvgPool2D` or `Dense`. The output layer is appended.
+    image_shape : (h, w) or (h, w, c), default=None
+        What a flat row of X unrolls into. None: (s, s, 1) if rows have s * s features, else (1, n_features, 1); kernels
+        and pools then shrink to the maps they meet.
+    data_format : {"channels_last", "channels_first"}, default="channels_last"
+        Whether colour images are (n, h, w, c) or (n, c, h, w), and in which order flat rows unroll.
+    scaling : {"auto", "standard"}, (low, high) or None, default="auto"
+        "auto": the training data's range, 0..255 for uint8, is mapped to -0.5..0.5. "standard": each channel to mean 0
+        and standard deviation 1. (low, high): that range to -0.5..0.5. None: pixels are used as they are.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of all computation. "auto": float64 if X is, else float32.
+    solver : {"adam", "sgd"} or optimizer, default="adam"
+        A name, or an object of `skcnn.optimizers`: ``SGD(momentum=0.9)``.
+    learning_rate_init : float, default=0.001
+        The learning rate, times the schedule's factor.
+    learning_rate : {"constant", "cosine"} or callable, default="cosine"
+        The schedule: a name, or ``schedule(epoch, max_iter)`` that returns the factor at a (fractional) epoch.
+    alpha : float, default=0.0001
+        L2 penalty: 0.5 * alpha * |W|^2 is added to the mean loss, for all weights but biases. Unlike MLPClassifier's
+        it is not divided by the number of samples.
+    batch_size : int or "auto", default="auto"
+        Images a step. "auto": a fiftieth of the rows, but 8 to 64.
+    max_iter : int, default=10
+        Epochs. A budget: reaching it is no failure and warns of nothing.
+    shuffle : bool, default=True
+        Whether each epoch goes through the rows in a new order.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes by label; "balanced": every class weighs the same in total.
+    early_stopping : bool, default=False
+        Whether to hold rows out, stop when accuracy on them no longer rises, and keep the best weights. `X_val` and
+        `y_val` take their place where they are given to `fit`.
+    validation_fraction : float in (0, 1), default=0.1
+        The part held out, stratified by class, at least one row for every class.
+    n_iter_no_change : int, default=10
+        Epochs without a rise of `tol` that early stopping puts up with.
+    tol : float, default=1e-4
+        See `n_iter_no_change`.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights it finds, with a new schedule of `max_iter` epochs.
+    n_jobs : int or None, default=None
+        Threads. None: as many as the BLAS library was allowed when the call began; -1: one a core. The results are the
+        same to the bit for every value.
+    verbose : int, default=0
+        Whether to show a bar for each epoch on a terminal or in a notebook, a line for each elsewhere.
+    random_state : int, RandomState instance or None, default=None
+        Weights, shuffling and split. An int makes `fit` repeatable to the bit.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    n_features_in_ : int
+        h * w * c.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Columns of the table that was fitted; only for tables with named columns.
+    image_shape_ : (h, w, c)
+        Shape of one image.
+    network_ : Network
+        The layers with their weights; ``print(network_.summary())`` shows them.
+    history_ : list of dict
+        An epoch each: epoch, loss, val_loss, val_accuracy, val_f1 (macro), learning_rate, seconds.
+    n_iter_, t_ : int
+        Epochs trained; images seen in training.
+    loss_, best_loss_, loss_curve_ : float, float, list of float
+        Mean loss over the last epoch, the smallest of an epoch, and of each.
+    validation_loss_curve_, validation_scores_ : list of float or None
+        Loss and accuracy on the held-out images after each epoch.
+    best_validation_score_, best_iter_ : float or None, int or None
+        Best accuracy on held-out images and its epoch, whose weights were kept; None without early stopping.
+    stop_reason_ : {"max_iter", "early_stopping", "diverged"}
+        Why training ended.
+    n_layers_, n_outputs_, out_activation_ : int, int, str
+        Layers with weights and the input; the network's outputs; "softmax", or "logistic" for two classes.
+    coefs_, intercepts_ : list of ndarray
+        Weights of every layer that has them, and their biases.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : Fully connected layers only.
+
+    Notes
+    -----
+    Prediction writes nothing, so any number of threads may share a fitted classifier. Two threads must not fit the same
+    one. A fit that fails or is interrupted leaves the classifier as it was.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skcnn import NumpyCNNClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    >>> clf = NumpyCNNClassifier(random_state=0).fit(X_train, y_train)
+    >>> bool(clf.score(X_test, y_test) > 0.95)
+    True
+    """
+
+    _parameter_constraints = {
+        "n_kernels": [_COUNT, list, tuple],
+        "kernel_size": [_COUNT, list, tuple],
+        "pool_size": [_COUNT, list, tuple],
+        "hidden_layer_sizes": [_COUNT, list, tuple],
+        "activation": [StrOptions(set(ACTIVATIONS)), Layer, list, tuple],
+        "stride": [_COUNT, list, tuple],
+        "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, None, closed="left"), list, tuple],
+        "pool": [StrOptions(set(POOLS)), list, tuple],
+        "layers": [list, tuple, None],
+        "image_shape": [list, tuple, None],
+        "data_format": [StrOptions({"channels_last", "channels_first"})],
+        "scaling": [StrOptions({"auto", "standard"}), list, tuple, None],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "solver": [StrOptions(set(OPTIMIZERS)), HasMethods(["start", "step"])],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), _COUNT],
+        "max_iter": [_COUNT],
+        "shuffle": ["boolean"],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [_COUNT],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_kernels=(16, 32),
+        kernel_size=3,
+        pool_size=2,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        stride=1,
+        padding="same",
+        pool="max",
+        layers=None,
+        image_shape=None,
+        data_format="channels_last",
+        scaling="auto",
+        dtype="auto",
+        solver="adam",
+        learning_rate_init=0.001,
+        learning_rate="cosine",
+        alpha=0.0001,
+        batch_size="auto",
+        max_iter=10,
+        shuffle=True,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        n_jobs=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_kernels = n_kernels
+        self.kernel_size = kernel_size
+        self.pool_size = pool_size
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.stride = stride
+        self.padding = padding
+        self.pool = pool
+        self.layers = layers
+        self.image_shape = image_shape
+        self.data_format = data_format
+        self.scaling = scaling
+        self.dtype = dtype
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.learning_rate = learning_rate
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features), (n, h, w), or (n, h, w, c) or (n, c, h, w) by `data_format`
+            Flat rows, grey images, or images with channels; any number type. Read a batch at a time and not modified.
+        y : array-like of shape (n,)
+            Class labels of any sortable type.
+        sample_weight : array-like of shape (n,), default=None
+            Weights, not negative. Rows of weight 0 are as if they were not there.
+        X_val, y_val : array-like, default=None
+            Held-out images and labels that are measured after every epoch (`history_`). With `early_stopping` they
+            also select the weights that are kept.
+
+        Returns
+        -------
+        self : NumpyCNNClassifier
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument or parameter is not as described; the classifier is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss grew beyond all bounds. The weights are then those of the last epoch before.
+        """
+        with self._all_or_nothing():
+            if not (self.warm_start and hasattr(self, "network_")):
+                self._forget()
+            samples = self._samples(X, y, sample_weight)
+            samples, held_out = self._hold_out(samples, sample_weight, X_val, y_val)
+            self._batch_size_ = self._batch_rule(len(samples.rows))
+            if self._batch_size_ > len(samples.rows):
+                warnings.warn(
+                    f"batch_size={self.batch_size} is larger than the {len(samples.rows)} rows; it is clipped to them",
+                    stacklevel=2,
+                )
+            stopping = EarlyStopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
+            outcome = self._train(samples, held_out, stopping, schedule_from(self.learning_rate), self.max_iter)
+            self.best_iter_ = stopping.best_epoch if stopping else None
+            self.best_validation_score_ = float(stopping.best_score) if stopping else None
+            if not self.warm_start:
+                del self._optimizer_state_
+        if outcome.stop_reason == "diverged":
+            self._warn_of_divergence()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Go once through the rows given, at the constant rate `learning_rate_init`.
+
+        Scaling and batch size are fixed by the first call. `early_stopping` and `learning_rate` are ignored.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever occur; required in the first call.
+
+        Returns
+        -------
+        self : NumpyCNNClassifier
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; if `classes` is missing or has changed; if a label is not among them; for
+            ``class_weight="balanced"``, which would need all rows at once.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, so partial_fit cannot use it; pass the weights as a "
+                "dict, as compute_class_weight returns them for the whole data"
+            )
+        with self._all_or_nothing():
+            self._check_classes(classes)
+            samples = self._samples(X, y, sample_weight)
+            if not hasattr(self, "_batch_size_"):
+                self._batch_size_ = self._batch_rule(len(samples.rows))
+            outcome = self._train(samples, None, None, Constant(), 1)
+            self.best_iter_ = self.best_validation_score_ = None
+        if outcome.stop_reason == "diverged":
+            self._warn_of_divergence()
+        return self
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the fitted shape, flat or not.
+
+        Returns
+        -------
+        y : ndarray of shape (n,)
+            Labels, of the dtype of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If X is not as `fit` describes, or its images have another shape.
+        """
+        logits = self._logits(X)
+        return self.classes_[self._loss.decide(logits)]
+
+    def decision_function(self, X):
+        """Return the network's outputs before the link to probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the fitted shape, flat or not.
+
+        Returns
+        -------
+        logits : ndarray of shape (n, n_classes), or (n,) for two classes: positive for ``classes_[1]``
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the fitted shape, flat or not.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n, n_classes)
+            In the order of `classes_`; every row sums to 1.
+        """
+        logits = self._logits(X)
+        with np.errstate(all="ignore"):
+            return self._loss.probabilities(logits)
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of each class's probability, finite even where that rounds to 0.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the fitted shape, flat or not.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n, n_classes)
+        """
+        logits = self._logits(X)
+        with np.errstate(all="ignore"):
+            return self._loss.log_probabilities(logits)
+
+    @property
+    def out_activation_(self):
+        """Link from the network's outputs to probabilities."""
+        return self._loss.out_activation
+
+    @property
+    def _loss(self):
+        return loss_for(len(self.classes_))
+
+    def _logits(self, X):
+        check_is_fitted(self)
+        images = Images(self._rows(X, reset=False), self._format_)
+        logits = predict_logits(self.network_, images, len(images.X), self._n_threads())
+        if not np.isfinite(logits).all():
+            raise ValueError(
+                "X holds values too large for this network: its outputs are not finite. The training data was scaled "
+                f"by (x - {self._format_.center}) / {self._format_.width}"
+            )
+        return logits
+
+    # Reading the input
+
+    def _rows(self, X, y="no_validation", *, reset):
+        """Return X with one validated row an image (and y, where given), and see to the images' shape."""
+        shape = np.shape(X) if getattr(X, "ndim", None) in (3, 4) or isinstance(X, list | tuple) else ()
+        if not reset:
+            require_same_shape(shape, self.image_shape_, self.data_format)
+        flat = flatten(X)
+        return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
+
+    def _samples(self, X, y, sample_weight):
+        """Validate the training data; in a first fit, set all that depends on it."""
+        first = not hasattr(self, "network_")
+        check_labels(y)
+        rows_of_X, y = self._rows(X, y, reset=first)
+        if not hasattr(self, "classes_"):
+            self.classes_ = unique_labels(y)
+        y_index = encode("y", y, self.classes_)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, rows_of_X, ensure_non_negative=True)
+        weight, rows = row_weights(sample_weight, self.class_weight, y_index, self.classes_)
+        if first:
+            self._start(rows_of_X, np.shape(X), rows, weight)
+        elif self._built_from_ != self._architecture():
+            self._refuse_changed_architecture()
+        weight = None if weight is None else weight.astype(self.network_.dtype)
+        return Samples(Images(rows_of_X, self._format_), y_index, weight, rows)
+
+    def _start(self, X, shape, rows, weight):
+        """Set image shape, scaling and the untrained network."""
+        shape = shape if len(shape) in (3, 4) else X.shape
+        self.image_shape_, guessed = image_shape_for(shape, self.image_shape, self.data_format)
+        dtype = np.dtype(self.dtype if self.dtype != "auto" else "float64" if X.dtype == np.float64 else "float32")
+        if not is_scaling(self.scaling):
+            raise ValueError(f"scaling must be 'auto', 'standard', (low, high) or None, got {self.scaling!r}")
+        unscaled = ImageFormat(self.image_shape_, self.data_format, dtype)
+        with np.errstate(all="ignore"):
+            center, width = scaling_for(self.scaling, Images(X, unscaled), rows, weight)
+        self._format_ = replace(unscaled, center=center, width=width)
+        self._seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._built_from_ = self._architecture()
+        n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
+        layers = (*self._layers(guessed), output_layer(n_outputs))
+        self.network_ = Network.build(layers, self.image_shape_, stream(self._seed_, "weights"), dtype)
+        self.history_, self.t_ = [], 0
+
+    def _layers(self, guessed):
+        if self.layers is None:
+            return convolutional_stack(self.image_shape_, **self._architecture(), shrink=guessed)
+        parameters = inspect.signature(type(self)).parameters
+        changed = [name for name in _ARCHITECTURE if getattr(self, name) != parameters[name].default]
+        if changed:
+            raise ValueError(f"layers replaces {changed}: set these parameters, or layers, but not both")
+        return check_layers(self.layers)
+
+    def _architecture(self):
+        names = _ARCHITECTURE if self.layers is None else ("layers",)
+        return {name: getattr(self, name) for name in names}
+
+    def _refuse_changed_architecture(self):
+        raise ValueError(
+            f"the fitted network was built from {self._built_from_}, the parameters are now {self._architecture()}; "
+            "to go on training they must stay, to start anew set warm_start=False and call fit"
+        )
+
+    def _check_classes(self, classes):
+        """Set `classes_` in a first call of partial_fit, or hold later calls to it."""
+        if classes is None:
+            if not hasattr(self, "classes_"):
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            return
+        classes = unique_labels(classes)
+        if not hasattr(self, "classes_"):
+            self.classes_ = classes
+        elif not np.array_equal(classes, self.classes_):
+            raise ValueError(f"classes={classes.tolist()} is not the same as in the first call: {self.classes_.tolist()}")
+
+    # Training
+
+    def _hold_out(self, samples, sample_weight, X_val, y_val):
+        """Return the samples to train on and the HeldOut to measure by, or None."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together: pass both or neither")
+        if X_val is not None:
+            check_labels(y_val)
+            X_val, y_val = self._rows(X_val, y_val, reset=False)
+            y_index = encode("y_val", y_val, self.classes_)
+            return samples, HeldOut(Images(X_val, self._format_), y_index, None, self._loss, self._n_threads())
+        if not self.early_stopping:
+            return samples, None
+        kept, held = self._split(samples)
+        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[held]
+        images = Images(samples.images.X[held], self._format_)
+        return replace(samples, rows=kept), HeldOut(
+            images, samples.y[held], weight, self._loss, self._n_threads()
+        )
+
+    def _split(self, samples):
+        y = samples.y[samples.rows]
+        n_held = max(ceil(self.validation_fraction * len(y)), len(np.unique(y)))
+        if n_held >= len(y):
+            raise ValueError(
+                f"early_stopping: validation_fraction={self.validation_fraction} of {len(y)} rows leaves none to train on"
+            )
+        return train_test_split(samples.rows, test_size=n_held, stratify=y, random_state=self._seed_)
+
+    def _train(self, samples, held_out, stopping, schedule, n_epochs):
+        """Train a copy of the network, so that a failure leaves the old one alone; then take it over."""
+        network = self.network_.copy()
+        recipe = Recipe(
+            loss=self._loss,
+            optimizer=optimizer_from(self.solver),
+            schedule=schedule,
+            learning_rate=self.learning_rate_init,
+            alpha=self.alpha,
+            batch_size=self._batch_size_,
+            n_epochs=n_epochs,
+            shuffle=self.shuffle,
+            seed=self._seed_,
+            n_threads=self._n_threads(),
+        )
+        optimizer, state = getattr(self, "_optimizer_state_", (None, None))
+        outcome = train(
+            network,
+            samples,
+            recipe,
+            progress=Progress(bool(self.verbose)),
+            evaluate=held_out,
+            stopping=stopping,
+            optimizer_state=deepcopy(state) if optimizer == recipe.optimizer else None,
+            first_epoch=self.n_iter_,
+        )
+        self.network_ = network
+        self.history_ = self.history_ + outcome.history
+        self.t_ += len(samples.rows) * len(outcome.history)
+        self.stop_reason_ = outcome.stop_reason
+        self._optimizer_state_ = (recipe.optimizer, outcome.optimizer_state)
+        return outcome
+
+    def _batch_rule(self, n_rows):
+        return min(max(n_rows // 50, 8), 64) if self.batch_size == "auto" else self.batch_size
+
+    def _n_threads(self):
+        return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)
+
+    def _warn_of_divergence(self):
+        warnings.warn(
+            f"Training diverged in epoch {self.n_iter_}: the loss or a weight was not finite at learning_rate_init="
+            f"{self.learning_rate_init}. The weights are those before that epoch; a smaller learning rate may converge.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+    # Keeping the state whole
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """Give back every attribute if the block fails or is interrupted: fitted values are replaced, never altered."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _forget(self):
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_skcnn_version": __version__}
+
+    def __setstate__(self, state):
+        written_by = state.pop("_skcnn_version", "unknown")
+        if written_by != __version__:
+            warnings.warn(
+                VersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=written_by,
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+class VersionWarning(InconsistentVersionWarning):
+    """A classifier was unpickled that another version of skcnn had written."""
+
+    def __str__(self):
+        return (
+            f"{self.estimator_name} was written by skcnn {self.original_sklearn_version} and is read by "
+            f"{self.current_sklearn_version}; its results may differ. Fit it again to be sure."
+        )

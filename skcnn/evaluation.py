@@ -1,0 +1,43 @@
+"""Evaluation: a network's figures on held-out images after each epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score
+
+from skcnn.images import Images
+from skcnn.losses import Loss
+from skcnn.network import Network
+from skcnn.prediction import predict_logits
+
+__all__ = ["HeldOut"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Images that are not trained on, with their class indices `y` (n,) and weights (n,) or None."""
+
+    images: Images
+    y: Array
+    weight: Array | None
+    loss: Loss
+    n_threads: int
+
+    def __call__(self, network: Network) -> dict[str, float]:
+        """Return the mean loss, accuracy and macro F1 of the network on these images."""
+        logits = predict_logits(network, self.images, len(self.y), self.n_threads)
+        with np.errstate(all="ignore"):
+            losses, _ = self.loss(logits, self.y, None)
+            predicted = self.loss.decide(logits)
+        macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)
+        return {
+            "val_loss": float(np.average(losses.astype(np.float64), weights=self.weight)),
+            "val_accuracy": float(accuracy_score(self.y, predicted, sample_weight=self.weight)),
+            "val_f1": float(macro_f1),
+        }

@@ -1,0 +1,238 @@
+"""Images: from any accepted X to batches (n, h, w, c) of floats.
+
+X stays as the user gave it, in its own dtype, and is read a batch at a time.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isqrt, prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn.values import is_count, is_real
+
+__all__ = ["ImageFormat", "Images", "flatten", "image_shape_for", "scaling_for"]
+
+Array = NDArray[Any]
+ImageShape = tuple[int, int, int]
+DataFormat = Literal["channels_last", "channels_first"]
+Scaling = Literal["auto", "standard"] | tuple[float, float] | None
+FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
+ROWS_AT_A_TIME = 1024
+
+
+def flatten(X: Any) -> Any:
+    """Return X with one row an image: stacks of images (3 or 4 dimensions) flattened, all else as it is."""
+    X = np.asarray(X) if isinstance(X, list | tuple) else X
+    return X.reshape(X.shape[0], prod(X.shape[1:])) if isinstance(X, np.ndarray) and X.ndim in (3, 4) else X
+
+
+def numeric_dtype(X: Any) -> type | None:
+    """Return the dtype to convert X to: None for plain numbers, which stay as they are, else float64.
+
+    Raises
+    ------
+    ValueError
+        If X holds dates or time spans.
+    """
+    dtypes = list(X.dtypes) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
+    if any(isinstance(dtype, np.dtype) and dtype.kind in "mM" for dtype in dtypes):
+        raise ValueError(f"X holds dates or time spans ({dtypes[0]}), pixels must be numbers")
+    return None if all(isinstance(dtype, np.dtype) and dtype.kind in "biufc" for dtype in dtypes) else np.float64
+
+
+def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataFormat) -> tuple[ImageShape, bool]:
+    """Tell the shape of one image from that of X.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of X: (n, p), (n, h, w), or four numbers by `data_format`.
+    image_shape : None, (h, w) or (h, w, c)
+        As the user gave it.
+    data_format : {"channels_last", "channels_first"}
+
+    Returns
+    -------
+    image_shape : (h, w, c)
+    guessed : bool
+        Whether neither X nor the user told: then (s, s, 1) if p is a square, else (1, p, 1).
+
+    Raises
+    ------
+    ValueError
+        If `image_shape` is none, or does not agree with X.
+    """
+    wanted = None if image_shape is None else _checked_image_shape(image_shape)
+    if len(shape) == 2:
+        if wanted is None:
+            return _guess(shape[1]), True
+        if prod(wanted) != shape[1]:
+            raise ValueError(f"image_shape {wanted} needs {prod(wanted)} features, got {shape[1]}")
+        return wanted, False
+    h, w, c = _own_shape(shape, data_format)
+    if wanted is not None and wanted != (h, w, c):
+        raise ValueError(f"image_shape {wanted} does not agree with X of shape {shape}, {data_format}: {(h, w, c)}")
+    return (h, w, c), False
+
+
+def _checked_image_shape(image_shape: Any) -> ImageShape:
+    fits = isinstance(image_shape, tuple | list) and len(image_shape) in (2, 3) and all(map(is_count, image_shape))
+    if not fits:
+        raise ValueError(f"image_shape must be (h, w) or (h, w, c), ints of at least 1, got {image_shape!r}")
+    h, w, *c = (int(size) for size in image_shape)
+    return h, w, c[0] if c else 1
+
+
+def _own_shape(shape: tuple[int, ...], data_format: DataFormat) -> ImageShape:
+    if len(shape) == 3:
+        return shape[1], shape[2], 1
+    channels, other = (shape[3], shape[1]) if data_format == "channels_last" else (shape[1], shape[3])
+    if other in FEW_CHANNELS and channels > max(FEW_CHANNELS):
+        warnings.warn(
+            f"X of shape {shape} is read as {data_format}, so as images of {channels} channels; "
+            f"if it has {other}, set data_format to the other order",
+            stacklevel=2,
+        )
+    return (shape[1], shape[2], channels) if data_format == "channels_last" else (shape[2], shape[3], channels)
+
+
+def _guess(n_features: int) -> ImageShape:
+    side = isqrt(n_features)
+    if side * side == n_features:
+        return side, side, 1
+    if n_features >= 64:
+        colour = isqrt(n_features // 3)
+        hint = f" ({n_features} looks like image_shape={(colour, colour, 3)})" if 3 * colour**2 == n_features else ""
+        warnings.warn(
+            f"{n_features} features are no square, so each row is read as one line of {n_features} pixels; "
+            f"pass image_shape=(h, w) or (h, w, c){hint}",
+            stacklevel=2,
+        )
+    return 1, n_features, 1
+
+
+def require_same_shape(shape: tuple[int, ...], image_shape: ImageShape, data_format: DataFormat) -> None:
+    """Raise ValueError if X of `shape` holds images of another shape than the fitted one; flat rows tell none."""
+    if len(shape) in (3, 4) and _own_shape(shape, data_format) != image_shape:
+        raise ValueError(
+            f"X of shape {shape} holds images of shape {_own_shape(shape, data_format)}, "
+            f"but the network was fitted on {image_shape}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFormat:
+    """How rows of X become images: ``(x - center) / width``, in order and precision.
+
+    Attributes
+    ----------
+    shape : (h, w, c)
+    data_format : {"channels_last", "channels_first"}
+        The order in which a flat row unrolls.
+    dtype : numpy.dtype
+        Of the images.
+    center, width : float or ndarray (c,)
+        0 and 1 where there is no scaling.
+    """
+
+    shape: ImageShape
+    data_format: DataFormat
+    dtype: np.dtype[Any]
+    center: Any = 0.0
+    width: Any = 1.0
+
+    def read(self, rows: Array) -> Array:
+        """Convert rows (n, h * w * c) of any number type to images (n, h, w, c), a C-contiguous copy."""
+        h, w, c = self.shape
+        if self.data_format == "channels_last":
+            images = rows.reshape(-1, h, w, c)
+        else:
+            images = rows.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
+        # a type that does not fit into the network's is scaled in float64, and rounded after that
+        exact = self.dtype if np.can_cast(rows.dtype, self.dtype) else np.float64
+        scaled = images.astype(exact, order="C")
+        if np.any(self.center):
+            scaled -= np.asarray(self.center, dtype=exact)
+        if np.any(self.width != 1):
+            scaled /= np.asarray(self.width, dtype=exact)
+        return scaled.astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Rows of X that are read as images when they are asked for: ``images[rows]`` is a batch (n, h, w, c)."""
+
+    X: Array
+    format: ImageFormat
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        return self.format.read(self.X[rows])
+
+
+def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | None) -> tuple[Any, Any]:
+    """Return (center, width) for the images in `rows`, of `weight` (n,) or None.
+
+    Parameters
+    ----------
+    scaling : {"auto", "standard"}, (low, high) or None
+        "auto" maps the range of the data, 0..255 for uint8, to -0.5..0.5; "standard" brings each channel to mean 0 and
+        standard deviation 1; (low, high) maps that range to -0.5..0.5; None leaves the numbers alone.
+
+    Raises
+    ------
+    ValueError
+        If the data's range or spread is beyond float64.
+    """
+    if scaling is None:
+        return 0.0, 1.0
+    if isinstance(scaling, str) and scaling == "standard":
+        center, width = _moments(images, rows, weight)
+    else:
+        low, high = _range(images.X, rows) if isinstance(scaling, str) else scaling
+        center, width = low / 2 + high / 2, high - low
+    if not (np.isfinite(center).all() and np.isfinite(width).all()):
+        raise ValueError(f"scaling={scaling!r}: the values of X are spread too wide for float64, their scale is {width}")
+    return center, np.where(width == 0, 1.0, width)[()]
+
+
+def is_scaling(scaling: Any) -> bool:
+    """Whether `scaling` is one of those that `scaling_for` knows."""
+    if scaling is None or isinstance(scaling, str):
+        return scaling in (None, "auto", "standard")
+    numbers = isinstance(scaling, tuple | list) and len(scaling) == 2 and all(map(is_real, scaling))
+    return numbers and bool(np.isfinite(scaling).all()) and scaling[0] < scaling[1]
+
+
+def _range(X: Array, rows: Array) -> tuple[float, float]:
+    if X.dtype == np.uint8:
+        return 0.0, 255.0
+    if len(rows) == len(X):
+        return float(X.min()), float(X.max())
+    parts = [X[part] for part in _parts(rows)]
+    return float(min(part.min() for part in parts)), float(max(part.max() for part in parts))
+
+
+def _moments(images: Images, rows: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Return each channel's weighted mean and standard deviation, in two passes."""
+    plain = ImageFormat(images.format.shape, images.format.data_format, np.dtype(np.float64))
+
+    def mean_over_rows(function: Any) -> Array:
+        total, weights = np.zeros(images.format.shape[2]), 0.0
+        for part in _parts(rows):
+            w = np.ones(len(part)) if weight is None else weight[part].astype(np.float64)
+            total = total + w @ function(plain.read(images.X[part])).mean(axis=(1, 2))
+            weights += w.sum()
+        return total / weights
+
+    center = mean_over_rows(lambda x: x)
+    return center, np.sqrt(mean_over_rows(lambda x: (x - center) ** 2))
+
+
+def _parts(rows: Array) -> Iterator[Array]:
+    return (rows[start : start + ROWS_AT_A_TIME] for start in range(0, len(rows), ROWS_AT_A_TIME))

@@ -1,0 +1,79 @@
+"""Initializers: the random numbers a layer's weights start from.
+
+Each keeps the variance of the signal about the same from layer to layer, forwards (`fan_in`, the inputs that one output
+sums) or on the mean of both ways (`fan_in + fan_out`). He's variance, 2 / fan_in, allows for the half that ReLU cuts
+off; Glorot's, 2 / (fan_in + fan_out), suits tanh, sigmoid and linear outputs.
+
+References
+----------
+He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers. Glorot, Bengio (2010), Understanding the difficulty of
+training deep feedforward neural networks. LeCun et al. (1998), Efficient BackProp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["INITIALIZERS", "Initializer", "draw", "is_initializer"]
+
+Initializer = str | Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]]
+
+# name: variance of one weight, from (fan_in, fan_out)
+_VARIANCES: dict[str, Callable[[int, int], float]] = {
+    "he": lambda fan_in, fan_out: 2.0 / fan_in,
+    "glorot": lambda fan_in, fan_out: 2.0 / (fan_in + fan_out),
+    "lecun": lambda fan_in, fan_out: 1.0 / fan_in,
+}
+INITIALIZERS = ("zeros", *(f"{name}_{shape}" for name in _VARIANCES for shape in ("normal", "uniform")))
+
+
+def is_initializer(value: object) -> bool:
+    """Whether `value` names an initializer or can be called as one."""
+    return callable(value) or (isinstance(value, str) and value in INITIALIZERS)
+
+
+def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> NDArray[Any]:
+    """Draw one weight array.
+
+    Parameters
+    ----------
+    initializer : str or callable
+        One of ``INITIALIZERS``, or ``initializer(shape, rng)`` that returns an array of that shape.
+    shape : tuple of int
+        Kernels (kh, kw, c, k) or a dense layer's matrix (inputs, outputs): the last axis is the output.
+    rng : numpy.random.Generator
+    dtype : dtype
+        Of the result. Draws are made in float64 and rounded, so both precisions start from the same weights.
+
+    Returns
+    -------
+    ndarray of `shape`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> W = draw("he_normal", (5, 5, 16, 32), np.random.default_rng(0), np.float32)
+    >>> W.shape, round(float(W.var() * 5 * 5 * 16), 1)
+    ((5, 5, 16, 32), 2.0)
+    """
+    weights = initializer(shape, rng) if callable(initializer) else _draw_named(initializer, shape, rng)
+    if np.shape(weights) != shape:
+        raise ValueError(f"initializer {initializer!r} returned shape {np.shape(weights)}, needed {shape}")
+    return np.ascontiguousarray(weights, dtype=dtype)
+
+
+def _draw_named(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
+    if name == "zeros":
+        return np.zeros(shape)
+    family, distribution = name.split("_")
+    receptive = prod(shape[:-2])
+    deviation = sqrt(_VARIANCES[family](receptive * shape[-2], receptive * shape[-1]))
+    if distribution == "normal":
+        return rng.normal(0.0, deviation, shape)
+    limit = sqrt(3.0) * deviation  # uniform on (-a, a) has variance a^2 / 3
+    return rng.uniform(-limit, limit, shape)

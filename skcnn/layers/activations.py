@@ -1,0 +1,145 @@
+"""Activations: element by element, but for softmax, which is along the last axis. The shape stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skcnn.layers.base import Array, Layer, Params
+
+__all__ = ["LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Tanh"]
+
+
+@dataclass(frozen=True, repr=False)
+class ReLU(Layer):
+    """max(x, 0). Its gradient at 0 is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ReLU().forward({}, np.array([[-1.0, 0.0, 2.0]]))[0]
+    array([[0., 0., 2.]])
+    """
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        out = np.maximum(x, 0)
+        return out, out if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        return d_out * (cache > 0), {}
+
+
+@dataclass(frozen=True, repr=False)
+class LeakyReLU(Layer):
+    """x where it is positive, `negative_slope` * x elsewhere.
+
+    Parameters
+    ----------
+    negative_slope : float in [0, 1), default=0.01
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LeakyReLU(0.1).forward({}, np.array([[-1.0, 0.0, 2.0]]))[0]
+    array([[-0.1,  0. ,  2. ]])
+    """
+
+    negative_slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        self._check_number("negative_slope", 0, 1)
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        # a slope below 1 keeps the order, so the larger of the two is the right one on either side of 0
+        return np.maximum(x, x * x.dtype.type(self.negative_slope)), x if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        slope = np.where(cache > 0, d_out.dtype.type(1), d_out.dtype.type(self.negative_slope))
+        return d_out * slope, {}
+
+
+@dataclass(frozen=True, repr=False)
+class Tanh(Layer):
+    """The hyperbolic tangent; its derivative is 1 - tanh^2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Tanh().forward({}, np.array([[0.0]]))[0]
+    array([[0.]])
+    """
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        out = np.tanh(x)
+        return out, out if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        return d_out * (1 - cache * cache), {}
+
+
+@dataclass(frozen=True, repr=False)
+class Sigmoid(Layer):
+    """1 / (1 + exp(-x)); its derivative is s * (1 - s).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Sigmoid().forward({}, np.array([[-1e4, 0.0, 1e4]]))[0]
+    array([[0. , 0.5, 1. ]])
+    """
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        out = sigmoid(x)
+        return out, out if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        return d_out * (cache * (1 - cache)), {}
+
+
+@dataclass(frozen=True, repr=False)
+class Softmax(Layer):
+    """exp(x) / sum(exp(x)) along the last axis.
+
+    It is a layer like any other, for use inside a network: its backward pass is the product with the true Jacobian,
+    diag(s) - s s'. The network's output needs none, since the loss contains it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Softmax().forward({}, np.array([[1e4, 1e4]]))[0]
+    array([[0.5, 0.5]])
+    """
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        out = softmax(x)
+        return out, out if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        return cache * (d_out - (d_out * cache).sum(axis=-1, keepdims=True)), {}
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), by exp(-|x|), which never overflows and keeps the digits of small results."""
+    e = np.exp(-np.abs(x))
+    out: Array = np.where(x >= 0, x.dtype.type(1), e)
+    out /= 1 + e
+    return out
+
+
+def softmax(x: Array) -> Array:
+    """exp(x) / sum(exp(x)) along the last axis, less its largest value so that nothing overflows."""
+    out: Array = np.exp(x - x.max(axis=-1, keepdims=True))
+    out /= out.sum(axis=-1, keepdims=True)
+    return out

@@ -1,0 +1,128 @@
+"""The contract of a layer.
+
+A layer is a frozen dataclass: configuration, no arrays, no state. `build` draws its parameters, `forward` computes its
+output and what the way back needs to know, `backward` turns the gradient of the output into those of the input and the
+parameters. Nothing stays on the layer, so the same one may serve many networks, and many threads at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn.values import Pair, Value
+
+Array = NDArray[Any]
+Params = dict[str, Any]  # arrays by name, or further dicts for a layer that contains layers
+Shape = tuple[int, ...]
+Window = tuple[Pair, Pair]  # size and stride
+
+
+@dataclass(frozen=True, repr=False)
+class Layer(Value):
+    """Base of all layers; as it stands, the identity.
+
+    Attributes
+    ----------
+    is_random : bool
+        Whether a training forward draws from `rng`. Where no layer does, `rng` is None.
+    couples_rows : bool
+        Whether the rows of a batch influence each other in training. Batches are split into shards that run at the same
+        time; such a layer is given two more arguments, ``forward(..., state, shard)`` and ``backward(..., shard)``, in
+        which the shards meet (see `skcnn.parallel.Shard`), and its training cache is a pair ``(new_state, cache)``.
+        What it remembers between batches starts as `initial_state` and lives beside the parameters: training commits
+        the new state after the step, prediction is given the last one and `shard` None.
+    """
+
+    is_random: ClassVar[bool] = False
+    couples_rows: ClassVar[bool] = False
+
+    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+        """Draw the parameters.
+
+        Parameters
+        ----------
+        in_shape : tuple of int
+            One input without the batch axis: (h, w, c) for a map, (p,) for a row.
+        rng : numpy.random.Generator
+        dtype : dtype
+            Of the parameters, and of all that the layer computes.
+
+        Returns
+        -------
+        params : dict of ndarray, or of such dicts
+        out_shape : tuple of int
+
+        Raises
+        ------
+        ValueError
+            If the layer does not fit `in_shape`. The network puts the layer's index and name before the text.
+        """
+        return {}, in_shape
+
+    def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
+        """Return what the layer remembers before the first batch: nothing, for most."""
+        return {}
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        """Compute the output.
+
+        Parameters
+        ----------
+        params : dict
+            As `build` returned them, or as training has changed them since. Not to be written to.
+        x : ndarray (n, *in_shape)
+            C-contiguous. Not to be written to.
+        train : bool
+            Whether `backward` may follow.
+        rng : numpy.random.Generator or None
+            The shard's own stream, for layers that say `is_random`.
+
+        Returns
+        -------
+        out : ndarray (n, *out_shape)
+        cache : object
+            What `backward` needs; None unless training.
+        """
+        return x, None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        """Turn the gradient of the loss by the output into those by the input and the parameters.
+
+        Parameters
+        ----------
+        params : dict
+            As given to `forward`.
+        cache : object
+            As returned by it.
+        d_out : ndarray (n, *out_shape)
+            Not to be written to.
+        need_d_x : bool
+            False where nothing before this layer has parameters: then None may be returned for `d_x`.
+
+        Returns
+        -------
+        d_x : ndarray (n, *in_shape) or None
+        grads : dict
+            The same names and shapes as `params`, summed over the rows; arrays of their own, since training adds to them.
+        """
+        return d_out, {}
+
+    def window(self, in_shape: Shape) -> Window | None:
+        """Return size and stride of the window one output sees, or None if it sees the whole input."""
+        return (1, 1), (1, 1)
+
+    def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
+        """Return the multiply-adds of a forward pass of one input: matrix products only."""
+        return 0
+
+
+def require_map(in_shape: Shape) -> None:
+    """Raise ValueError unless `in_shape` is that of a map (h, w, c)."""
+    if len(in_shape) != 3:
+        raise ValueError(f"needs maps (h, w, c), got rows of shape {in_shape}; place it before Flatten or global pooling")

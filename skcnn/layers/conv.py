@@ -1,0 +1,156 @@
+"""Convolution: the same small kernel at every position of a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
+from skcnn.kernels import Widths, output_size, pad, spread, unfold, weight_gradient
+from skcnn.layers.base import Array, Layer, Params, Shape, Window, require_map
+from skcnn.values import Pair, is_real, is_size, pair, times
+
+__all__ = ["Conv2D"]
+
+
+@dataclass(frozen=True, repr=False)
+class Conv2D(Layer):
+    """Two-dimensional convolution (cross-correlation, as everywhere in this field).
+
+    ``out[n, i, j, k] = b[k] + sum(padded[n, i * sh + u, j * sw + v, c] * W[u, v, c, k] for u, v, c)``
+
+    Parameters
+    ----------
+    n_kernels : int
+        Kernels, and so channels of the output. At least 1.
+    kernel_size : int or (int, int), default=3
+        Rows and columns of a kernel: odd, even or rectangular.
+    stride : int or (int, int), default=1
+        Step from one position to the next.
+    padding : {"same", "valid"}, int or (int, int), default="same"
+        "same": as many pixels around the map as make the output ceil(size / stride), the odd one at the bottom or right,
+        as in TensorFlow and ONNX's SAME_UPPER. "valid": none. Numbers: that many rows above and below, columns left and
+        right.
+    pad_value : float, default=0.0
+        The value of those pixels.
+    bias : {"kernel", "position"} or None, default="kernel"
+        One bias per kernel; one per kernel and output position; none.
+    initializer : str or callable, default="he_uniform"
+        See `skcnn.initializers`. Biases start at 0.
+
+    Shape
+    -----
+    in (h, w, c), out (oh, ow, n_kernels), where oh = floor((h + padding - kh) / sh) + 1 with the padding of both sides;
+    `W` (kh, kw, c, n_kernels); `b` (n_kernels,) or (oh, ow, n_kernels).
+
+    Raises
+    ------
+    ValueError
+        At once, if a field is out of range; in `build`, if the kernel is larger than the padded map.
+
+    References
+    ----------
+    Dumoulin, Visin (2016), A guide to convolution arithmetic for deep learning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = Conv2D(6, kernel_size=5)
+    >>> params, out_shape = layer.build((28, 28, 1), np.random.default_rng(0), np.float32)
+    >>> params["W"].shape, params["b"].shape, out_shape
+    ((5, 5, 1, 6), (6,), (28, 28, 6))
+    """
+
+    n_kernels: int
+    kernel_size: int | Pair = 3
+    stride: int | Pair = 1
+    padding: str | int | Pair = "same"
+    pad_value: float = 0.0
+    bias: Literal["kernel", "position"] | None = "kernel"
+    initializer: Initializer = "he_uniform"
+
+    def __post_init__(self) -> None:
+        self._check_count("n_kernels")
+        self._check_size("kernel_size")
+        self._check_size("stride")
+        fits = self.padding in ("same", "valid") if isinstance(self.padding, str) else is_size(self.padding, 0)
+        self._check("padding", fits, "'same', 'valid', an int of at least 0 or a pair of them")
+        self._check("pad_value", is_real(self.pad_value) and bool(np.isfinite(self.pad_value)), "a finite number")
+        self._check("bias", self.bias in ("kernel", "position", None), "'kernel', 'position' or None")
+        self._check("initializer", is_initializer(self.initializer), f"callable or one of {INITIALIZERS}")
+
+    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+        require_map(in_shape)
+        size, widths = pair(self.kernel_size), self._widths(in_shape)
+        padded = tuple(in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
+        if size[0] > padded[0] or size[1] > padded[1]:
+            with_padding = f" ({times(padded)} with its padding)" if padded != in_shape[:2] else ""
+            raise ValueError(f"kernel {times(size)} does not fit the {times(in_shape[:2])} map{with_padding}")
+        oh, ow = (output_size(padded[axis], size[axis], pair(self.stride)[axis]) for axis in (0, 1))
+        k = int(self.n_kernels)
+        params: Params = {"W": draw(self.initializer, (*size, in_shape[2], k), rng, dtype)}
+        if self.bias is not None:
+            params["b"] = np.zeros((oh, ow, k) if self.bias == "position" else (k,), dtype)
+        return params, (oh, ow, k)
+
+    def _widths(self, in_shape: Shape) -> Widths:
+        """Return the padding (top, bottom), (left, right) of a map."""
+        if self.padding == "same":
+            sizes = zip(in_shape[:2], pair(self.kernel_size), pair(self.stride), strict=True)
+            height, width = (_same_widths(*axis) for axis in sizes)
+            return height, width
+        rows, columns = (0, 0) if self.padding == "valid" else pair(self.padding)
+        return (rows, rows), (columns, columns)
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        W = params["W"]
+        padded = pad(x, self._widths(x.shape[1:]), self.pad_value)
+        patches = unfold(padded, W.shape[:2], pair(self.stride))
+        out = _product(patches, W.reshape(-1, W.shape[3]))
+        if "b" in params:
+            out += params["b"]
+        return out, (patches, x.shape) if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        patches, in_shape = cache
+        W = params["W"]
+        d_rows = d_out.reshape(-1, W.shape[3])
+        grads = {"W": weight_gradient(patches.reshape(len(d_rows), -1), d_rows).reshape(W.shape)}
+        if "b" in params:
+            grads["b"] = d_out.sum(axis=0) if self.bias == "position" else np.ones(len(d_rows), d_out.dtype) @ d_rows
+        return self._input_gradient(W, d_out, in_shape) if need_d_x else None, grads
+
+    def _input_gradient(self, W: Array, d_out: Array, in_shape: Shape) -> Array:
+        """Convolve the output's gradient, its pixels a stride apart, with the turned kernels.
+
+        Every input pixel gathers from the outputs it took part in, so the fast way of the forward pass serves again and
+        nothing is scattered.
+        """
+        kh, kw, c, k = W.shape
+        (top, _), (left, _) = self._widths(in_shape[1:])
+        reach = (in_shape[1] + kh - 1, in_shape[2] + kw - 1)
+        placed = spread(d_out, pair(self.stride), (kh - 1 - top, kw - 1 - left), reach)
+        turned = np.ascontiguousarray(W[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, c)
+        return _product(unfold(placed, (kh, kw), (1, 1)), turned)
+
+    def window(self, in_shape: Shape) -> Window | None:
+        return pair(self.kernel_size), pair(self.stride)
+
+    def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
+        kh, kw = pair(self.kernel_size)
+        return kh * kw * in_shape[2] * out_shape[0] * out_shape[1] * out_shape[2]
+
+
+def _same_widths(size: int, window: int, stride: int) -> Pair:
+    total = max((-(-size // stride) - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
+
+
+def _product(patches: Array, matrix: Array) -> Array:
+    """Multiply (n, oh, ow, p) patches by a (p, k) matrix, in one product rather than one an image."""
+    n, oh, ow, p = patches.shape
+    return (patches.reshape(-1, p) @ matrix).reshape(n, oh, ow, -1)

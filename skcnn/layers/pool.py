@@ -1,0 +1,163 @@
+"""Pooling: one number for every window of a map, channel by channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skcnn.kernels import output_size, pool, unpool_extremum, unpool_mean
+from skcnn.layers.base import Array, Layer, Params, Shape, Window, require_map
+from skcnn.values import Pair, pair, times
+
+__all__ = ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D", "MinPool2D"]
+
+
+@dataclass(frozen=True, repr=False)
+class _Pool2D(Layer):
+    """What the windowed pools share: the windows."""
+
+    pool_size: int | Pair = 2
+    stride: int | Pair | None = None
+
+    def __post_init__(self) -> None:
+        self._check_size("pool_size")
+        if self.stride is not None:
+            self._check_size("stride")
+
+    def _windows(self) -> Window:
+        return pair(self.pool_size), pair(self.pool_size if self.stride is None else self.stride)
+
+    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+        require_map(in_shape)
+        size, stride = self._windows()
+        if size[0] > in_shape[0] or size[1] > in_shape[1]:
+            raise ValueError(f"window {times(size)} does not fit the {times(in_shape[:2])} map")
+        oh, ow = (output_size(in_shape[axis], size[axis], stride[axis]) for axis in (0, 1))
+        return {}, (oh, ow, in_shape[2])
+
+    def window(self, in_shape: Shape) -> Window | None:
+        return self._windows()
+
+
+@dataclass(frozen=True, repr=False)
+class _ExtremumPool2D(_Pool2D):
+    """A pool that keeps one pixel of each window; `extremum` says which."""
+
+    extremum: ClassVar[np.ufunc]
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        out = pool(x, *self._windows(), self.extremum)
+        return out, (x, out) if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        x, out = cache
+        return unpool_extremum(x, out, d_out, *self._windows()) if need_d_x else None, {}
+
+
+@dataclass(frozen=True, repr=False)
+class MaxPool2D(_ExtremumPool2D):
+    """Keep the largest pixel of each window.
+
+    Of several equal ones the first, row by row, is the winner: it alone receives the gradient.
+
+    Parameters
+    ----------
+    pool_size : int or (int, int), default=2
+        Rows and columns of the window.
+    stride : int or (int, int), default=None
+        Step from one window to the next; None: the window's size, so that windows tile the map.
+
+    Shape
+    -----
+    in (h, w, c), out (oh, ow, c) with oh = floor((h - ph) / sh) + 1: rows and columns that fill no window are left out.
+
+    Raises
+    ------
+    ValueError
+        At once, if a field is out of range; in `build`, if the window is larger than the map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MaxPool2D(2).forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0][0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+
+    extremum = np.maximum
+
+
+@dataclass(frozen=True, repr=False)
+class MinPool2D(_ExtremumPool2D):
+    """Keep the smallest pixel of each window; parameters, shape and ties as in `MaxPool2D`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MinPool2D(2).forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0][0, :, :, 0]
+    array([[ 0.,  2.],
+           [ 8., 10.]])
+    """
+
+    extremum = np.minimum
+
+
+@dataclass(frozen=True, repr=False)
+class AvgPool2D(_Pool2D):
+    """Take the mean of each window; parameters and shape as in `MaxPool2D`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AvgPool2D(2).forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0][0, :, :, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        size, stride = self._windows()
+        out = pool(x, size, stride, np.add)
+        out /= size[0] * size[1]
+        return out, x.shape if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        return unpool_mean(cache, d_out, *self._windows()) if need_d_x else None, {}
+
+
+@dataclass(frozen=True, repr=False)
+class GlobalAvgPool2D(Layer):
+    """Take the mean of each whole map.
+
+    Shape
+    -----
+    in (h, w, c), out (c,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GlobalAvgPool2D().forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0]
+    array([[7.5]])
+    """
+
+    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+        require_map(in_shape)
+        return {}, in_shape[2:]
+
+    def forward(
+        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Array, Any]:
+        return x.mean(axis=(1, 2)), x.shape if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+        n, h, w, c = cache
+        share = (d_out / (h * w)).reshape(n, 1, 1, c)
+        return np.broadcast_to(share, cache).copy(), {}
+
+    def window(self, in_shape: Shape) -> Window | None:
+        return None

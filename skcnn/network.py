@@ -1,0 +1,176 @@
+"""Network: a stack of layers with their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn.layers.base import Layer, Params, Shape
+from skcnn.optimizers import leaves
+from skcnn.parallel import Shard
+from skcnn.values import times
+
+__all__ = ["Network"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Layers, one after the other, with what `build` made of them.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    shapes : tuple of tuple of int
+        The input's shape and each layer's output shape, without the batch axis: one more than there are layers.
+    params : list of dict
+        The parameters of each layer, {} for those that have none. Training writes to the arrays.
+    states : list of dict
+        What each layer remembers between batches, {} for most. Training replaces the items.
+    dtype : numpy.dtype
+        Of all computation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+    >>> layers = [Conv2D(4), ReLU(), MaxPool2D(), Flatten(), Dense(10)]
+    >>> network = Network.build(layers, (8, 8, 1), np.random.default_rng(0), np.float32)
+    >>> network.predict(np.zeros((3, 8, 8, 1), np.float32)).shape
+    (3, 10)
+    >>> print(network.summary())
+    layer                output  parameters  receptive field  multiply-adds
+    input                8x8x1            0              1x1              0
+    Conv2D(n_kernels=4)  8x8x4           40              3x3          2,304
+    ReLU()               8x8x4            0              3x3              0
+    MaxPool2D()          4x4x4            0              4x4              0
+    Flatten()            64               0              4x4              0
+    Dense(n_units=10)    10             650              all            640
+    total                               690                           2,944
+    """
+
+    layers: tuple[Layer, ...]
+    shapes: tuple[Shape, ...]
+    params: list[Params]
+    states: list[Params]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def build(cls, layers: Iterable[Layer], in_shape: Shape, rng: np.random.Generator, dtype: Any) -> Network:
+        """Draw the parameters of a stack for inputs of `in_shape` (h, w, c).
+
+        Raises
+        ------
+        ValueError
+            If a layer does not fit its input; the text begins with the layer: ``layers[3] Conv2D(...): ...``.
+        """
+        layers, shapes, params, states = tuple(layers), [in_shape], [], []
+        for index, layer in enumerate(layers):
+            try:
+                layer_params, out_shape = layer.build(shapes[-1], rng, dtype)
+            except ValueError as error:
+                raise ValueError(f"layers[{index}] {layer!r}: {error}") from error
+            params.append(layer_params)
+            states.append(layer.initial_state(shapes[-1], dtype))
+            shapes.append(out_shape)
+        return cls(layers, tuple(shapes), params, states, np.dtype(dtype))
+
+    def copy(self) -> Network:
+        """Return a network of its own weights, writable even where these are a memory map."""
+        return Network(self.layers, self.shapes, _own(self.params), _own(self.states), self.dtype)
+
+    @property
+    def couples_rows(self) -> bool:
+        """Whether any layer makes the rows of a batch depend on each other in training."""
+        return any(layer.couples_rows for layer in self.layers)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether any layer draws random numbers in training."""
+        return any(layer.is_random for layer in self.layers)
+
+    @property
+    def n_params(self) -> int:
+        """How many numbers training adjusts."""
+        return sum(array.size for _, array in leaves(self.params))
+
+    def predict(self, x: Array) -> Array:
+        """Return the output of x (n, h, w, c), writing nothing anywhere."""
+        for layer, params, state in zip(self.layers, self.params, self.states, strict=True):
+            meets: dict[str, Any] = {"state": state, "shard": None} if layer.couples_rows else {}
+            x, _ = layer.forward(params, x, **meets)
+        return x
+
+    def forward(self, x: Array, shard: Shard, rng: np.random.Generator | None = None) -> tuple[Array, list[Any]]:
+        """Return the output of a training batch's shard x (n, h, w, c), and every layer's cache."""
+        caches = []
+        for layer, params, state in zip(self.layers, self.params, self.states, strict=True):
+            meets: dict[str, Any] = {"state": state, "shard": shard} if layer.couples_rows else {}
+            x, cache = layer.forward(params, x, train=True, rng=rng, **meets)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, caches: list[Any], d_out: Array, shard: Shard) -> list[Params]:
+        """Return the gradients of all parameters, a tree like `params`; `caches` are used up."""
+        grads: list[Params] = [{} for _ in self.layers]
+        first = self._first_with_params()
+        for index in reversed(range(first, len(self.layers))):
+            layer, cache = self.layers[index], caches.pop()
+            meets: dict[str, Any] = {}
+            if layer.couples_rows:
+                (_, cache), meets = cache, {"shard": shard}
+            d_x, grads[index] = layer.backward(self.params[index], cache, d_out, need_d_x=index > first, **meets)
+            if index > first:
+                assert d_x is not None
+                d_out = d_x
+        return grads
+
+    def new_states(self, caches: list[Any]) -> list[Params]:
+        """Return what the layers remember after the forward pass that left these caches."""
+        pairs = zip(self.layers, self.states, caches, strict=True)
+        return [cache[0] if layer.couples_rows else state for layer, state, cache in pairs]
+
+    def _first_with_params(self) -> int:
+        return next((index for index, params in enumerate(self.params) if params), len(self.layers))
+
+    def summary(self) -> str:
+        """Return a table: each layer's output shape, parameters, receptive field and multiply-adds for one image.
+
+        The receptive field is how many pixels of the input, by rows and columns, one number of the output can see.
+        """
+        rows = [("input", times(self.shapes[0]), 0, "1x1", 0), *self._summary_rows()]
+        total = ("total", "", self.n_params, "", sum(row[4] for row in rows))
+        table = [("layer", "output", "parameters", "receptive field", "multiply-adds")]
+        table += [(name, shape, f"{n:,}", field, f"{work:,}") for name, shape, n, field, work in [*rows, total]]
+        widths = [max(len(row[column]) for row in table) for column in range(5)]
+        aligned = (
+            [f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+            for row in table
+        )
+        return "\n".join("  ".join(cells).rstrip() for cells in aligned)
+
+    def _summary_rows(self) -> Iterable[tuple[str, str, int, str, int]]:
+        field, step = [1, 1], [1, 1]
+        sees_all = False
+        for layer, params, in_shape, out_shape in zip(
+            self.layers, self.params, self.shapes[:-1], self.shapes[1:], strict=True
+        ):
+            window = layer.window(in_shape)
+            sees_all = sees_all or window is None
+            if window is not None:
+                size, stride = window
+                field = [f + (s - 1) * j for f, s, j in zip(field, size, step, strict=True)]
+                step = [j * s for j, s in zip(step, stride, strict=True)]
+            n_params = sum(array.size for _, array in leaves(params))
+            work = layer.multiply_adds(in_shape, out_shape)
+            yield repr(layer), times(out_shape), n_params, "all" if sees_all else times(field), work
+
+
+def _own(trees: list[Params]) -> list[Params]:
+    """Copy a tree; arrays of a memory map become plain ones."""
+    return [{key: _own([v])[0] if isinstance(v, dict) else np.array(v) for key, v in tree.items()} for tree in trees]

@@ -1,0 +1,155 @@
+"""Optimizers: from gradients to steps.
+
+An optimizer is frozen configuration. What it remembers from step to step (velocities, moments) is a `State` that `start`
+makes and `step` renews; training holds it. Weights are updated in place.
+
+Parameters and gradients are trees: a list with one dict a layer, of arrays or of further dicts. `leaves` walks them in
+a fixed order, so the optimizers themselves see lists of arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn.values import Value
+
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "leaves", "optimizer_from"]
+
+Array = NDArray[Any]
+State = dict[str, Any]
+
+
+class Optimizer(Protocol):
+    """What training asks of an optimizer."""
+
+    def start(self, weights: list[Array]) -> State:
+        """Return the state before the first step."""
+
+    def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
+        """Take one step: update `weights` and `state` in place."""
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
+    """Walk the arrays of a parameter tree, each with its path ("0.W"), in the order of the layers and then the names."""
+    if isinstance(tree, dict | list):
+        for key, branch in sorted(tree.items()) if isinstance(tree, dict) else enumerate(tree):
+            yield from leaves(branch, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, tree
+
+
+@dataclass(frozen=True, repr=False)
+class SGD(Value):
+    """Stochastic gradient descent, with momentum.
+
+    ``v = momentum * v - learning_rate * g``, then ``w += v``; by Nesterov ``w += momentum * v - learning_rate * g``.
+
+    Parameters
+    ----------
+    momentum : float in [0, 1), default=0.9
+        0 is plain gradient descent.
+    nesterov : bool, default=True
+        Nesterov's form, which looks ahead along the velocity. Without momentum it changes nothing.
+
+    References
+    ----------
+    Sutskever, Martens, Dahl, Hinton (2013), On the importance of initialization and momentum in deep learning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> W, sgd = np.array([1.0]), SGD(momentum=0.0)
+    >>> sgd.step([W], [np.array([2.0])], sgd.start([W]), learning_rate=0.1)
+    >>> W
+    array([0.8])
+    """
+
+    momentum: float = 0.9
+    nesterov: bool = True
+
+    def __post_init__(self) -> None:
+        self._check_number("momentum", 0, 1)
+        self._check("nesterov", isinstance(self.nesterov, bool | np.bool_), "a bool")
+
+    def start(self, weights: list[Array]) -> State:
+        return {"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {}
+
+    def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
+        if not self.momentum:
+            for w, g in zip(weights, grads, strict=True):
+                w -= learning_rate * g
+            return
+        for w, g, v in zip(weights, grads, state["velocities"], strict=True):
+            descent = learning_rate * g
+            v *= self.momentum
+            v -= descent
+            w += self.momentum * v - descent if self.nesterov else v
+
+
+@dataclass(frozen=True, repr=False)
+class Adam(Value):
+    """Adam: steps scaled by running means of the gradient and of its square, corrected for their start at 0.
+
+    ``m = beta_1 * m + (1 - beta_1) * g``, ``v = beta_2 * v + (1 - beta_2) * g^2``,
+    ``w -= learning_rate * m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)`` at step t = 1, 2, ...
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
+        How long the means remember.
+    epsilon : float in [0, 1), default=1e-8
+        Keeps the division finite.
+
+    References
+    ----------
+    Kingma, Ba (2015), Adam: A method for stochastic optimization, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> W, adam = np.array([1.0]), Adam()
+    >>> adam.step([W], [np.array([2.0])], adam.start([W]), learning_rate=0.1)
+    >>> W
+    array([0.9])
+    """
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        for name in ("beta_1", "beta_2", "epsilon"):
+            self._check_number(name, 0, 1)
+
+    def start(self, weights: list[Array]) -> State:
+        zeros = [np.zeros_like(w) for w in weights]
+        return {"n_steps": 0, "means": zeros, "squares": [z.copy() for z in zeros]}
+
+    def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
+        state["n_steps"] += 1
+        t = state["n_steps"]
+        rate = learning_rate / (1 - self.beta_1**t)
+        correction = 1 / sqrt(1 - self.beta_2**t)
+        for w, g, m, v in zip(weights, grads, state["means"], state["squares"], strict=True):
+            m *= self.beta_1
+            m += (1 - self.beta_1) * g
+            v *= self.beta_2
+            v += (1 - self.beta_2) * g * g
+            scale = np.sqrt(v)
+            scale *= correction
+            scale += self.epsilon
+            w -= rate * m / scale
+
+
+OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+
+
+def optimizer_from(solver: str | Optimizer) -> Optimizer:
+    """Look an optimizer up by name; an object is returned as it is."""
+    return OPTIMIZERS[solver]() if isinstance(solver, str) else solver

@@ -1,0 +1,228 @@
+"""Threads: one inside BLAS, the shards of a batch outside.
+
+float32 matrix products differ in their last bits with the number of BLAS threads. So BLAS runs on one, and the work is
+cut into shards by size alone, which any number of threads may carry out: the results are the same to the bit.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+Array = NDArray[Any]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+PIXELS_PER_SHARD = 2**14  # the working set of so many pixels of a few channels stays in a core's cache
+MOST_MEETING_SHARDS = 64  # shards that meet live all at once, each on a thread of its own
+
+
+class _BlasGuard:
+    """Holds the process's BLAS at one thread while anybody needs it so.
+
+    The limit is global, so overlapping users are counted: the first in sets it, the last out restores what was. The
+    libraries are looked up once, since that takes a hundred times as long as setting the limit.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limit: Any = None
+        self._controller: ThreadpoolController | None = None
+        self._allowed = 1
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._after_in_child
+            )
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._allowed = self._read_allowed()
+                self._limit = self._controller and self._controller.limit(limits=1, user_api="blas")
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._restore()
+
+    def allowed_threads(self) -> int:
+        """Return how many threads BLAS may use when the guard is not held."""
+        with self._lock:
+            return self._allowed if self._users else self._read_allowed()
+
+    def _read_allowed(self) -> int:
+        if self._controller is None:
+            self._controller = ThreadpoolController().select(user_api="blas")
+        return max((library.num_threads for library in self._controller.lib_controllers), default=joblib.cpu_count())
+
+    def _restore(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.restore_original_limits()
+
+    def _after_in_child(self) -> None:
+        # the threads that held the guard do not exist in the child
+        self._users = 0
+        self._restore()
+        self._lock.release()
+
+
+one_blas_thread = _BlasGuard()
+allowed_threads = one_blas_thread.allowed_threads
+
+
+@contextmanager
+def calculation() -> Iterator[None]:
+    """Surround a calculation: one BLAS thread, and the caller's `np.errstate` kept out.
+
+    Whether results are finite is checked where it matters, not by floating-point flags, which an underflow raises too.
+    """
+    with one_blas_thread, np.errstate(all="ignore"):
+        yield
+
+
+def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
+    """Cut rows into as few shards of at most `rows_per_shard` as will do, of nearly equal size.
+
+    Examples
+    --------
+    >>> cut(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    n_shards = max(1, -(-n_rows // rows_per_shard))
+    size, longer = divmod(n_rows, n_shards)
+    starts = [i * size + min(i, longer) for i in range(n_shards + 1)]
+    return [slice(start, stop) for start, stop in zip(starts[:-1], starts[1:], strict=True)]
+
+
+def rows_per_shard(in_shape: tuple[int, ...]) -> int:
+    """Return how many images of a shape (h, w, c) make up a shard."""
+    return max(1, PIXELS_PER_SHARD // (in_shape[0] * in_shape[1]))
+
+
+class _Meeting:
+    """Where the shards of one batch wait for each other and add up what they bring."""
+
+    def __init__(self, n_shards: int, permits: threading.Semaphore):
+        self._parts: list[Any] = [None] * n_shards
+        self._total: Any = None
+        self._permits = permits
+        self._barrier = threading.Barrier(n_shards, action=self._add)
+
+    def _add(self) -> None:
+        # in the order of the shards, whichever came first, so that the bits do not depend on it
+        self._total = sum(self._parts[1:], start=self._parts[0])
+
+    def sum(self, index: int, part: Array) -> Array:
+        self._parts[index] = part
+        self._permits.release()  # whoever waits leaves its place to another shard
+        try:
+            self._barrier.wait()
+        finally:
+            self._permits.acquire()
+        total: Array = self._total
+        return total
+
+    def abort(self) -> None:
+        self._barrier.abort()
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard's place in its batch, for layers whose rows depend on each other.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of the whole batch.
+    weight : ndarray (rows of this shard,) or None
+        Their weights; None: all 1.
+    """
+
+    n_rows: int
+    weight: Array | None = None
+    index: int = 0
+    _meeting: _Meeting | None = field(default=None, repr=False)
+
+    def sum(self, part: Array) -> Array:
+        """Add up an array over all shards of the batch. Every shard must call this, in the same places."""
+        return part if self._meeting is None else self._meeting.sum(self.index, part)
+
+
+class Workers:
+    """The threads of one call of fit or predict. They end with it, so none is left to be lost in a fork.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many items are worked on at a time.
+    """
+
+    def __init__(self, n_threads: int):
+        self.n_threads = n_threads
+        self._executors: dict[int, ThreadPoolExecutor] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for executor in self._executors.values():
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def _executor(self, n_threads: int) -> ThreadPoolExecutor:
+        if n_threads not in self._executors:
+            self._executors[n_threads] = ThreadPoolExecutor(n_threads, "skcnn")
+        return self._executors[n_threads]
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield function(item) in the order of the items; the calls must not need each other."""
+        if self.n_threads == 1 or len(items) == 1:
+            return map(function, items)
+        return self._executor(self.n_threads).map(_quietly(function), items)
+
+    def meet(self, function: Callable[[Item, Shard], Result], items: Sequence[Item], shards: Sequence[Shard]) -> list[Result]:
+        """Return function(item, shard) of all items, whose shards may meet while they run.
+
+        All are under way at the same time, on a thread each, but only `n_threads` of them run.
+        """
+        if len(items) == 1:
+            return [function(items[0], shards[0])]
+        permits = threading.Semaphore(self.n_threads)
+        meeting = _Meeting(len(items), permits)
+
+        def attend(item: Item, shard: Shard) -> Result:
+            with permits:
+                try:
+                    return function(item, Shard(shard.n_rows, shard.weight, shard.index, meeting))
+                except BaseException:
+                    meeting.abort()
+                    raise
+
+        executor = self._executor(len(items))
+        futures = [executor.submit(_quietly(attend), *both) for both in zip(items, shards, strict=True)]
+        errors = [error for error in (future.exception() for future in futures) if error is not None]
+        # a shard that failed breaks the others' waiting; its own error is the one to tell
+        for error in sorted(errors, key=lambda e: isinstance(e, threading.BrokenBarrierError)):
+            raise error
+        return [future.result() for future in futures]
+
+
+def _quietly(function: Callable[..., Result]) -> Callable[..., Result]:
+    def quiet(*args: Any) -> Result:
+        with np.errstate(all="ignore"):  # a new thread starts with NumPy's defaults, not with its caller's settings
+            return function(*args)
+
+    return quiet

@@ -1,0 +1,105 @@
+"""Parameters: reaching into the values that an estimator's parameters hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+from skcnn.values import Value
+
+__all__ = ["NestedValuesMixin"]
+
+
+class NestedValuesMixin:
+    """Lets `get_params` and `set_params` reach the fields of layers, optimizers and schedules.
+
+    ``set_params(layers__0__n_kernels=8, solver__momentum=0.8)`` puts changed copies in the places of the old objects,
+    which may be shared with other estimators and are never altered. It stands left of `BaseEstimator`.
+    """
+
+    def get_params(self, deep=True):
+        """Get the parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to list the fields of layers, optimizers and schedules too: ``layers__0__n_kernels``.
+
+        Returns
+        -------
+        params : dict
+        """
+        params = super().get_params(deep=False)
+        if deep:
+            for name, value in list(params.items()):
+                params.update(_nested(name, value))
+        return params
+
+    def set_params(self, **params):
+        """Set parameters of this estimator, or fields of the values they hold. All are set, or none.
+
+        Parameters
+        ----------
+        **params : dict
+            ``n_kernels=(8, 16)``, ``layers__0__n_kernels=8``, ``layers__0=Conv2D(8)``, ``solver__momentum=0.8``.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter or field, or the value is out of the field's range.
+        """
+        changed: dict[str, Any] = {}
+        for key in sorted(params, key=lambda key: key.count("__")):  # a whole value first, then its fields
+            name, *path = key.split("__")
+            if not path:
+                changed[name] = params[key]
+                continue
+            if name not in self._get_param_names():
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}. "
+                    f"Valid parameters are: {self._get_param_names()!r}."
+                )
+            changed[name] = _replaced(name, changed.get(name, getattr(self, name)), path, params[key])
+        return super().set_params(**changed)
+
+
+def _children(value: Any) -> dict[str, Any]:
+    """Return what lies inside a value by name: a value's fields, a sequence's items if they are values."""
+    if isinstance(value, Value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, list | tuple) and any(isinstance(item, Value) for item in value):
+        return {str(index): item for index, item in enumerate(value)}
+    return {}
+
+
+def _nested(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    for key, child in _children(value).items():
+        yield f"{name}__{key}", child
+        yield from _nested(f"{name}__{key}", child)
+
+
+def _replaced(name: str, value: Any, path: list[str], new: Any) -> Any:
+    """Return `value` with `new` in the place that `path` leads to."""
+    if not path:
+        return new
+    key, *rest = path
+    children = _children(value)
+    if key not in children:
+        raise ValueError(f"{name}={value!r} has no parameter {key!r}; {_hint(name, children)}")
+    child = _replaced(f"{name}__{key}", children[key], rest, new)
+    if isinstance(value, Value):
+        return replace(value, **{key: child})
+    return type(value)(child if str(index) == key else item for index, item in enumerate(value))
+
+
+def _hint(name: str, children: dict[str, Any]) -> str:
+    if children:
+        return f"it has {list(children)}"
+    if name == "solver":
+        return "pass an optimizer object, as in solver=SGD(momentum=0.9)"
+    return "pass an object that has"

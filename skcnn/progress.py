@@ -1,0 +1,58 @@
+"""Progress: what training tells whoever watches it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A bar an epoch with the loss in it, on a terminal or in a notebook; a line an epoch elsewhere, as in a log file.
+
+    Parameters
+    ----------
+    verbose : bool
+        False: say nothing.
+    """
+
+    def __init__(self, verbose: bool):
+        self._verbose = verbose
+        self._bar: Any = None
+        self._title = ""
+
+    def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
+        """Begin epoch `number` of `n_epochs`."""
+        if not self._verbose:
+            return
+        from tqdm.auto import tqdm  # here, since only those who watch need it
+
+        self._title = f"Epoch {number}/{n_epochs}"
+        # disable=None: no bar where it could not overwrite itself
+        self._bar = tqdm(total=n_steps, desc=self._title, unit="batch", disable=None, dynamic_ncols=True)
+
+    def step(self, loss: float) -> None:
+        """Count one batch; `loss` is the epoch's mean so far."""
+        if self._bar is not None and not self._bar.disable:
+            self._bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
+            self._bar.update()
+
+    def end_epoch(self, row: dict[str, Any]) -> None:
+        """Show the epoch's row of the history."""
+        if self._bar is None:
+            return
+        figures = ", ".join(f"{name}={row[name]:.4f}" for name in _SHOWN if row[name] is not None)
+        if self._bar.disable:
+            print(f"{self._title}: {figures} ({row['seconds']:.1f} s)", flush=True)
+        else:
+            self._bar.set_postfix_str(figures)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it stands; it must not be drawn over by a traceback."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+_SHOWN = ("loss", "val_loss", "val_accuracy", "val_f1")

@@ -1,0 +1,290 @@
+"""Training: epochs of steps, and a step of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import isfinite
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn.losses import Loss
+from skcnn.network import Network
+from skcnn.optimizers import Optimizer, State, leaves
+from skcnn.parallel import MOST_MEETING_SHARDS, Shard, Workers, calculation, cut, rows_per_shard
+from skcnn.progress import Progress
+from skcnn.randomness import stream
+from skcnn.schedules import Schedule
+
+__all__ = ["EarlyStopping", "Outcome", "Recipe", "Samples", "train"]
+
+Array = NDArray[Any]
+Row = dict[str, Any]  # one epoch of the history
+Evaluate = Callable[[Network], Row]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes
+    ----------
+    loss, optimizer, schedule
+        See the modules of these names.
+    learning_rate : float
+        Multiplied by the schedule's factor at every step.
+    alpha : float
+        L2 penalty: 0.5 * alpha * |W|^2 of all weights but biases is added to the mean loss.
+    batch_size, n_epochs : int
+    shuffle : bool
+        Whether every epoch goes through the samples in a new order.
+    seed : int
+        Every epoch shuffles by a stream of its own, and layers that draw have one for every epoch, step and shard. So
+        the numbers depend neither on the threads nor on whether training was interrupted between epochs.
+    n_threads : int
+        Changes no bit of the result.
+    """
+
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate: float
+    alpha: float
+    batch_size: int
+    n_epochs: int
+    shuffle: bool
+    seed: int
+    n_threads: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What to train on.
+
+    Attributes
+    ----------
+    images : object
+        ``images[rows]`` of an index array gives a batch (n, h, w, c) of the network's dtype: an array will do.
+    y : ndarray of int (n_samples,)
+        Class indices.
+    weight : ndarray (n_samples,) or None
+        A batch's loss is sum(weight * loss) / rows. None: all 1.
+    rows : ndarray of int
+        Which of the samples take part, all of positive weight.
+    """
+
+    images: Any
+    y: Array
+    weight: Array | None
+    rows: Array
+
+
+class EarlyStopping:
+    """Keeps the best weights, and tells when they have not been bettered for too long.
+
+    Parameters
+    ----------
+    patience : int
+        Stop after more than so many epochs in a row without a score better than the best by `tol`.
+    tol : float
+    metric : str
+        The column of the history that is the score; larger is better.
+    """
+
+    def __init__(self, patience: int, tol: float, metric: str = "val_accuracy"):
+        self.patience, self.tol, self.metric = patience, tol, metric
+        self.best_score, self.best_epoch = -np.inf, 0
+        self._best: Network | None = None
+        self._stale = 0
+
+    def update(self, row: Row, network: Network) -> bool:
+        """Look at an epoch's end; return whether to stop."""
+        score = row[self.metric]
+        self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
+        if score > self.best_score:
+            self.best_score, self.best_epoch, self._best = score, row["epoch"], network.copy()
+        return self._stale > self.patience
+
+    def restore(self, network: Network) -> None:
+        """Put the best weights back."""
+        if self._best is not None:
+            _put_back(network, self._best)
+
+
+@dataclass
+class Outcome:
+    """What training reports.
+
+    Attributes
+    ----------
+    history : list of dict
+        An epoch each: epoch, loss, what `evaluate` returned, learning_rate (of its first step), seconds.
+    stop_reason : {"max_iter", "early_stopping", "diverged"}
+        "diverged": the loss or a weight was not finite, and the weights of the last whole epoch were put back.
+    optimizer_state : dict
+        For going on.
+    """
+
+    optimizer_state: State
+    history: list[Row] = field(default_factory=list)
+    stop_reason: str = "max_iter"
+
+
+def train(
+    network: Network,
+    samples: Samples,
+    recipe: Recipe,
+    *,
+    progress: Progress,
+    evaluate: Evaluate | None = None,
+    stopping: EarlyStopping | None = None,
+    optimizer_state: State | None = None,
+    first_epoch: int = 0,
+) -> Outcome:
+    """Adjust the network's weights, in place.
+
+    Parameters
+    ----------
+    network, samples, recipe
+        See these classes.
+    progress : Progress
+    evaluate : callable
+        Called with the network after every epoch; what it returns joins the history.
+    stopping : EarlyStopping or None
+        May end training early; its best weights are put back.
+    optimizer_state : dict or None
+        Of an earlier call that this one continues.
+    first_epoch : int
+        How many epochs the network has behind it: the random streams go on from there.
+    """
+    trainer = _Trainer(network, samples, recipe, optimizer_state)
+    try:
+        with calculation(), Workers(recipe.n_threads) as workers:
+            return trainer.run(workers, progress, evaluate, stopping, first_epoch)
+    finally:
+        progress.close()
+
+
+class _Trainer:
+    """One call of `train`: the loop, an epoch, a step, a shard, from the outside in."""
+
+    def __init__(self, network: Network, samples: Samples, recipe: Recipe, optimizer_state: State | None):
+        self.network, self.samples, self.recipe = network, samples, recipe
+        self.paths = [path for path, _ in leaves(network.params)]
+        self.weights = [array for _, array in leaves(network.params)]
+        self.state = recipe.optimizer.start(self.weights) if optimizer_state is None else optimizer_state
+        self.rows_per_shard = rows_per_shard(network.shapes[0])
+
+    def run(
+        self,
+        workers: Workers,
+        progress: Progress,
+        evaluate: Evaluate | None,
+        stopping: EarlyStopping | None,
+        first_epoch: int,
+    ) -> Outcome:
+        outcome = Outcome(self.state)
+        for number in range(self.recipe.n_epochs):
+            before, start = self.network.copy(), perf_counter()
+            loss = self._epoch(workers, progress, first_epoch + number, number)
+            if not (isfinite(loss) and all(np.isfinite(w).all() for w in self.weights)):
+                _put_back(self.network, before)
+                outcome.optimizer_state = self.recipe.optimizer.start(self.weights)
+                outcome.stop_reason = "diverged"
+            measured = evaluate(self.network) if evaluate else dict.fromkeys(("val_loss", "val_accuracy", "val_f1"))
+            rate, seconds = self._learning_rate(number), perf_counter() - start
+            row = {"epoch": first_epoch + number + 1, "loss": loss, **measured, "learning_rate": rate, "seconds": seconds}
+            outcome.history.append(row)
+            progress.end_epoch(row)
+            if outcome.stop_reason == "max_iter" and stopping and stopping.update(row, self.network):
+                outcome.stop_reason = "early_stopping"
+            if outcome.stop_reason != "max_iter":
+                break
+        if stopping:
+            stopping.restore(self.network)
+        return outcome
+
+    def _learning_rate(self, epoch: float) -> float:
+        return self.recipe.learning_rate * self.recipe.schedule(epoch, self.recipe.n_epochs)
+
+    def _epoch(self, workers: Workers, progress: Progress, epoch: int, number: int) -> float:
+        """Go once through the samples; return their mean loss, each as it was when its batch came."""
+        order, size = self._order(epoch), self.recipe.batch_size
+        n_steps, total = -(-len(order) // size), 0.0
+        progress.start_epoch(number + 1, self.recipe.n_epochs, n_steps)
+        for step in range(n_steps):
+            rows = order[step * size : (step + 1) * size]
+            total += len(rows) * self._step(workers, rows, (epoch, step), self._learning_rate(number + step / n_steps))
+            if not isfinite(total):
+                break
+            progress.step(total / min((step + 1) * size, len(order)))
+        return total / len(order)
+
+    def _order(self, epoch: int) -> Array:
+        rows = self.samples.rows
+        return stream(self.recipe.seed, "shuffle", epoch).permutation(rows) if self.recipe.shuffle else rows
+
+    def _step(self, workers: Workers, rows: Array, place: tuple[int, int], learning_rate: float) -> float:
+        """Take one step on a batch; return its mean loss, penalty included."""
+        loss, grads, states = self._gradients(workers, rows, place)
+        loss += self._penalise(grads)
+        if isfinite(loss):
+            self.recipe.optimizer.step(self.weights, grads, self.state, learning_rate)
+            self.network.states[:] = states
+        return loss
+
+    def _gradients(self, workers: Workers, rows: Array, place: tuple[int, int]) -> tuple[float, list[Array], list[Any]]:
+        """Sum loss and gradients over the batch's shards, in their order."""
+        cuts = self._cut(len(rows))
+        weight = self.samples.weight
+        shards = [Shard(len(rows), None if weight is None else weight[rows[c]], i) for i, c in enumerate(cuts)]
+
+        def work(part: Array, shard: Shard) -> tuple[float, list[Array], list[Any]]:
+            return self._shard(part, shard, place)
+
+        parts = [rows[c] for c in cuts]
+        if self.network.couples_rows:
+            results = iter(workers.meet(work, parts, shards))
+        else:
+            results = workers.map(lambda both: work(*both), list(zip(parts, shards, strict=True)))
+        loss, grads, states = next(results)
+        for more_loss, more_grads, _ in results:
+            loss += more_loss
+            for g, more in zip(grads, more_grads, strict=True):
+                g += more
+        return loss, grads, states
+
+    def _cut(self, n_rows: int) -> list[slice]:
+        least = -(-n_rows // MOST_MEETING_SHARDS) if self.network.couples_rows else 1
+        return cut(n_rows, max(self.rows_per_shard, least))
+
+    def _shard(self, rows: Array, shard: Shard, place: tuple[int, int]) -> tuple[float, list[Array], list[Any]]:
+        """Return a shard's part of the batch's mean loss and of its gradients, and the layers' new states."""
+        recipe, network = self.recipe, self.network
+        rng = stream(recipe.seed, "layers", *place, shard.index) if network.is_random else None
+        logits, caches = network.forward(self.samples.images[rows], shard, rng)
+        losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
+        d_logits /= shard.n_rows
+        states = network.new_states(caches)
+        grads = network.backward(caches, d_logits, shard)
+        return float(losses.sum(dtype=np.float64)) / shard.n_rows, [g for _, g in leaves(grads)], states
+
+    def _penalise(self, grads: list[Array]) -> float:
+        """Add the L2 penalty's gradients; return the penalty."""
+        if not self.recipe.alpha:
+            return 0.0
+        penalty = 0.0
+        for path, w, g in zip(self.paths, self.weights, grads, strict=True):
+            if path.endswith("W"):
+                g += self.recipe.alpha * w
+                penalty += float(np.vdot(w, w))
+        return 0.5 * self.recipe.alpha * penalty
+
+
+def _put_back(network: Network, kept: Network) -> None:
+    for (_, array), (_, old) in zip(leaves(network.params), leaves(kept.params), strict=True):
+        np.copyto(array, old)
+    network.states[:] = kept.states

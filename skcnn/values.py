@@ -1,0 +1,72 @@
+"""Values: frozen objects that hold configuration and nothing else, and the checks of their fields.
+
+Layers, optimizers and schedules are values. They can be shared, compared, printed and copied, and a changed one is a
+new one (`dataclasses.replace`), so no model is altered behind somebody's back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, dataclass, fields
+from numbers import Integral, Real
+from typing import Any
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Value:
+    """Base of every configuration object: prints itself by what differs from its defaults."""
+
+    def __repr__(self) -> str:
+        shown = [f for f in fields(self) if not _is_default(f, getattr(self, f.name))]
+        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
+
+    def _check(self, name: str, fits: bool, expected: str) -> None:
+        if not fits:
+            raise ValueError(f"{type(self).__name__}: {name} must be {expected}, got {getattr(self, name)!r}")
+
+    def _check_count(self, name: str, minimum: int = 1) -> None:
+        self._check(name, is_count(getattr(self, name), minimum), f"an int of at least {minimum}")
+
+    def _check_size(self, name: str, minimum: int = 1) -> None:
+        fits = is_size(getattr(self, name), minimum)
+        self._check(name, fits, f"an int of at least {minimum} or a pair (rows, columns) of them")
+
+    def _check_number(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        self._check(name, is_real(value) and low <= value < high, f"a number in [{low}, {high})")
+
+
+def _is_default(field: Field[Any], value: object) -> bool:
+    # by identity first: a field may hold an array, whose == is no bool
+    if field.default is MISSING:
+        return False
+    return value is field.default or (type(value) is type(field.default) and bool(value == field.default))
+
+
+def is_count(value: object, minimum: int = 1) -> bool:
+    """Whether `value` is an integer (NumPy's too, no bool) of at least `minimum`."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum
+
+
+def is_real(value: object) -> bool:
+    """Whether `value` is a real number (NumPy's too, no bool)."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_size(value: object, minimum: int = 1) -> bool:
+    """Whether `value` is a count, or a pair (rows, columns) of counts, of at least `minimum`."""
+    if isinstance(value, tuple | list):
+        return len(value) == 2 and all(is_count(v, minimum) for v in value)
+    return is_count(value, minimum)
+
+
+def pair(size: Any) -> Pair:
+    """Read a size given as one int or as a pair: 3 -> (3, 3), (3, 5) -> (3, 5)."""
+    rows, columns = size if isinstance(size, tuple | list) else (size, size)
+    return int(rows), int(columns)
+
+
+def times(size: Any) -> str:
+    """Print a size as errors and tables show it: (5, 3) -> '5x3'."""
+    return "x".join(str(s) for s in size)
