@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -32,6 +33,7 @@ from skcnn.images import (
     numeric_dtype,
     require_same_shape,
     scaling_for,
+    stack_shape,
 )
 from skcnn.layers import Layer
 from skcnn.losses import loss_for
@@ -60,6 +62,16 @@ _ARCHITECTURE = (
     "padding",
     "pool",
 )
+
+
+def _has_partial_fit(classifier):
+    """Tell scikit-learn whether `partial_fit` makes sense; where it does not, the method is hidden and this says why."""
+    if isinstance(classifier.class_weight, str):
+        raise ValueError(
+            "class_weight='balanced' needs all rows at once, so there is no partial_fit; pass the weights as a dict, as "
+            "sklearn.utils.class_weight.compute_class_weight returns them for the whole data"
+        )
+    return True
 
 
 class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEstimator):
@@ -104,7 +116,7 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         Precision of all computation. "auto": float64 if X is, else float32.
     solver : {"adam", "sgd"} or optimizer, default="adam"
         A name, or an object of `skcnn.optimizers`: ``SGD(momentum=0.9)``.
-    learning_rate_init : float, default=0.001
+    learning_rate_init : float, default=0.002
         The learning rate, times the schedule's factor.
     learning_rate : {"constant", "cosine"} or callable, default="cosine"
         The schedule: a name, or ``schedule(epoch, max_iter)`` that returns the factor at a (fractional) epoch.
@@ -112,8 +124,8 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         L2 penalty: 0.5 * alpha * |W|^2 is added to the mean loss, for all weights but biases. Unlike MLPClassifier's
         it is not divided by the number of samples.
     batch_size : int or "auto", default="auto"
-        Images a step. "auto": a fiftieth of the rows, but 8 to 64.
-    max_iter : int, default=10
+        Images a step. "auto": a hundredth of the rows, but 8 to 64.
+    max_iter : int, default=20
         Epochs. A budget: reaching it is no failure and warns of nothing.
     shuffle : bool, default=True
         Whether each epoch goes through the rows in a new order.
@@ -237,11 +249,11 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         scaling="auto",
         dtype="auto",
         solver="adam",
-        learning_rate_init=0.001,
+        learning_rate_init=0.002,
         learning_rate="cosine",
         alpha=0.0001,
         batch_size="auto",
-        max_iter=10,
+        max_iter=20,
         shuffle=True,
         class_weight=None,
         early_stopping=False,
@@ -339,6 +351,7 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
             self._warn_of_divergence()
         return self
 
+    @available_if(_has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Go once through the rows given, at the constant rate `learning_rate_init`.
@@ -359,14 +372,10 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         Raises
         ------
         ValueError
-            As for `fit`; if `classes` is missing or has changed; if a label is not among them; for
-            ``class_weight="balanced"``, which would need all rows at once.
+            As for `fit`; if `classes` is missing or has changed; if a label is not among them.
+        AttributeError
+            For ``class_weight="balanced"``, which would need all rows at once.
         """
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once, so partial_fit cannot use it; pass the weights as a "
-                "dict, as compute_class_weight returns them for the whole data"
-            )
         with self._all_or_nothing():
             self._check_classes(classes)
             samples = self._samples(X, y, sample_weight)
@@ -473,9 +482,8 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
 
     def _rows(self, X, y="no_validation", *, reset):
         """Return X with one validated row an image (and y, where given), and see to the images' shape."""
-        shape = np.shape(X) if getattr(X, "ndim", None) in (3, 4) or isinstance(X, list | tuple) else ()
         if not reset:
-            require_same_shape(shape, self.image_shape_, self.data_format)
+            require_same_shape(stack_shape(X), self.image_shape_, self.data_format)
         flat = flatten(X)
         return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
 
@@ -491,7 +499,7 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
             sample_weight = _check_sample_weight(sample_weight, rows_of_X, ensure_non_negative=True)
         weight, rows = row_weights(sample_weight, self.class_weight, y_index, self.classes_)
         if first:
-            self._start(rows_of_X, np.shape(X), rows, weight)
+            self._start(rows_of_X, stack_shape(X) or rows_of_X.shape, rows, weight)
         elif self._built_from_ != self._architecture():
             self._refuse_changed_architecture()
         weight = None if weight is None else weight.astype(self.network_.dtype)
@@ -499,7 +507,6 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
 
     def _start(self, X, shape, rows, weight):
         """Set image shape, scaling and the untrained network."""
-        shape = shape if len(shape) in (3, 4) else X.shape
         self.image_shape_, guessed = image_shape_for(shape, self.image_shape, self.data_format)
         dtype = np.dtype(self.dtype if self.dtype != "auto" else "float64" if X.dtype == np.float64 else "float32")
         if not is_scaling(self.scaling):
@@ -571,7 +578,8 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         n_held = max(ceil(self.validation_fraction * len(y)), len(np.unique(y)))
         if n_held >= len(y):
             raise ValueError(
-                f"early_stopping: validation_fraction={self.validation_fraction} of {len(y)} rows leaves none to train on"
+                f"early_stopping: the validation set is too small: validation_fraction={self.validation_fraction} of "
+                f"{len(y)} sample(s) with a row of each class would leave none to train on"
             )
         return train_test_split(samples.rows, test_size=n_held, stratify=y, random_state=self._seed_)
 
@@ -609,7 +617,7 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         return outcome
 
     def _batch_rule(self, n_rows):
-        return min(max(n_rows // 50, 8), 64) if self.batch_size == "auto" else self.batch_size
+        return min(max(n_rows // 100, 8), 64) if self.batch_size == "auto" else self.batch_size
 
     def _n_threads(self):
         return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)

@@ -16,20 +16,37 @@ from numpy.typing import NDArray
 
 from skcnn.values import is_count, is_real
 
-__all__ = ["ImageFormat", "Images", "flatten", "image_shape_for", "scaling_for"]
+__all__ = [
+    "ImageFormat",
+    "Images",
+    "flatten",
+    "image_shape_for",
+    "is_scaling",
+    "numeric_dtype",
+    "require_same_shape",
+    "scaling_for",
+    "stack_shape",
+]
 
 Array = NDArray[Any]
 ImageShape = tuple[int, int, int]
 DataFormat = Literal["channels_last", "channels_first"]
 Scaling = Literal["auto", "standard"] | tuple[float, float] | None
 FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
+DARK = 64  # uint8 images that stay below are hardly photographs
 ROWS_AT_A_TIME = 1024
 
 
 def flatten(X: Any) -> Any:
     """Return X with one row an image: stacks of images (3 or 4 dimensions) flattened, all else as it is."""
-    X = np.asarray(X) if isinstance(X, list | tuple) else X
-    return X.reshape(X.shape[0], prod(X.shape[1:])) if isinstance(X, np.ndarray) and X.ndim in (3, 4) else X
+    shape = stack_shape(X)
+    return np.asarray(X).reshape(shape[0], prod(shape[1:])) if shape else X
+
+
+def stack_shape(X: Any) -> tuple[int, ...]:
+    """Return the shape of X if it is a stack of images (3 or 4 dimensions), else ()."""
+    shape = np.shape(X) if isinstance(X, np.ndarray | list | tuple) else ()
+    return shape if len(shape) in (3, 4) else ()
 
 
 def numeric_dtype(X: Any) -> type | None:
@@ -118,8 +135,8 @@ def _guess(n_features: int) -> ImageShape:
 
 
 def require_same_shape(shape: tuple[int, ...], image_shape: ImageShape, data_format: DataFormat) -> None:
-    """Raise ValueError if X of `shape` holds images of another shape than the fitted one; flat rows tell none."""
-    if len(shape) in (3, 4) and _own_shape(shape, data_format) != image_shape:
+    """Raise ValueError if a stack of `shape` holds images of another shape than the fitted one; () tells none."""
+    if shape and _own_shape(shape, data_format) != image_shape:
         raise ValueError(
             f"X of shape {shape} holds images of shape {_own_shape(shape, data_format)}, "
             f"but the network was fitted on {image_shape}"
@@ -210,12 +227,20 @@ def is_scaling(scaling: Any) -> bool:
 
 
 def _range(X: Array, rows: Array) -> tuple[float, float]:
-    if X.dtype == np.uint8:
-        return 0.0, 255.0
     if len(rows) == len(X):
-        return float(X.min()), float(X.max())
-    parts = [X[part] for part in _parts(rows)]
-    return float(min(part.min() for part in parts)), float(max(part.max() for part in parts))
+        low, high = float(X.min()), float(X.max())
+    else:
+        extremes = [(part.min(), part.max()) for part in (X[r] for r in _parts(rows))]
+        low, high = float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))
+    if X.dtype != np.uint8:
+        return low, high
+    if high < DARK:
+        warnings.warn(
+            f"X is uint8, so its range is taken as 0 to 255, but its largest value is {high:.0f}; "
+            f"if that is white, pass scaling=(0, {high:.0f})",
+            stacklevel=2,
+        )
+    return 0.0, 255.0
 
 
 def _moments(images: Images, rows: Array, weight: Array | None) -> tuple[Array, Array]:

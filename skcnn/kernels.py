@@ -1,7 +1,8 @@
 """Array functions where the time goes: padding, unfolding, pooling.
 
-Images are (n, h, w, c), channels last and C-contiguous; kernels are (kh, kw, c, k). A convolution is one matrix
-product: `unfold` lays the patch under every kernel position out as a row, and the kernels are the columns.
+Images are (n, h, w, c), channels last and C-contiguous; kernels are (kh, kw, c, k). A convolution is a matrix product:
+`unfold` lays the patch under every kernel position out as a row, and the kernels are the columns. The patches are kh * kw
+times as large as the images, so they are made and used up a few images at a time, while they are in the cache.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from skcnn.values import Pair
 
 Array = NDArray[Any]
 Widths = tuple[Pair, Pair]  # padding: (top, bottom), (left, right)
+
+PATCH_NUMBERS = 2**17  # so many patch entries at a time: half a MiB in float32, in a core's own cache
 
 
 def pad(x: Array, widths: Widths, value: float) -> Array:
@@ -59,6 +62,33 @@ def unfold(x: Array, size: Pair, stride: Pair) -> Array:
         (n, oh, ow, kh, kw, c), x.dtype, buffer=x, strides=(rows, row * sh, pixel * sw, row, pixel, channel)
     )
     return windows.reshape(n, oh, ow, kh * kw * c)
+
+
+def correlate(x: Array, W: Array, stride: Pair) -> Array:
+    """Slide kernels over maps: x (n, h, w, c), W (kh, kw, c, k), result (n, oh, ow, k)."""
+    kh, kw, c, k = W.shape
+    matrix = W.reshape(-1, k)
+    oh, ow = (output_size(x.shape[axis + 1], W.shape[axis], stride[axis]) for axis in (0, 1))
+    out = np.empty((len(x), oh, ow, k), dtype=x.dtype)
+    for some in _blocks(len(x), oh * ow * len(matrix)):
+        patches = unfold(x[some], (kh, kw), stride)
+        np.matmul(patches.reshape(-1, len(matrix)), matrix, out=out[some].reshape(-1, k))
+    return out
+
+
+def kernel_gradient(x: Array, d_out: Array, size: Pair, stride: Pair) -> Array:
+    """Return the gradient of `correlate` by W: x (n, h, w, c), d_out (n, oh, ow, k), result (kh, kw, c, k)."""
+    n, oh, ow, k = d_out.shape
+    length = size[0] * size[1] * x.shape[3]
+    gradient = np.zeros((length, k), dtype=x.dtype)
+    for some in _blocks(n, oh * ow * length):
+        gradient += unfold(x[some], size, stride).reshape(-1, length).T @ d_out[some].reshape(-1, k)
+    return gradient.reshape(*size, -1, k)
+
+
+def _blocks(n_images: int, patch_numbers: int) -> Iterator[slice]:
+    step = max(1, PATCH_NUMBERS // patch_numbers)
+    return (slice(start, start + step) for start in range(0, n_images, step))
 
 
 def spread(d_out: Array, stride: Pair, offset: Pair, size: Pair) -> Array:

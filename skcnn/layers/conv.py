@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels import Widths, output_size, pad, spread, unfold, weight_gradient
+from skcnn.kernels import Widths, correlate, kernel_gradient, output_size, pad, spread
 from skcnn.layers.base import Array, Layer, Params, Shape, Window, require_map
 from skcnn.values import Pair, is_real, is_size, pair, times
 
@@ -107,20 +107,19 @@ class Conv2D(Layer):
     def forward(
         self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Array, Any]:
-        W = params["W"]
         padded = pad(x, self._widths(x.shape[1:]), self.pad_value)
-        patches = unfold(padded, W.shape[:2], pair(self.stride))
-        out = _product(patches, W.reshape(-1, W.shape[3]))
+        out = correlate(padded, params["W"], pair(self.stride))
         if "b" in params:
             out += params["b"]
-        return out, (patches, x.shape) if train else None
+        return out, (padded, x.shape) if train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
-        patches, in_shape = cache
+        padded, in_shape = cache
         W = params["W"]
-        d_rows = d_out.reshape(-1, W.shape[3])
-        grads = {"W": weight_gradient(patches.reshape(len(d_rows), -1), d_rows).reshape(W.shape)}
+        grads = {"W": kernel_gradient(padded, d_out, pair(self.kernel_size), pair(self.stride))}
         if "b" in params:
+            # a product with ones sums columns much faster than sum(axis=0) does
+            d_rows = d_out.reshape(-1, W.shape[3])
             grads["b"] = d_out.sum(axis=0) if self.bias == "position" else np.ones(len(d_rows), d_out.dtype) @ d_rows
         return self._input_gradient(W, d_out, in_shape) if need_d_x else None, grads
 
@@ -130,12 +129,12 @@ class Conv2D(Layer):
         Every input pixel gathers from the outputs it took part in, so the fast way of the forward pass serves again and
         nothing is scattered.
         """
-        kh, kw, c, k = W.shape
+        kh, kw = pair(self.kernel_size)
         (top, _), (left, _) = self._widths(in_shape[1:])
         reach = (in_shape[1] + kh - 1, in_shape[2] + kw - 1)
         placed = spread(d_out, pair(self.stride), (kh - 1 - top, kw - 1 - left), reach)
-        turned = np.ascontiguousarray(W[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, c)
-        return _product(unfold(placed, (kh, kw), (1, 1)), turned)
+        turned = np.ascontiguousarray(W[::-1, ::-1].transpose(0, 1, 3, 2))
+        return correlate(placed, turned, (1, 1))
 
     def window(self, in_shape: Shape) -> Window | None:
         return pair(self.kernel_size), pair(self.stride)
@@ -149,8 +148,3 @@ def _same_widths(size: int, window: int, stride: int) -> Pair:
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
 
-
-def _product(patches: Array, matrix: Array) -> Array:
-    """Multiply (n, oh, ow, p) patches by a (p, k) matrix, in one product rather than one an image."""
-    n, oh, ow, p = patches.shape
-    return (patches.reshape(-1, p) @ matrix).reshape(n, oh, ow, -1)

@@ -1,0 +1,121 @@
+"""Data sets, as scikit-learn's loaders give them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import fetch_openml
+from sklearn.utils import Bunch
+
+__all__ = ["load_fashion_mnist"]
+
+Array = NDArray[Any]
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+DEBIAN_PACKAGE = Path("/usr/share/datasets/fashion-mnist")
+_PREFIXES = {"train": "train", "test": "t10k"}
+_N_TRAIN = 60_000
+_UINT8 = 0x08  # IDX's code for this type
+
+
+def load_fashion_mnist(
+    *,
+    subset: Literal["train", "test", "all"] = "train",
+    data_home: str | os.PathLike[str] | None = None,
+    return_X_y: bool = False,
+) -> Any:
+    """Load Fashion-MNIST: 70,000 grey images of 28x28 pixels, articles of clothing in 10 classes.
+
+    Where the four IDX files (``train-images-idx3-ubyte.gz`` and so on, compressed or not) are looked for: `data_home`;
+    the folder in the environment variable ``SKCNN_DATA``; that of Debian's package ``dataset-fashion-mnist``. Without
+    them the data set is fetched from OpenML, by scikit-learn and into its cache.
+
+    Parameters
+    ----------
+    subset : {"train", "test", "all"}, default="train"
+        60,000 images, 10,000 images, or the first followed by the second.
+    data_home : path, default=None
+        A folder with the files; the only place then.
+    return_X_y : bool, default=False
+        Whether to return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : sklearn.utils.Bunch
+        ``data`` (n, 28, 28) of uint8, 0 to 255; ``target`` (n,) of int, 0 to 9; ``target_names``, a list of 10 str.
+
+    Raises
+    ------
+    ValueError
+        If `subset` is none of these, or a file is damaged.
+    OSError
+        If the files are nowhere and cannot be fetched; the text says how to get them.
+
+    References
+    ----------
+    Xiao, Rasul, Vollgraf (2017), Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms.
+    """
+    if subset not in ("train", "test", "all"):
+        raise ValueError(f"subset must be 'train', 'test' or 'all', got {subset!r}")
+    subsets = ("train", "test") if subset == "all" else (subset,)
+    folder = _folder(data_home)
+    parts = [_read_subset(folder, name) for name in subsets] if folder else [_fetch(name) for name in subsets]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    if return_X_y:
+        return images, labels
+    return Bunch(data=images, target=labels, target_names=list(CLASSES), DESCR=load_fashion_mnist.__doc__)
+
+
+def _folder(data_home: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder that holds the files, None if there is none and nobody named one."""
+    named = data_home if data_home is not None else os.environ.get("SKCNN_DATA")
+    folder = Path(named) if named else DEBIAN_PACKAGE
+    complete = all(_find(folder, prefix, kind) for prefix in _PREFIXES.values() for kind in ("images", "labels"))
+    if named and not complete:
+        raise FileNotFoundError(f"{folder} does not hold the four files of Fashion-MNIST. {_HOW_TO_GET_THEM}")
+    return folder if complete else None
+
+
+def _find(folder: Path, prefix: str, kind: str) -> Path | None:
+    name = f"{prefix}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
+    return next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
+
+
+def _read_subset(folder: Path, subset: str) -> tuple[Array, Array]:
+    images, labels = (_read_idx(_find(folder, _PREFIXES[subset], kind)) for kind in ("images", "labels"))
+    if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
+        raise ValueError(f"{folder}: the {subset} files hold images {images.shape} and labels {labels.shape}")
+    return images, labels.astype(np.int64)
+
+
+def _read_idx(path: Path | None) -> Array:
+    """Read an IDX file: two zero bytes, the type, the number of axes, their lengths (big-endian), the numbers."""
+    assert path is not None
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    n_axes = content[3] if len(content) > 3 else 0
+    start = 4 + 4 * n_axes
+    shape = tuple(np.frombuffer(content[4:start], ">u4").tolist()) if len(content) >= start else ()
+    if content[:3] != bytes((0, 0, _UINT8)) or not shape or len(content) - start != prod(shape):
+        raise ValueError(f"{path} is damaged or no IDX file of bytes")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+
+
+def _fetch(subset: str) -> tuple[Array, Array]:
+    try:
+        data = fetch_openml("Fashion-MNIST", version=1, as_frame=False, parser="liac-arff")
+    except OSError as error:
+        raise OSError(f"Fashion-MNIST could not be fetched from OpenML ({error}). {_HOW_TO_GET_THEM}") from error
+    rows = slice(None, _N_TRAIN) if subset == "train" else slice(_N_TRAIN, None)
+    return data.data[rows].astype(np.uint8).reshape(-1, 28, 28), data.target[rows].astype(np.int64)
+
+
+_HOW_TO_GET_THEM = (
+    "On Debian and Ubuntu: apt install dataset-fashion-mnist. Elsewhere: download train-images-idx3-ubyte.gz, "
+    "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, and name their folder in "
+    "data_home or in the environment variable SKCNN_DATA."
+)
