@@ -26,7 +26,7 @@ from skcnn.layers.base import Shape
 from skcnn.network import Network
 from skcnn.values import is_count, is_size, pair
 
-__all__ = ["ACTIVATIONS", "POOLS", "check_layers", "convolutional_stack", "output_layer"]
+__all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "convolutional_stack", "layers_from", "output_layer"]
 
 ACTIVATIONS: dict[str, Layer | None] = {
     "identity": None,
@@ -36,7 +36,46 @@ ACTIVATIONS: dict[str, Layer | None] = {
     "logistic": Sigmoid(),
 }
 POOLS = {"max": MaxPool2D, "min": MinPool2D, "avg": AvgPool2D}
+# the constructor's parameters that `layers` replaces
+ARCHITECTURE = (
+    "n_kernels",
+    "kernel_size",
+    "pool_size",
+    "hidden_layer_sizes",
+    "activation",
+    "stride",
+    "padding",
+    "pool",
+)
 _RECTIFIERS = (ReLU, LeakyReLU)
+
+
+def layers_from(
+    parameters: dict[str, Any], defaults: dict[str, Any], in_shape: Shape, *, shrink: bool
+) -> tuple[Layer, ...]:
+    """Return all layers but the output layer.
+
+    Parameters
+    ----------
+    parameters : dict
+        Those of `ARCHITECTURE`, and perhaps ``layers``.
+    defaults : dict
+        Their default values, which they must have where ``layers`` is given.
+    in_shape, shrink
+        As for `convolutional_stack`.
+
+    Raises
+    ------
+    ValueError
+        If `layers` and other parameters are both given, or are not as described.
+    """
+    layers = parameters.get("layers")
+    if layers is None:
+        return convolutional_stack(in_shape, **{name: parameters[name] for name in ARCHITECTURE}, shrink=shrink)
+    changed = [name for name in ARCHITECTURE if parameters[name] != defaults[name]]
+    if changed:
+        raise ValueError(f"layers replaces {changed}: set these parameters, or layers, but not both")
+    return _checked_layers(layers)
 
 
 def convolutional_stack(
@@ -70,7 +109,9 @@ def convolutional_stack(
     kernels = _counts("n_kernels", n_kernels)
     hidden = _counts("hidden_layer_sizes", hidden_layer_sizes)
     if not kernels:
-        raise ValueError("n_kernels must name at least one convolution, got (); without any, pass layers=[Flatten(), ...]")
+        raise ValueError(
+            "n_kernels must hold at least one number, got (); without convolutions, pass layers=[Flatten(), ...]"
+        )
     per_convolution = zip(
         kernels,
         _per_layer("kernel_size", kernel_size, len(kernels), is_size),
@@ -98,7 +139,7 @@ def output_layer(n_outputs: int) -> Dense:
     return Dense(n_outputs, initializer="glorot_uniform")
 
 
-def check_layers(layers: Any) -> tuple[Layer, ...]:
+def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     """Return the user's layers as a tuple.
 
     Raises

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from math import ceil
 from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
-from sklearn.model_selection import train_test_split
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from skcnn._version import __version__
-from skcnn.architecture import ACTIVATIONS, POOLS, check_layers, convolutional_stack, output_layer
-from skcnn.evaluation import HeldOut
+from skcnn.architecture import ACTIVATIONS, ARCHITECTURE, POOLS, layers_from, output_layer
+from skcnn.evaluation import HeldOut, split_rows
 from skcnn.images import (
     ImageFormat,
     Images,
@@ -41,6 +38,7 @@ from skcnn.network import Network
 from skcnn.optimizers import OPTIMIZERS, optimizer_from
 from skcnn.parallel import allowed_threads
 from skcnn.parameters import NestedValuesMixin
+from skcnn.persistence import FittedStateMixin
 from skcnn.prediction import predict_logits
 from skcnn.progress import Progress
 from skcnn.randomness import stream
@@ -49,32 +47,26 @@ from skcnn.schedules import SCHEDULES, Constant, schedule_from
 from skcnn.targets import check_labels, encode, row_weights
 from skcnn.training import EarlyStopping, Recipe, Samples, train
 
-__all__ = ["NumpyCNNClassifier", "VersionWarning"]
+__all__ = ["NumpyCNNClassifier"]
 
 _COUNT = Interval(Integral, 1, None, closed="left")
-_ARCHITECTURE = (
-    "n_kernels",
-    "kernel_size",
-    "pool_size",
-    "hidden_layer_sizes",
-    "activation",
-    "stride",
-    "padding",
-    "pool",
-)
 
 
 def _has_partial_fit(classifier):
-    """Tell scikit-learn whether `partial_fit` makes sense; where it does not, the method is hidden and this says why."""
+    """Tell scikit-learn whether there is a `partial_fit`; where there is none, the error says why."""
     if isinstance(classifier.class_weight, str):
         raise ValueError(
-            "class_weight='balanced' needs all rows at once, so there is no partial_fit; pass the weights as a dict, as "
-            "sklearn.utils.class_weight.compute_class_weight returns them for the whole data"
+            "class_weight='balanced' needs all rows at once, so there is no partial_fit; pass a dict of weights, which "
+            "sklearn.utils.class_weight.compute_class_weight can tell for the whole data"
         )
     return True
 
 
-class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEstimator):
+def _defaults(estimator_class):
+    return {name: parameter.default for name, parameter in inspect.signature(estimator_class).parameters.items()}
+
+
+class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, ClassifierMixin, BaseEstimator):
     """Convolutional network classifier.
 
     A stack of convolutions with activations and pools, then fully connected layers, trained by stochastic gradient
@@ -200,7 +192,7 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_kernels": [_COUNT, list, tuple],
         "kernel_size": [_COUNT, list, tuple],
         "pool_size": [_COUNT, list, tuple],
@@ -339,7 +331,7 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
             if self._batch_size_ > len(samples.rows):
                 warnings.warn(
                     f"batch_size={self.batch_size} is larger than the {len(samples.rows)} rows; it is clipped to them",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
             stopping = EarlyStopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
             outcome = self._train(samples, held_out, stopping, schedule_from(self.learning_rate), self.max_iter)
@@ -483,7 +475,7 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
     def _rows(self, X, y="no_validation", *, reset):
         """Return X with one validated row an image (and y, where given), and see to the images' shape."""
         if not reset:
-            require_same_shape(stack_shape(X), self.image_shape_, self.data_format)
+            require_same_shape(stack_shape(X), self.image_shape_, self._format_.data_format)
         flat = flatten(X)
         return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
 
@@ -518,21 +510,15 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         self._seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._built_from_ = self._architecture()
         n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
-        layers = (*self._layers(guessed), output_layer(n_outputs))
-        self.network_ = Network.build(layers, self.image_shape_, stream(self._seed_, "weights"), dtype)
+        layers = layers_from(self._built_from_, _defaults(type(self)), self.image_shape_, shrink=guessed)
+        self.network_ = Network.build(
+            (*layers, output_layer(n_outputs)), self.image_shape_, stream(self._seed_, "weights"), dtype
+        )
         self.history_, self.t_ = [], 0
 
-    def _layers(self, guessed):
-        if self.layers is None:
-            return convolutional_stack(self.image_shape_, **self._architecture(), shrink=guessed)
-        parameters = inspect.signature(type(self)).parameters
-        changed = [name for name in _ARCHITECTURE if getattr(self, name) != parameters[name].default]
-        if changed:
-            raise ValueError(f"layers replaces {changed}: set these parameters, or layers, but not both")
-        return check_layers(self.layers)
-
     def _architecture(self):
-        names = _ARCHITECTURE if self.layers is None else ("layers",)
+        """Return the parameters that the network is built from."""
+        names = ARCHITECTURE if self.layers is None else (*ARCHITECTURE, "layers")
         return {name: getattr(self, name) for name in names}
 
     def _refuse_changed_architecture(self):
@@ -551,7 +537,9 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
         if not hasattr(self, "classes_"):
             self.classes_ = classes
         elif not np.array_equal(classes, self.classes_):
-            raise ValueError(f"classes={classes.tolist()} is not the same as in the first call: {self.classes_.tolist()}")
+            raise ValueError(
+                f"classes={classes.tolist()} is not the same as on the first call: {self.classes_.tolist()}"
+            )
 
     # Training
 
@@ -566,22 +554,10 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
             return samples, HeldOut(Images(X_val, self._format_), y_index, None, self._loss, self._n_threads())
         if not self.early_stopping:
             return samples, None
-        kept, held = self._split(samples)
+        kept, held = split_rows(samples.rows, samples.y, self.validation_fraction, self._seed_)
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[held]
         images = Images(samples.images.X[held], self._format_)
-        return replace(samples, rows=kept), HeldOut(
-            images, samples.y[held], weight, self._loss, self._n_threads()
-        )
-
-    def _split(self, samples):
-        y = samples.y[samples.rows]
-        n_held = max(ceil(self.validation_fraction * len(y)), len(np.unique(y)))
-        if n_held >= len(y):
-            raise ValueError(
-                f"early_stopping: the validation set is too small: validation_fraction={self.validation_fraction} of "
-                f"{len(y)} sample(s) with a row of each class would leave none to train on"
-            )
-        return train_test_split(samples.rows, test_size=n_held, stratify=y, random_state=self._seed_)
+        return replace(samples, rows=kept), HeldOut(images, samples.y[held], weight, self._loss, self._n_threads())
 
     def _train(self, samples, held_out, stopping, schedule, n_epochs):
         """Train a copy of the network, so that a failure leaves the old one alone; then take it over."""
@@ -624,51 +600,8 @@ class NumpyCNNClassifier(RecordMixin, NestedValuesMixin, ClassifierMixin, BaseEs
 
     def _warn_of_divergence(self):
         warnings.warn(
-            f"Training diverged in epoch {self.n_iter_}: the loss or a weight was not finite at learning_rate_init="
-            f"{self.learning_rate_init}. The weights are those before that epoch; a smaller learning rate may converge.",
+            f"Training diverged in epoch {self.n_iter_}: the loss or a weight was not finite. The weights are those "
+            f"before that epoch. A rate smaller than learning_rate_init={self.learning_rate_init} may converge.",
             ConvergenceWarning,
-            stacklevel=3,
-        )
-
-    # Keeping the state whole
-
-    @contextmanager
-    def _all_or_nothing(self):
-        """Give back every attribute if the block fails or is interrupted: fitted values are replaced, never altered."""
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    def _forget(self):
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_skcnn_version": __version__}
-
-    def __setstate__(self, state):
-        written_by = state.pop("_skcnn_version", "unknown")
-        if written_by != __version__:
-            warnings.warn(
-                VersionWarning(
-                    estimator_name=type(self).__name__,
-                    current_sklearn_version=__version__,
-                    original_sklearn_version=written_by,
-                ),
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-
-
-class VersionWarning(InconsistentVersionWarning):
-    """A classifier was unpickled that another version of skcnn had written."""
-
-    def __str__(self):
-        return (
-            f"{self.estimator_name} was written by skcnn {self.original_sklearn_version} and is read by "
-            f"{self.current_sklearn_version}; its results may differ. Fit it again to be sure."
+            stacklevel=4,  # past this method, fit, and scikit-learn's wrapper of it
         )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import train_test_split
 
 from skcnn.images import Images
 from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.prediction import predict_logits
 
-__all__ = ["HeldOut"]
+__all__ = ["HeldOut", "split_rows"]
 
 Array = NDArray[Any]
 
@@ -41,3 +43,24 @@ class HeldOut:
             "val_accuracy": float(accuracy_score(self.y, predicted, sample_weight=self.weight)),
             "val_f1": float(macro_f1),
         }
+
+
+def split_rows(rows: Array, y: Array, fraction: float, seed: int) -> tuple[Array, Array]:
+    """Divide rows into those to train on and those to hold out, stratified by their class indices ``y[rows]``.
+
+    At least one row for every class is held out.
+
+    Raises
+    ------
+    ValueError
+        If a class has a single row, or too few rows would remain.
+    """
+    labels = y[rows]
+    n_held = max(ceil(fraction * len(rows)), len(np.unique(labels)))
+    if n_held >= len(rows):
+        raise ValueError(
+            f"early_stopping: the validation set is too small: validation_fraction={fraction} of {len(rows)} sample(s) "
+            "and a row of every class would leave none to train on"
+        )
+    kept, held = train_test_split(rows, test_size=n_held, stratify=labels, random_state=seed)
+    return kept, held

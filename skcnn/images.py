@@ -204,17 +204,20 @@ def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | N
     Raises
     ------
     ValueError
-        If the data's range or spread is beyond float64.
+        If the data's range or spread is beyond what its precision can hold.
     """
     if scaling is None:
         return 0.0, 1.0
+    center: Any
+    width: Any
     if isinstance(scaling, str) and scaling == "standard":
         center, width = _moments(images, rows, weight)
     else:
         low, high = _range(images.X, rows) if isinstance(scaling, str) else scaling
         center, width = low / 2 + high / 2, high - low
-    if not (np.isfinite(center).all() and np.isfinite(width).all()):
-        raise ValueError(f"scaling={scaling!r}: the values of X are spread too wide for float64, their scale is {width}")
+    precision = np.result_type(images.X.dtype, images.format.dtype)
+    if not (np.isfinite(center).all() and np.all(width <= np.finfo(precision).max)):
+        raise ValueError(f"scaling={scaling!r}: X is spread too wide for {precision}, its scale comes to {width}")
     return center, np.where(width == 0, 1.0, width)[()]
 
 

@@ -1,8 +1,8 @@
 """Array functions where the time goes: padding, unfolding, pooling.
 
 Images are (n, h, w, c), channels last and C-contiguous; kernels are (kh, kw, c, k). A convolution is a matrix product:
-`unfold` lays the patch under every kernel position out as a row, and the kernels are the columns. The patches are kh * kw
-times as large as the images, so they are made and used up a few images at a time, while they are in the cache.
+`unfold` lays the patch under every kernel position out as a row, and the kernels are the columns. The patches are
+kh * kw times as large as the images, so they are made and used up a few images at a time, while they are in the cache.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def unfold(x: Array, size: Pair, stride: Pair) -> Array:
 
 def correlate(x: Array, W: Array, stride: Pair) -> Array:
     """Slide kernels over maps: x (n, h, w, c), W (kh, kw, c, k), result (n, oh, ow, k)."""
-    kh, kw, c, k = W.shape
+    kh, kw, _, k = W.shape
     matrix = W.reshape(-1, k)
     oh, ow = (output_size(x.shape[axis + 1], W.shape[axis], stride[axis]) for axis in (0, 1))
     out = np.empty((len(x), oh, ow, k), dtype=x.dtype)

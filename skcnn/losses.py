@@ -69,7 +69,8 @@ class SoftmaxCrossEntropy(Value):
         return out
 
     def decide(self, logits: Array) -> Array:
-        return logits.argmax(axis=1)
+        decided: Array = logits.argmax(axis=1)
+        return decided
 
 
 @dataclass(frozen=True, repr=False)

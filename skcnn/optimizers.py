@@ -1,7 +1,7 @@
 """Optimizers: from gradients to steps.
 
-An optimizer is frozen configuration. What it remembers from step to step (velocities, moments) is a `State` that `start`
-makes and `step` renews; training holds it. Weights are updated in place.
+An optimizer is frozen configuration. What it remembers from step to step (velocities, moments) is a `State` that
+`start` makes and `step` renews; training holds it. Weights are updated in place.
 
 Parameters and gradients are trees: a list with one dict a layer, of arrays or of further dicts. `leaves` walks them in
 a fixed order, so the optimizers themselves see lists of arrays.
@@ -36,7 +36,7 @@ class Optimizer(Protocol):
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
-    """Walk the arrays of a parameter tree, each with its path ("0.W"), in the order of the layers and then the names."""
+    """Walk the arrays of a parameter tree, each with its path ("0.W"), by layers and then by names."""
     if isinstance(tree, dict | list):
         for key, branch in sorted(tree.items()) if isinstance(tree, dict) else enumerate(tree):
             yield from leaves(branch, f"{path}.{key}" if path else str(key))

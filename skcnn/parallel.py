@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 Array = NDArray[Any]
 Item = TypeVar("Item")
@@ -49,7 +50,8 @@ class _BlasGuard:
         with self._lock:
             if self._users == 0:
                 self._allowed = self._read_allowed()
-                self._limit = self._controller and self._controller.limit(limits=1, user_api="blas")
+                with _any_thread_may_set_limits():
+                    self._limit = self._controller and self._controller.limit(limits=1, user_api="blas")
             self._users += 1
 
     def __exit__(self, *error: object) -> None:
@@ -66,18 +68,34 @@ class _BlasGuard:
     def _read_allowed(self) -> int:
         if self._controller is None:
             self._controller = ThreadpoolController().select(user_api="blas")
-        return max((library.num_threads for library in self._controller.lib_controllers), default=joblib.cpu_count())
+        libraries = self._controller.lib_controllers
+        return int(max((library.num_threads for library in libraries), default=joblib.cpu_count()))
 
     def _restore(self) -> None:
         limit, self._limit = self._limit, None
         if limit is not None:
-            limit.restore_original_limits()
+            with _any_thread_may_set_limits():
+                limit.restore_original_limits()
 
     def _after_in_child(self) -> None:
         # the threads that held the guard do not exist in the child
         self._users = 0
         self._restore()
         self._lock.release()
+
+
+@contextmanager
+def _any_thread_may_set_limits() -> Iterator[None]:
+    """Lift the ownership of OpenBLAS's limit, which threadpoolctl 3.8 gives to the first thread that sets it.
+
+    To any other thread it says nothing and does nothing, but the last user of the guard need not be the first.
+    """
+    clear = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
+    clear(force=True)
+    try:
+        yield
+    finally:
+        clear(force=True)
 
 
 one_blas_thread = _BlasGuard()
@@ -105,7 +123,7 @@ def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
     n_shards = max(1, -(-n_rows // rows_per_shard))
     size, longer = divmod(n_rows, n_shards)
     starts = [i * size + min(i, longer) for i in range(n_shards + 1)]
-    return [slice(start, stop) for start, stop in zip(starts[:-1], starts[1:], strict=True)]
+    return [slice(start, stop) for start, stop in pairwise(starts)]
 
 
 def rows_per_shard(in_shape: tuple[int, ...]) -> int:
@@ -193,7 +211,9 @@ class Workers:
             return map(function, items)
         return self._executor(self.n_threads).map(_quietly(function), items)
 
-    def meet(self, function: Callable[[Item, Shard], Result], items: Sequence[Item], shards: Sequence[Shard]) -> list[Result]:
+    def meet(
+        self, function: Callable[[Item, Shard], Result], items: Sequence[Item], shards: Sequence[Shard]
+    ) -> list[Result]:
         """Return function(item, shard) of all items, whose shards may meet while they run.
 
         All are under way at the same time, on a thread each, but only `n_threads` of them run.

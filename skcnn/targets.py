@@ -35,7 +35,9 @@ def encode(name: str, y: Array, classes: Array) -> Array:
     """
     unseen = np.setdiff1d(y, classes)
     if len(unseen):
-        raise ValueError(f"{name} has labels {unseen[:5].tolist()} that are not among the classes {classes[:20].tolist()}")
+        raise ValueError(
+            f"{name} has labels {unseen[:5].tolist()} that are not among the classes {classes[:9].tolist()}"
+        )
     return np.searchsorted(classes, y)
 
 

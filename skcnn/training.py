@@ -194,9 +194,9 @@ class _Trainer:
                 _put_back(self.network, before)
                 outcome.optimizer_state = self.recipe.optimizer.start(self.weights)
                 outcome.stop_reason = "diverged"
-            measured = evaluate(self.network) if evaluate else dict.fromkeys(("val_loss", "val_accuracy", "val_f1"))
-            rate, seconds = self._learning_rate(number), perf_counter() - start
-            row = {"epoch": first_epoch + number + 1, "loss": loss, **measured, "learning_rate": rate, "seconds": seconds}
+            row: Row = {"epoch": first_epoch + number + 1, "loss": loss}
+            row |= evaluate(self.network) if evaluate else dict.fromkeys(("val_loss", "val_accuracy", "val_f1"))
+            row |= {"learning_rate": self._learning_rate(number), "seconds": perf_counter() - start}
             outcome.history.append(row)
             progress.end_epoch(row)
             if outcome.stop_reason == "max_iter" and stopping and stopping.update(row, self.network):

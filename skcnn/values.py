@@ -46,12 +46,12 @@ def _is_default(field: Field[Any], value: object) -> bool:
 
 def is_count(value: object, minimum: int = 1) -> bool:
     """Whether `value` is an integer (NumPy's too, no bool) of at least `minimum`."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= minimum
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= minimum
 
 
 def is_real(value: object) -> bool:
     """Whether `value` is a real number (NumPy's too, no bool)."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def is_size(value: object, minimum: int = 1) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn.layers.base import Array, Layer, Params
+from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng
 
 __all__ = ["LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Tanh"]
 
@@ -23,13 +23,11 @@ class ReLU(Layer):
     array([[0., 0., 2.]])
     """
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         out = np.maximum(x, 0)
         return out, out if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         return d_out * (cache > 0), {}
 
 
@@ -53,13 +51,11 @@ class LeakyReLU(Layer):
     def __post_init__(self) -> None:
         self._check_number("negative_slope", 0, 1)
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         # a slope below 1 keeps the order, so the larger of the two is the right one on either side of 0
         return np.maximum(x, x * x.dtype.type(self.negative_slope)), x if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         slope = np.where(cache > 0, d_out.dtype.type(1), d_out.dtype.type(self.negative_slope))
         return d_out * slope, {}
 
@@ -75,13 +71,11 @@ class Tanh(Layer):
     array([[0.]])
     """
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         out = np.tanh(x)
         return out, out if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         return d_out * (1 - cache * cache), {}
 
 
@@ -96,13 +90,11 @@ class Sigmoid(Layer):
     array([[0. , 0.5, 1. ]])
     """
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         out = sigmoid(x)
         return out, out if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         return d_out * (cache * (1 - cache)), {}
 
 
@@ -120,13 +112,11 @@ class Softmax(Layer):
     array([[0.5, 0.5]])
     """
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         out = softmax(x)
         return out, out if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         return cache * (d_out - (d_out * cache).sum(axis=-1, keepdims=True)), {}
 
 

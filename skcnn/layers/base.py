@@ -19,6 +19,9 @@ Array = NDArray[Any]
 Params = dict[str, Any]  # arrays by name, or further dicts for a layer that contains layers
 Shape = tuple[int, ...]
 Window = tuple[Pair, Pair]  # size and stride
+Rng = np.random.Generator
+Forward = tuple[Array, Any]  # out, cache
+Backward = tuple[Array | None, Params]  # d_x, grads
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +43,7 @@ class Layer(Value):
     is_random: ClassVar[bool] = False
     couples_rows: ClassVar[bool] = False
 
-    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         """Draw the parameters.
 
         Parameters
@@ -67,9 +70,7 @@ class Layer(Value):
         """Return what the layer remembers before the first batch: nothing, for most."""
         return {}
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         """Compute the output.
 
         Parameters
@@ -91,7 +92,7 @@ class Layer(Value):
         """
         return x, None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         """Turn the gradient of the loss by the output into those by the input and the parameters.
 
         Parameters
@@ -109,7 +110,7 @@ class Layer(Value):
         -------
         d_x : ndarray (n, *in_shape) or None
         grads : dict
-            The same names and shapes as `params`, summed over the rows; arrays of their own, since training adds to them.
+            The same names and shapes as `params`, summed over the rows. Arrays of their own: training adds to them.
         """
         return d_out, {}
 
@@ -125,4 +126,6 @@ class Layer(Value):
 def require_map(in_shape: Shape) -> None:
     """Raise ValueError unless `in_shape` is that of a map (h, w, c)."""
     if len(in_shape) != 3:
-        raise ValueError(f"needs maps (h, w, c), got rows of shape {in_shape}; place it before Flatten or global pooling")
+        raise ValueError(
+            f"needs maps (h, w, c), got rows of shape {in_shape}; place it before Flatten or a global pool"
+        )

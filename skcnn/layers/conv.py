@@ -9,7 +9,7 @@ import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
 from skcnn.kernels import Widths, correlate, kernel_gradient, output_size, pad, spread
-from skcnn.layers.base import Array, Layer, Params, Shape, Window, require_map
+from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
 from skcnn.values import Pair, is_real, is_size, pair, times
 
 __all__ = ["Conv2D"]
@@ -30,9 +30,9 @@ class Conv2D(Layer):
     stride : int or (int, int), default=1
         Step from one position to the next.
     padding : {"same", "valid"}, int or (int, int), default="same"
-        "same": as many pixels around the map as make the output ceil(size / stride), the odd one at the bottom or right,
-        as in TensorFlow and ONNX's SAME_UPPER. "valid": none. Numbers: that many rows above and below, columns left and
-        right.
+        "same": as many pixels around the map as make the output ceil(size / stride), the odd one at the bottom or
+        right, as in TensorFlow and ONNX's SAME_UPPER. "valid": none. Numbers: that many rows above and below, columns
+        left and right.
     pad_value : float, default=0.0
         The value of those pixels.
     bias : {"kernel", "position"} or None, default="kernel"
@@ -81,7 +81,7 @@ class Conv2D(Layer):
         self._check("bias", self.bias in ("kernel", "position", None), "'kernel', 'position' or None")
         self._check("initializer", is_initializer(self.initializer), f"callable or one of {INITIALIZERS}")
 
-    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         require_map(in_shape)
         size, widths = pair(self.kernel_size), self._widths(in_shape)
         padded = tuple(in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
@@ -104,16 +104,14 @@ class Conv2D(Layer):
         rows, columns = (0, 0) if self.padding == "valid" else pair(self.padding)
         return (rows, rows), (columns, columns)
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         padded = pad(x, self._widths(x.shape[1:]), self.pad_value)
         out = correlate(padded, params["W"], pair(self.stride))
         if "b" in params:
             out += params["b"]
         return out, (padded, x.shape) if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         padded, in_shape = cache
         W = params["W"]
         grads = {"W": kernel_gradient(padded, d_out, pair(self.kernel_size), pair(self.stride))}
@@ -147,4 +145,3 @@ class Conv2D(Layer):
 def _same_widths(size: int, window: int, stride: int) -> Pair:
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
-

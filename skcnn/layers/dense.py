@@ -10,7 +10,7 @@ import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
 from skcnn.kernels import weight_gradient
-from skcnn.layers.base import Array, Layer, Params, Shape, Window
+from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window
 
 __all__ = ["Dense", "Flatten"]
 
@@ -26,15 +26,13 @@ class Flatten(Layer):
     ({}, (1568,))
     """
 
-    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         return {}, (prod(in_shape),)
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         return x.reshape(len(x), -1), x.shape if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         return d_out.reshape(cache), {}
 
 
@@ -77,24 +75,22 @@ class Dense(Layer):
         self._check("use_bias", isinstance(self.use_bias, bool | np.bool_), "a bool")
         self._check("initializer", is_initializer(self.initializer), f"callable or one of {INITIALIZERS}")
 
-    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         if len(in_shape) != 1:
-            raise ValueError(f"needs rows, got maps of shape {in_shape}; place Flatten() or GlobalAvgPool2D() before it")
+            raise ValueError(f"needs rows, got maps of shape {in_shape}; put Flatten() or GlobalAvgPool2D() before it")
         units = int(self.n_units)
         params: Params = {"W": draw(self.initializer, (in_shape[0], units), rng, dtype)}
         if self.use_bias:
             params["b"] = np.zeros(units, dtype)
         return params, (units,)
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         out = x @ params["W"]
         if "b" in params:
             out += params["b"]
         return out, x if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         grads = {"W": weight_gradient(cache, d_out)}
         if "b" in params:
             grads["b"] = d_out.sum(axis=0)

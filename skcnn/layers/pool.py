@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skcnn.kernels import output_size, pool, unpool_extremum, unpool_mean
-from skcnn.layers.base import Array, Layer, Params, Shape, Window, require_map
+from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
 from skcnn.values import Pair, pair, times
 
 __all__ = ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D", "MinPool2D"]
@@ -29,7 +29,7 @@ class _Pool2D(Layer):
     def _windows(self) -> Window:
         return pair(self.pool_size), pair(self.pool_size if self.stride is None else self.stride)
 
-    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         require_map(in_shape)
         size, stride = self._windows()
         if size[0] > in_shape[0] or size[1] > in_shape[1]:
@@ -47,13 +47,11 @@ class _ExtremumPool2D(_Pool2D):
 
     extremum: ClassVar[np.ufunc]
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         out = pool(x, *self._windows(), self.extremum)
         return out, (x, out) if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         x, out = cache
         return unpool_extremum(x, out, d_out, *self._windows()) if need_d_x else None, {}
 
@@ -118,15 +116,13 @@ class AvgPool2D(_Pool2D):
            [10.5, 12.5]])
     """
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         size, stride = self._windows()
         out = pool(x, size, stride, np.add)
         out /= size[0] * size[1]
         return out, x.shape if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         return unpool_mean(cache, d_out, *self._windows()) if need_d_x else None, {}
 
 
@@ -145,16 +141,14 @@ class GlobalAvgPool2D(Layer):
     array([[7.5]])
     """
 
-    def build(self, in_shape: Shape, rng: np.random.Generator, dtype: Any) -> tuple[Params, Shape]:
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         require_map(in_shape)
         return {}, in_shape[2:]
 
-    def forward(
-        self, params: Params, x: Array, *, train: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Array, Any]:
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         return x.mean(axis=(1, 2)), x.shape if train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         n, h, w, c = cache
         share = (d_out / (h * w)).reshape(n, 1, 1, c)
         return np.broadcast_to(share, cache).copy(), {}

@@ -1,0 +1,91 @@
+"""Imports run one way only, and the stack below the estimator does without scikit-learn."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skcnn
+
+PACKAGE = Path(skcnn.__file__).parent
+# from the ground up: a module may import those of the rows above it, and of its own row
+STOREYS = [
+    {"_version", "values", "randomness"},
+    {"kernels", "initializers"},
+    {"layers"},
+    {"losses", "optimizers", "schedules", "parallel", "progress"},
+    {"network"},
+    {"prediction", "training"},
+    {"images", "architecture", "targets", "evaluation", "parameters", "record", "persistence", "datasets"},
+    {"classifier"},
+    {"presets", "__init__"},
+]
+USES_SKLEARN = {"classifier", "evaluation", "targets", "datasets", "persistence"}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def module_name(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from [f"skcnn.{alias.name}" for alias in node.names] if node.module == "skcnn" else [node.module]
+
+
+def storey(name):
+    return next(i for i, names in enumerate(STOREYS) if name in names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    for name in imported(path):
+        if name.startswith("skcnn."):
+            other = name.split(".")[1]
+            assert storey(other) <= storey(module_name(path)), f"{path} imports {name}"
+        elif name.split(".")[0] == "sklearn":
+            assert module_name(path) in USES_SKLEARN, f"{path} imports {name}"
+
+
+def test_the_stack_runs_without_sklearn():
+    script = """
+import sys
+sys.modules["sklearn"] = None
+import types
+package = types.ModuleType("skcnn"); package.__path__ = [sys.argv[1]]; sys.modules["skcnn"] = package
+import numpy as np
+from skcnn.layers import Conv2D, Dense, Flatten, ReLU
+from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.network import Network
+from skcnn.optimizers import SGD
+from skcnn.progress import Progress
+from skcnn.schedules import Constant
+from skcnn.training import Recipe, Samples, train
+rng = np.random.default_rng(0)
+network = Network.build([Conv2D(2), ReLU(), Flatten(), Dense(2)], (4, 4, 1), rng, np.float64)
+x = rng.normal(size=(20, 4, 4, 1)); y = (x.mean(axis=(1, 2, 3)) > 0).astype(int)
+recipe = Recipe(SoftmaxCrossEntropy(), SGD(), Constant(), 0.1, 0.0, 5, 40, True, 0, 1)
+outcome = train(network, Samples(x, y, None, np.arange(20)), recipe, progress=Progress(False))
+assert outcome.history[-1]["loss"] < 0.1, outcome.history[-1]
+"""
+    subprocess.run([sys.executable, "-c", script, str(PACKAGE)], check=True)
+
+
+def test_public_modules_say_what_is_public():
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        if path.name != "base.py" and module_name(path) not in ("_version", "kernels", "parallel", "values"):
+            names = [
+                t.id
+                for node in tree.body
+                if isinstance(node, ast.Assign)
+                for t in node.targets
+                if isinstance(t, ast.Name)
+            ]
+            assert "__all__" in names, path

@@ -1,0 +1,223 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+from coupled_layer import BatchCenter, Noise
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from skcnn import NumpyCNNClassifier, parallel
+from skcnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.network import Network
+from skcnn.parallel import Shard, Workers, allowed_threads, cut, one_blas_thread
+
+PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
+COUPLED = [Conv2D(3), BatchCenter(), ReLU(), MaxPool2D(), Flatten(), Dense(8), BatchCenter(), Noise()]
+
+
+def blas_threads():
+    return {
+        library.filepath: library.num_threads
+        for library in ThreadpoolController().select(user_api="blas").lib_controllers
+    }
+
+
+@pytest.fixture
+def images(rng):
+    X = rng.integers(0, 256, (150, 28, 28)).astype(np.uint8)
+    return X, rng.integers(0, 3, 150)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(1, 20), (20, 20), (21, 20), (128, 20), (5, 1)])
+def test_cut_covers_all_rows_in_order_and_evenly(n_rows, size):
+    parts = [range(n_rows)[part] for part in cut(n_rows, size)]
+    assert [row for part in parts for row in part] == list(range(n_rows))
+    lengths = {len(part) for part in parts}
+    assert max(lengths) <= size
+    assert max(lengths) - min(lengths) <= 1
+
+
+def fitted_bits(layers, images, n_jobs, **settings):
+    X, y = images
+    settings = {"dtype": "float32", "batch_size": 64, "max_iter": 2, "random_state": 0, **settings}
+    clf = NumpyCNNClassifier(layers=layers, n_jobs=n_jobs, **settings).fit(X, y, sample_weight=1.0 + y)
+    states = [array.tobytes() for state in clf.network_.states for array in state.values()]
+    return (
+        [W.tobytes() for W in (*clf.coefs_, *clf.intercepts_)],
+        states,
+        clf.predict_proba(X).tobytes(),
+        clf.loss_curve_,
+    )
+
+
+@pytest.mark.parametrize("layers", [PLAIN, COUPLED], ids=["plain", "coupled"])
+def test_same_bits_for_every_n_jobs(layers, images):
+    assert len(cut(64, parallel.rows_per_shard((28, 28, 1)))) > 2, "the batches must be cut for this to say anything"
+    one = fitted_bits(layers, images, 1)
+    for n_jobs in (2, 3, None, -1):
+        assert fitted_bits(layers, images, n_jobs) == one
+
+
+def test_same_bits_under_any_blas_limit(images):
+    one = fitted_bits(PLAIN, images, 1)
+    with threadpool_limits(limits=1, user_api="blas"):
+        assert fitted_bits(PLAIN, images, None) == one
+
+
+def test_shards_meet_as_one_batch_would(images, rng):
+    """A layer that couples rows sees statistics of the whole batch: cut or not, gradients and state agree."""
+    network = Network.build([*COUPLED[:-1], Dense(3)], (28, 28, 1), rng, np.float64)
+    x, y = images[0][:50, ..., np.newaxis] / 255.0, images[1][:50]
+    weight = rng.uniform(0.5, 2.0, 50)
+
+    def gradients(parts):
+        def work(part, shard):
+            logits, caches = network.forward(x[part], shard)
+            _, d_logits = SoftmaxCrossEntropy()(logits, y[part], shard.weight)
+            states = network.new_states(caches)
+            return network.backward(caches, d_logits, shard), states
+
+        with Workers(2) as workers:
+            results = workers.meet(work, parts, [Shard(50, weight[part], i) for i, part in enumerate(parts)])
+        totals = [
+            {key: sum(grads[i][key] for grads, _ in results) for key in params}
+            for i, params in enumerate(network.params)
+        ]
+        return totals, results[0][1]
+
+    whole, state = gradients([slice(None)])
+    shards, cut_state = gradients(cut(50, 8))
+    for one, other in zip(whole + state, shards + cut_state, strict=True):
+        assert one.keys() == other.keys()
+        for key in one:
+            np.testing.assert_allclose(other[key], one[key], rtol=1e-9, atol=1e-11)
+
+
+def test_state_is_committed_and_used_by_predict(images):
+    X, y = images
+    clf = NumpyCNNClassifier(layers=[Flatten(), BatchCenter()], max_iter=1, batch_size=150, random_state=0).fit(X, y)
+    after_one_step = (X.reshape(150, -1) / 255.0 - 0.5).mean(axis=0) / 2
+    np.testing.assert_allclose(clf.network_.states[1]["mean"], after_one_step, atol=1e-6)
+    before = clf.predict_proba(X)
+    clf.network_.states[1]["mean"] += 1
+    assert not np.allclose(clf.predict_proba(X), before)
+
+
+def test_random_layers_repeat_by_seed(images):
+    layers = [Flatten(), Noise()]
+    one = fitted_bits(layers, images, 1)
+    assert fitted_bits(layers, images, 1) == one
+    assert fitted_bits(layers, images, 1, random_state=1) != one
+
+
+def test_an_error_in_one_shard_is_the_one_raised():
+    def work(item, shard):
+        if item == 2:
+            raise ValueError("item 2 does not fit")
+        return shard.sum(np.ones(1))
+
+    with Workers(2) as workers, pytest.raises(ValueError, match="item 2 does not fit"):
+        workers.meet(work, range(4), [Shard(4, None, i) for i in range(4)])
+
+
+def test_threads_end_with_the_call(images):
+    fitted_bits(COUPLED, images, 3)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skcnn")]
+
+
+def test_guard_holds_one_thread_and_gives_back():
+    before = blas_threads()
+    with one_blas_thread:
+        assert set(blas_threads().values()) == {1}
+        with one_blas_thread:
+            assert allowed_threads() == max(before.values())
+        assert set(blas_threads().values()) == {1}
+    assert blas_threads() == before
+
+
+def test_guard_gives_back_after_an_error():
+    before = blas_threads()
+    with pytest.raises(RuntimeError, match="inside"), one_blas_thread:
+        raise RuntimeError("inside")
+    assert blas_threads() == before
+
+
+def test_guard_in_a_thread_when_another_has_set_limits():
+    """threadpoolctl lets only the first thread that sets OpenBLAS's limit set it again."""
+    seen = []
+
+    def limited():
+        with one_blas_thread:
+            seen.append(set(blas_threads().values()))
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        thread = threading.Thread(target=limited)
+        thread.start()
+        thread.join(10)
+        assert seen == [{1}]
+        assert set(blas_threads().values()) == {2}
+
+
+def test_guard_with_overlapping_users():
+    """First in, first out: nesting by context managers of their own would leave one thread for good."""
+    before = blas_threads()
+    first_in, second_in = threading.Event(), threading.Event()
+
+    def first():
+        with one_blas_thread:
+            first_in.set()
+            second_in.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    first_in.wait(10)
+    with one_blas_thread:
+        second_in.set()
+        thread.join(10)
+        assert set(blas_threads().values()) == {1}
+    assert blas_threads() == before
+
+
+def test_blas_threads_are_the_same_after_fit_predict_and_failure(images):
+    X, y = images
+    for limit in (1, 2):
+        with threadpool_limits(limits=limit, user_api="blas"):
+            before = blas_threads()
+            clf = NumpyCNNClassifier(max_iter=1).fit(X, y)
+            clf.predict(X)
+            with pytest.raises(ValueError, match="too large"):
+                clf.set_params(scaling=None).fit(X.astype(float), y).predict(X / 255 * 1.7e308)
+            assert blas_threads() == before
+
+
+def test_n_jobs_none_takes_what_blas_may():
+    with threadpool_limits(limits=1, user_api="blas"):
+        assert NumpyCNNClassifier()._n_threads() == 1
+    with threadpool_limits(limits=2, user_api="blas"):
+        assert NumpyCNNClassifier()._n_threads() == 2
+    assert NumpyCNNClassifier(n_jobs=3)._n_threads() == 3
+
+
+def test_at_most_n_threads_work_at_a_time():
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(item, shard):
+        nonlocal running, most
+        for _ in range(3):
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.002)
+            with lock:
+                running -= 1
+            shard.sum(np.ones(1))
+
+    with Workers(2) as workers:
+        workers.meet(work, range(6), [Shard(6, None, i) for i in range(6)])
+    assert most == 2
