@@ -56,9 +56,6 @@ class NestedValuesMixin:
         changed: dict[str, Any] = {}
         for key in sorted(params, key=lambda key: key.count("__")):  # a whole value first, then its fields
             name, *path = key.split("__")
-            if not path:
-                changed[name] = params[key]
-                continue
             if name not in self._get_param_names():
                 raise ValueError(
                     f"Invalid parameter {name!r} for estimator {type(self).__name__}. "

@@ -59,7 +59,7 @@ def row_weights(
     Returns
     -------
     weight : ndarray (n,) or None
-        None if all are 1, so that weights of ones change nothing.
+        None if all in `rows` are equal, so that such weights change nothing, to the bit.
     rows : ndarray of int
         The rows of positive weight: the others take no part in training.
 
@@ -78,8 +78,9 @@ def row_weights(
         weight = weight * compute_sample_weight(class_weight, classes[y])
     rows = np.flatnonzero(weight > 0)
     _require_classes(y, rows, classes)
-    weight = weight * (len(rows) / weight[rows].sum())
-    return (None if np.all(weight == 1) else weight), rows
+    if np.all(weight[rows] == weight[rows[0]]):
+        return None, rows
+    return weight * (len(rows) / weight[rows].sum()), rows
 
 
 def _require_classes(y: Array, rows: Array, classes: Array) -> None:

@@ -19,7 +19,6 @@ from skcnn.layers import (
     MaxPool2D,
     MinPool2D,
     ReLU,
-    Sigmoid,
     Softmax,
     Tanh,
 )
@@ -71,7 +70,7 @@ SETTINGS = {
         "layers": (Conv2D(16, (1, 2)), LeakyReLU(), MinPool2D(1), MaxPool2D(1), AvgPool2D(1), Flatten()),
     },
     "layers-global": {
-        "layers": [Conv2D(32), ReLU(), GlobalAvgPool2D(), Dense(32), Sigmoid()],
+        "layers": [Conv2D(32), ReLU(), GlobalAvgPool2D(), Dense(32), Tanh()],
         "learning_rate_init": 0.02,
     },
     "layers-position-bias": {

@@ -1,0 +1,98 @@
+import gzip
+
+import numpy as np
+import pytest
+from sklearn.utils import Bunch
+
+from skcnn import datasets
+from skcnn.datasets import load_fashion_mnist
+
+
+def idx(array):
+    header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, dtype=">u4").tobytes()
+    return header + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {
+        name: (rng.integers(0, 256, (n, 28, 28)).astype(np.uint8), rng.integers(0, 10, n))
+        for name, n in (("train", 7), ("t10k", 3))
+    }
+
+
+@pytest.fixture(params=["compressed", "plain"])
+def folder(request, arrays, tmp_path):
+    for name, (images, labels) in arrays.items():
+        for stem, array in ((f"{name}-images-idx3-ubyte", images), (f"{name}-labels-idx1-ubyte", labels)):
+            if request.param == "compressed":
+                (tmp_path / f"{stem}.gz").write_bytes(gzip.compress(idx(array)))
+            else:
+                (tmp_path / stem).write_bytes(idx(array))
+    return tmp_path
+
+
+def test_reads_the_files(folder, arrays):
+    train, test = load_fashion_mnist(data_home=folder), load_fashion_mnist(subset="test", data_home=folder)
+    np.testing.assert_array_equal(train.data, arrays["train"][0])
+    np.testing.assert_array_equal(test.target, arrays["t10k"][1])
+    assert train.data.dtype == np.uint8
+    assert train.target.dtype.kind == "i"
+    assert train.target_names[9] == "Ankle boot"
+    train.data[0] = 0  # the arrays are the caller's own
+
+
+def test_all_is_train_then_test(folder, arrays):
+    X, y = load_fashion_mnist(subset="all", data_home=folder, return_X_y=True)
+    np.testing.assert_array_equal(X, np.concatenate([arrays["train"][0], arrays["t10k"][0]]))
+    np.testing.assert_array_equal(y, np.concatenate([arrays["train"][1], arrays["t10k"][1]]))
+
+
+def test_finds_the_folder_by_the_environment(folder, monkeypatch):
+    monkeypatch.setenv("SKCNN_DATA", str(folder))
+    assert len(load_fashion_mnist().data) == 7
+
+
+def test_a_named_folder_without_the_files_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"does not hold the four files.*apt install dataset-fashion-mnist"):
+        load_fashion_mnist(data_home=tmp_path)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-5], lambda b: b"\1" + b[1:], lambda b: b[:3], lambda b: b""])
+def test_a_damaged_file_is_named(folder, damage):
+    path = next(iter(folder.glob("train-images*")))
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    path.write_bytes(gzip.compress(damage(content)) if path.suffix == ".gz" else damage(content))
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.* is damaged or no IDX file"):
+        load_fashion_mnist(data_home=folder)
+
+
+def test_unknown_subset():
+    with pytest.raises(ValueError, match="subset must be 'train', 'test' or 'all', got 'validation'"):
+        load_fashion_mnist(subset="validation")
+
+
+@pytest.fixture
+def no_files(monkeypatch, tmp_path):
+    monkeypatch.delenv("SKCNN_DATA", raising=False)
+    monkeypatch.setattr(datasets, "DEBIAN_PACKAGE", tmp_path / "absent")
+
+
+def test_else_it_is_fetched_from_openml(no_files, monkeypatch):
+    rows = np.arange(70_000)
+    fetched = Bunch(data=np.repeat(rows[:, np.newaxis] % 256, 784, axis=1), target=(rows % 10).astype(str))
+    monkeypatch.setattr(datasets, "fetch_openml", lambda *args, **kwargs: fetched)
+    test = load_fashion_mnist(subset="test")
+    assert test.data.shape == (10_000, 28, 28)
+    assert test.data.dtype == np.uint8
+    np.testing.assert_array_equal(test.target, rows[60_000:] % 10)
+
+
+def test_what_cannot_be_fetched_says_how_to_get_it(no_files, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(datasets, "fetch_openml", fail)
+    with pytest.raises(OSError, match=r"could not be fetched from OpenML \(no network\).*SKCNN_DATA"):
+        load_fashion_mnist()

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from skcnn import NumpyCNNClassifier
+from skcnn.layers import Conv2D, Flatten, MaxPool2D, ReLU
+from skcnn.optimizers import SGD
+
+SMALL, LARGE = [Conv2D(4), ReLU(), Flatten()], [Conv2D(4), ReLU(), MaxPool2D(), Flatten()]
+GRIDS = {
+    "numbers": {
+        "cnn__n_kernels": [4, (4, 8)],
+        "cnn__kernel_size": [3, 5],
+        "cnn__pool_size": [1, 2],
+        "cnn__hidden_layer_sizes": [(), (16,)],
+    },
+    "layers": {
+        "cnn__layers": [SMALL, LARGE],
+        "cnn__layers__0__n_kernels": [2, 6],
+        "cnn__solver__momentum": [0.0, 0.9],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(n_class=4, return_X_y=True)
+    return X[:240], y[:240]
+
+
+def search(grid, digits, n_jobs, **settings):
+    cnn = NumpyCNNClassifier(solver=SGD(), learning_rate_init=0.01, max_iter=2, random_state=0, **settings)
+    pipeline = Pipeline([("scale", MinMaxScaler()), ("cnn", cnn)])
+    return GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs).fit(*digits)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_grid_search_in_processes_gives_the_same_results(grid, dtype, digits):
+    serial, parallel = (search(GRIDS[grid], digits, n_jobs, dtype=dtype) for n_jobs in (1, 2))
+    for name in serial.cv_results_:
+        if name.startswith(("split", "mean_test", "rank")):
+            np.testing.assert_array_equal(serial.cv_results_[name], parallel.cv_results_[name])
+    assert len(np.unique(serial.cv_results_["mean_test_score"])) > 2, "the candidates differ"
+    X = digits[0]
+    assert serial.predict_proba(X).tobytes() == parallel.predict_proba(X).tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_a_candidate_that_does_not_fit_scores_nan(digits):
+    with pytest.warns(FitFailedWarning, match="kernel 9x9 does not fit the 8x8 map"):
+        result = search(
+            {"cnn__kernel_size": [3, 9]}, digits, n_jobs=1, image_shape=(8, 8), padding="valid", pool_size=1
+        )
+    scores = result.cv_results_["mean_test_score"]
+    assert scores[0] > 0.5
+    assert np.isnan(scores[1])
+    assert result.best_params_ == {"cnn__kernel_size": 3}

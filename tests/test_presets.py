@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from skcnn import NumpyCNNClassifier, presets
+from skcnn.datasets import load_fashion_mnist
+
+
+@pytest.mark.parametrize("name", presets.__all__)
+def test_presets_leave_nothing_to_defaults(name):
+    preset = getattr(presets, name)
+    assert set(preset) == set(NumpyCNNClassifier().get_params(deep=False))
+    clf = NumpyCNNClassifier(**{**preset, "max_iter": 1, "random_state": 0})
+    X, y = np.random.default_rng(0).integers(0, 256, (20, 28, 28)).astype(np.uint8), np.arange(20) % 10
+    clf.fit(X, y)
+    kinds = [type(layer).__name__ for layer in clf.network_.layers]
+    assert kinds == ["Conv2D", "ReLU", "Conv2D", "ReLU", "MaxPool2D", "Flatten", "Dense", "ReLU", "Dense"]
+    assert clf.network_.n_params == {"EXERCISE": 119_772, "EXERCISE_ORIGINAL": 119_772 + 2 * (784 - 1) * 6}[name]
+
+
+@pytest.mark.slow
+def test_exercise_on_fashion_mnist():
+    """A third of the training images and one epoch of the real thing: the recipe learns, at batch 1 and 32."""
+    X, y = load_fashion_mnist(return_X_y=True)
+    X_test, y_test = load_fashion_mnist(subset="test", return_X_y=True)
+    one = NumpyCNNClassifier(**{**presets.EXERCISE, "max_iter": 1, "random_state": 0}).fit(X[:20_000], y[:20_000])
+    assert 0.80 < one.score(X_test, y_test) < 0.90
+    faster = {"batch_size": 32, "max_iter": 1, "learning_rate_init": 0.05, "random_state": 0}
+    assert 0.80 < NumpyCNNClassifier(**{**presets.EXERCISE, **faster}).fit(X, y).score(X_test, y_test) < 0.92
