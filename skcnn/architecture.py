@@ -148,7 +148,7 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
         If there are none, if an item is no layer, or if the last is the link that the output brings itself.
     """
     if not layers:
-        raise ValueError(f"layers must hold at least one layer, got {layers!r}")
+        raise ValueError("layers must hold at least one layer, got none")
     for index, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             known = ", ".join(name for name in layer_types.__all__ if name != "Layer")

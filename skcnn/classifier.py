@@ -16,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skcnn.architecture import ACTIVATIONS, ARCHITECTURE, POOLS, layers_from, output_layer
@@ -477,7 +476,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         if not reset:
             require_same_shape(stack_shape(X), self.image_shape_, self._format_.data_format)
         flat = flatten(X)
-        return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
+        with np.errstate(all="ignore"):  # sums of huge values of both signs are no error yet
+            return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
 
     def _samples(self, X, y, sample_weight):
         """Validate the training data; in a first fit, set all that depends on it."""
@@ -485,7 +485,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         check_labels(y)
         rows_of_X, y = self._rows(X, y, reset=first)
         if not hasattr(self, "classes_"):
-            self.classes_ = unique_labels(y)
+            self.classes_ = np.unique(y)
         y_index = encode("y", y, self.classes_)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, rows_of_X, ensure_non_negative=True)
@@ -517,14 +517,16 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.history_, self.t_ = [], 0
 
     def _architecture(self):
-        """Return the parameters that the network is built from."""
-        names = ARCHITECTURE if self.layers is None else (*ARCHITECTURE, "layers")
-        return {name: getattr(self, name) for name in names}
+        """Return the parameters that the network is built from; lists as tuples, which nobody changes meanwhile."""
+        parameters = {name: getattr(self, name) for name in (*ARCHITECTURE, "layers")}
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
 
     def _refuse_changed_architecture(self):
+        both = ((name, old, self._architecture()[name]) for name, old in self._built_from_.items())
+        changes = [f"{name} was {old} and is {new}" for name, old, new in both if old != new]
         raise ValueError(
-            f"the fitted network was built from {self._built_from_}, the parameters are now {self._architecture()}; "
-            "to go on training they must stay, to start anew set warm_start=False and call fit"
+            f"training cannot go on, since the network has changed: {', '.join(changes)}. "
+            "Put it back, or start anew: set warm_start=False and call fit"
         )
 
     def _check_classes(self, classes):
@@ -533,7 +535,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             if not hasattr(self, "classes_"):
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             return
-        classes = unique_labels(classes)
+        classes = np.unique(np.asarray(classes))
         if not hasattr(self, "classes_"):
             self.classes_ = classes
         elif not np.array_equal(classes, self.classes_):
@@ -593,7 +595,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         return outcome
 
     def _batch_rule(self, n_rows):
-        return min(max(n_rows // 100, 8), 64) if self.batch_size == "auto" else self.batch_size
+        return min(max(n_rows // 100, 8), 64, n_rows) if self.batch_size == "auto" else self.batch_size
 
     def _n_threads(self):
         return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)

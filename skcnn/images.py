@@ -38,7 +38,8 @@ ROWS_AT_A_TIME = 1024
 
 
 def flatten(X: Any) -> Any:
-    """Return X with one row an image: stacks of images (3 or 4 dimensions) flattened, all else as it is."""
+    """Return X with one row an image: stacks of images (3 or 4 dimensions) flattened, lists as arrays."""
+    X = np.asarray(X) if isinstance(X, list | tuple) else X
     shape = stack_shape(X)
     return np.asarray(X).reshape(shape[0], prod(shape[1:])) if shape else X
 
@@ -58,8 +59,14 @@ def numeric_dtype(X: Any) -> type | None:
         If X holds dates or time spans.
     """
     dtypes = list(X.dtypes) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
-    if any(isinstance(dtype, np.dtype) and dtype.kind in "mM" for dtype in dtypes):
-        raise ValueError(f"X holds dates or time spans ({dtypes[0]}), pixels must be numbers")
+    for dtype in dtypes:
+        if isinstance(dtype, np.dtype) and dtype.kind in "mM":
+            raise ValueError(f"X holds dates or time spans ({dtype}), pixels must be numbers")
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        # NumPy would turn them into numbers without a word
+        dates = (value.dtype for value in X.flat if isinstance(value, np.datetime64 | np.timedelta64))
+        if (dtype := next(dates, None)) is not None:
+            raise ValueError(f"X holds dates or time spans ({dtype}), pixels must be numbers")
     return None if all(isinstance(dtype, np.dtype) and dtype.kind in "biufc" for dtype in dtypes) else np.float64
 
 

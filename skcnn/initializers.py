@@ -64,7 +64,7 @@ def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Genera
     weights = initializer(shape, rng) if callable(initializer) else _draw_named(initializer, shape, rng)
     if np.shape(weights) != shape:
         raise ValueError(f"initializer {initializer!r} returned shape {np.shape(weights)}, needed {shape}")
-    return np.ascontiguousarray(weights, dtype=dtype)
+    return np.array(weights, dtype=dtype, order="C")  # a copy: training writes to it
 
 
 def _draw_named(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.values import Value
+from skcnn.values import Value, is_real
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "leaves", "optimizer_from"]
 
@@ -103,7 +103,7 @@ class Adam(Value):
     ----------
     beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
         How long the means remember.
-    epsilon : float in [0, 1), default=1e-8
+    epsilon : float in (0, 1), default=1e-8
         Keeps the division finite.
 
     References
@@ -124,8 +124,9 @@ class Adam(Value):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        for name in ("beta_1", "beta_2", "epsilon"):
+        for name in ("beta_1", "beta_2"):
             self._check_number(name, 0, 1)
+        self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < 1, "a number in (0, 1)")
 
     def start(self, weights: list[Array]) -> State:
         zeros = [np.zeros_like(w) for w in weights]

@@ -19,7 +19,8 @@ def check_labels(y: Any) -> None:
     """Raise ValueError unless y is one class label a row. None is left to scikit-learn's own message."""
     if y is None:
         return
-    kind = type_of_target(y, input_name="y")
+    with np.errstate(all="ignore"):  # scikit-learn casts NaN on its way to the error
+        kind = type_of_target(y, input_name="y")
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise ValueError(f"Unknown label type: {kind}. y must hold one class label a row, not several")
     check_classification_targets(y)

@@ -56,14 +56,14 @@ def is_real(value: object) -> bool:
 
 def is_size(value: object, minimum: int = 1) -> bool:
     """Whether `value` is a count, or a pair (rows, columns) of counts, of at least `minimum`."""
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):
         return len(value) == 2 and all(is_count(v, minimum) for v in value)
     return is_count(value, minimum)
 
 
 def pair(size: Any) -> Pair:
     """Read a size given as one int or as a pair: 3 -> (3, 3), (3, 5) -> (3, 5)."""
-    rows, columns = size if isinstance(size, tuple | list) else (size, size)
+    rows, columns = size if isinstance(size, tuple) else (size, size)
     return int(rows), int(columns)
 
 

@@ -327,7 +327,7 @@ def test_warm_start_goes_on(digits):
     [
         ({"X": (slice(None), slice(0, 63))}, "X has 63 features, but NumpyCNNClassifier is expecting 64"),
         ({"y": 10}, r"y has labels \[10.*\] that are not among the classes \[0, 1"),
-        ({"n_kernels": 5}, r"was built from \{'n_kernels': \(4, 8\).*the parameters are now \{'n_kernels': 5"),
+        ({"n_kernels": 5}, r"training cannot go on.*n_kernels was \(4, 8\) and is 5\. Put it back"),
     ],
 )
 def test_warm_start_refuses_what_it_cannot_continue(digits, change, message):

@@ -78,7 +78,8 @@ class Conv2D(Layer):
         fits = self.padding in ("same", "valid") if isinstance(self.padding, str) else is_size(self.padding, 0)
         self._check("padding", fits, "'same', 'valid', an int of at least 0 or a pair of them")
         self._check("pad_value", is_real(self.pad_value) and bool(np.isfinite(self.pad_value)), "a finite number")
-        self._check("bias", self.bias in ("kernel", "position", None), "'kernel', 'position' or None")
+        fits = self.bias is None or (isinstance(self.bias, str) and self.bias in ("kernel", "position"))
+        self._check("bias", fits, "'kernel', 'position' or None")
         self._check("initializer", is_initializer(self.initializer), f"callable or one of {INITIALIZERS}")
 
     def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:

@@ -30,7 +30,7 @@ class Flatten(Layer):
         return {}, (prod(in_shape),)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        return x.reshape(len(x), -1), x.shape if train else None
+        return x.reshape(len(x), prod(x.shape[1:])), x.shape if train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         return d_out.reshape(cache), {}

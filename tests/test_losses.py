@@ -1,0 +1,134 @@
+"""Losses and their links, against SciPy's and at logits where a naive formula overflows."""
+
+import itertools
+
+import numpy as np
+import pytest
+from layer_reference import numeric_gradient, relative_error
+from scipy import special
+
+from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, loss_for
+
+BOTH = [SoftmaxCrossEntropy(), SigmoidCrossEntropy()]
+both_losses = pytest.mark.parametrize("loss", BOTH, ids=repr)
+both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+sizes = pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
+
+
+def drawn(loss, size=1.0, n=20):
+    """Logits and classes; a column a class, but for the one logit of two classes."""
+    rng = np.random.default_rng(0)
+    n_classes = 4 if isinstance(loss, SoftmaxCrossEntropy) else 2
+    logits = rng.uniform(-size, size, (n, n_classes if n_classes > 2 else 1))
+    return logits, rng.integers(0, n_classes, n), rng.uniform(0, 3, n)
+
+
+def log_link(loss, logits):
+    """Logarithms of the probabilities, by SciPy."""
+    if isinstance(loss, SoftmaxCrossEntropy):
+        return special.log_softmax(logits, axis=1)
+    return np.hstack([special.log_expit(-logits), special.log_expit(logits)])
+
+
+def extreme(loss, dtype):
+    """Every combination of logits -1e4, 0 and 1e4."""
+    n_logits = 3 if isinstance(loss, SoftmaxCrossEntropy) else 1
+    return np.array(list(itertools.product([-1e4, 0, 1e4], repeat=n_logits)), dtype)
+
+
+@both_losses
+@sizes
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses_are_those_of_scipy(loss, size, weighted):
+    logits, y, weight = drawn(loss, size)
+    losses, d_logits = loss(logits, y, weight if weighted else None)
+    w = weight if weighted else np.ones(len(y))
+    log_p = log_link(loss, logits)
+    np.testing.assert_allclose(losses, -w * log_p[range(len(y)), y], rtol=1e-12, atol=1e-300)
+    d = np.exp(log_p) - np.eye(log_p.shape[1])[y]
+    np.testing.assert_allclose(d_logits, w[:, np.newaxis] * (d if d.shape == logits.shape else d[:, 1:]), atol=1e-12)
+
+
+@both_losses
+@sizes
+def test_links_are_those_of_scipy(loss, size):
+    logits, *_ = drawn(loss, size)
+    log_p = log_link(loss, logits)
+    np.testing.assert_allclose(loss.log_probabilities(logits), log_p, rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(loss.probabilities(logits), np.exp(log_p), rtol=1e-10, atol=1e-300)
+
+
+@both_losses
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradient_is_that_of_central_differences(loss, weighted):
+    logits, y, weight = drawn(loss, 3.0)
+    w = weight if weighted else None
+    numeric = numeric_gradient(lambda: loss(logits, y, w)[0].sum(), logits)
+    assert relative_error(loss(logits, y, w)[1], numeric) < 1e-8
+
+
+@both_losses
+@both_precisions
+def test_large_logits_are_stable(loss, dtype):
+    logits = extreme(loss, dtype)
+    p, log_p = loss.probabilities(logits), loss.log_probabilities(logits)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
+    assert ((p >= 0) & (p <= 1)).all()
+    # the logarithm holds where the probability itself has rounded to 0
+    np.testing.assert_allclose(log_p, log_link(loss, logits.astype(float)), rtol=1e-6, atol=1e-6)
+    for label in range(p.shape[1]):
+        y = np.full(len(logits), label)
+        losses, d_logits = loss(logits, y)
+        np.testing.assert_array_equal(losses, -log_p[:, label])
+        expected = p - np.eye(p.shape[1])[y]
+        np.testing.assert_allclose(d_logits, expected[:, -logits.shape[1] :], atol=1e-6)
+
+
+@pytest.mark.parametrize("z", [1e-3, 20.0, 80.0])
+def test_small_probabilities_keep_their_digits(z):
+    p = SigmoidCrossEntropy().probabilities(np.array([[z], [-z]]))
+    np.testing.assert_allclose(p[:, ::-1][::-1], p, rtol=1e-15)  # 1 - p would have lost them
+    np.testing.assert_allclose(p[0, 0], special.expit(-z), rtol=1e-14)
+    losses, _ = SigmoidCrossEntropy()(np.array([[z]]), np.array([1]))
+    np.testing.assert_allclose(losses[0], np.log1p(np.exp(-z)), rtol=1e-14)
+
+
+@both_losses
+@both_precisions
+def test_precision_is_kept_and_nothing_is_written(loss, dtype):
+    logits, y, weight = (array if array.dtype.kind == "i" else array.astype(dtype) for array in drawn(loss))
+    for array in (logits, y, weight):
+        array.flags.writeable = False
+    results = [*loss(logits, y), *loss(logits, y, weight), loss.probabilities(logits), loss.log_probabilities(logits)]
+    assert {array.dtype for array in results} == {np.dtype(dtype)}
+
+
+@both_losses
+def test_weights_of_one_change_no_bit(loss):
+    logits, y, _ = drawn(loss)
+    for plain, weighted in zip(loss(logits, y), loss(logits, y, np.ones(len(y))), strict=True):
+        np.testing.assert_array_equal(plain, weighted)
+
+
+def test_the_likeliest_class_is_the_first_of_equals():
+    assert SoftmaxCrossEntropy().decide(np.array([[0.0, 2.0, 2.0], [1.0, 1.0, 1.0]])).tolist() == [1, 0]
+    assert SigmoidCrossEntropy().decide(np.array([[-1e4], [-0.1], [0.0], [0.1]])).tolist() == [0, 0, 0, 1]
+
+
+@both_losses
+def test_decisions_agree_with_probabilities(loss):
+    logits, *_ = drawn(loss)
+    np.testing.assert_array_equal(loss.decide(logits), loss.probabilities(logits).argmax(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "loss", "name"),
+    [
+        (2, SigmoidCrossEntropy(), "logistic"),
+        (3, SoftmaxCrossEntropy(), "softmax"),
+        (10, SoftmaxCrossEntropy(), "softmax"),
+    ],
+)
+def test_the_number_of_classes_chooses_the_loss(n_classes, loss, name):
+    assert loss_for(n_classes) == loss
+    assert loss_for(n_classes).out_activation == name

@@ -1,0 +1,185 @@
+"""Network: layers put together, forwards and backwards."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+from layer_reference import numeric_gradient, relative_error
+
+from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, LeakyReLU, MaxPool2D, ReLU
+from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
+from skcnn.network import Network
+from skcnn.optimizers import SGD, leaves
+from skcnn.parallel import Shard
+
+STACK = (Conv2D(3, stride=2, pad_value=0.5), ReLU(), MaxPool2D(2, stride=1), Flatten(), Dense(5), ReLU())
+
+
+def built(layers, in_shape=(5, 6, 2), dtype=np.float64):
+    """Build a network, with biases that are not 0."""
+    rng = np.random.default_rng(1)
+    network = Network.build(layers, in_shape, rng, dtype)
+    for _, array in leaves(network.params):
+        array += 0.1 * rng.normal(size=array.shape)
+    return network
+
+
+def batch(network, n=4):
+    return np.random.default_rng(2).normal(size=(n, *network.shapes[0])).astype(network.dtype)
+
+
+def lock(*arrays):
+    for array in arrays:
+        array.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("index", "layers", "text"),
+    [
+        (0, [Dense(3)], "Dense(n_units=3): needs rows, got maps of shape (4, 4, 1)"),
+        (
+            3,
+            [Conv2D(2), ReLU(), MaxPool2D(), Conv2D(2, kernel_size=5, padding="valid")],
+            "Conv2D(n_kernels=2, kernel_size=5, padding='valid'): kernel 5x5 does not fit the 2x2 map",
+        ),
+        (2, [Conv2D(2), Flatten(), MaxPool2D()], "MaxPool2D(): needs maps (h, w, c), got rows of shape (32,)"),
+    ],
+)
+def test_build_names_the_layer_that_does_not_fit(index, layers, text):
+    with pytest.raises(ValueError, match="^" + re.escape(f"layers[{index}] {text}")) as raised:
+        Network.build(layers, (4, 4, 1), np.random.default_rng(0), np.float32)
+    assert isinstance(raised.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, "float32"])
+def test_build_draws_for_every_layer_in_its_turn(dtype):
+    network = Network.build(iter(STACK), (5, 6, 2), np.random.default_rng(0), dtype)
+    assert network.layers == STACK
+    assert network.shapes == ((5, 6, 2), (3, 3, 3), (3, 3, 3), (2, 2, 3), (12,), (5,), (5,))
+    assert [sorted(params) for params in network.params] == [["W", "b"], [], [], [], ["W", "b"], []]
+    assert network.states == [{}] * len(STACK)
+    assert {array.dtype for _, array in leaves(network.params)} == {network.dtype} == {np.dtype(dtype)}
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(network.params[0]["W"], STACK[0].build((5, 6, 2), rng, dtype)[0]["W"])
+    np.testing.assert_array_equal(network.params[4]["W"], STACK[4].build((12,), rng, dtype)[0]["W"])
+
+
+def test_predict_is_one_layer_after_the_other():
+    network = built(STACK)
+    x = out = batch(network)
+    for layer, params in zip(network.layers, network.params, strict=True):
+        out, _ = layer.forward(params, out)
+    np.testing.assert_array_equal(network.predict(x), out)
+    trained, caches = network.forward(x, Shard(len(x)))
+    np.testing.assert_array_equal(trained, out)
+    assert len(caches) == len(STACK)
+    assert network.new_states(caches) == network.states
+
+
+def test_summary_counts_what_can_be_counted_by_hand():
+    layers = [
+        Conv2D(2, stride=2, padding="valid"),  # 3x3x1x2 weights at 4x3 positions; a step is now 2 pixels
+        ReLU(),
+        MaxPool2D((2, 1), stride=1),  # sees one step, of 2 pixels, more: 5 rows
+        Conv2D(3, kernel_size=2, padding="valid", bias=None),  # one step more again: 7x5
+        Flatten(),
+        Dense(4),
+    ]
+    network = Network.build(layers, (9, 7, 1), np.random.default_rng(0), np.float32)
+    name = "Conv2D(n_kernels=3, kernel_size=2, padding='valid', bias=None)"
+    expected = [
+        ("layer", "output", "parameters", "receptive field", "multiply-adds"),
+        ("input", "9x7x1", 0, "1x1", 0),
+        ("Conv2D(n_kernels=2, stride=2, padding='valid')", "4x3x2", 9 * 2 + 2, "3x3", 9 * 2 * 4 * 3),
+        ("ReLU()", "4x3x2", 0, "3x3", 0),
+        ("MaxPool2D(pool_size=(2, 1), stride=1)", "3x3x2", 0, "5x3", 0),
+        (name, "2x2x3", 4 * 2 * 3, "7x5", 4 * 2 * 3 * 2 * 2),
+        ("Flatten()", "12", 0, "7x5", 0),
+        ("Dense(n_units=4)", "4", 12 * 4 + 4, "all", 12 * 4),
+        ("total", "", 96, "", 216 + 96 + 48),
+    ]
+    found = [[cell for cell in re.split(r"\s{2,}", line) if cell] for line in network.summary().splitlines()]
+    assert found == [[str(cell) for cell in row if cell != ""] for row in expected]
+    assert network.n_params == 96
+
+
+def test_summary_groups_thousands_and_lines_columns_up():
+    layers = [Conv2D(100), GlobalAvgPool2D(), Dense(50)]
+    network = Network.build(layers, (20, 30, 3), np.random.default_rng(0), np.float32)
+    lines = network.summary().splitlines()
+    assert lines[2].split()[-4:] == ["20x30x100", "2,800", "3x3", "1,620,000"]
+    assert lines[3].split()[-4:] == ["100", "0", "all", "0"]
+    assert lines[-1].split() == ["total", "7,850", "1,625,000"]
+    assert len({len(line) for line in lines}) == 1
+    assert network.n_params == 2800 + 5050
+
+
+def test_a_copy_is_independent_and_writable():
+    network = built(STACK)
+    lock(*(array for _, array in leaves(network.params)))
+    own = network.copy()
+    before = pickle.dumps(network.params)
+    for (path, array), (own_path, own_array) in zip(leaves(network.params), leaves(own.params), strict=True):
+        assert path == own_path
+        assert not np.shares_memory(array, own_array)
+        np.testing.assert_array_equal(array, own_array)
+        assert array.dtype == own_array.dtype
+        own_array += 1
+    assert pickle.dumps(network.params) == before
+    assert (own.layers, own.shapes, own.dtype) == (network.layers, network.shapes, network.dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_predict_writes_nothing(dtype):
+    network = built([*STACK, Dense(3)], dtype=dtype)
+    x = batch(network)
+    expected = network.predict(x.copy())
+    lock(x, *(array for _, array in leaves(network.params)))
+    before = pickle.dumps(network)
+    out = network.predict(x)
+    assert pickle.dumps(network) == before
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), SigmoidCrossEntropy()], ids=repr)
+@pytest.mark.parametrize("weight", [None, np.array([0.5, 2.0, 0.0, 1.0])], ids=["equal", "weighted"])
+@pytest.mark.parametrize("first", [(), (LeakyReLU(), MaxPool2D((1, 2), stride=1))], ids=["conv-first", "conv-third"])
+def test_gradients_of_the_whole_network_are_those_of_central_differences(loss, weight, first):
+    n_classes = 3 if isinstance(loss, SoftmaxCrossEntropy) else 2
+    network = built([*first, *STACK, Dense(3 if n_classes == 3 else 1)])
+    x, y = batch(network), np.array([0, 1, n_classes - 1, 0])
+
+    def value():
+        return loss(network.predict(x), y, weight)[0].sum()
+
+    logits, caches = network.forward(x, Shard(len(x)))
+    grads = network.backward(caches, loss(logits, y, weight)[1], Shard(len(x)))
+    for (path, array), (grad_path, grad) in zip(leaves(network.params), leaves(grads), strict=True):
+        assert path == grad_path
+        assert relative_error(grad, numeric_gradient(value, array, step=1e-6)) < 1e-6, path
+
+
+def test_a_network_without_parameters_has_no_gradients():
+    network = Network.build([ReLU(), GlobalAvgPool2D()], (4, 4, 2), np.random.default_rng(0), np.float64)
+    x = batch(network)
+    out, caches = network.forward(x, Shard(len(x)))
+    assert network.backward(caches, np.ones_like(out), Shard(len(x))) == [{}, {}]
+    assert network.n_params == 0
+
+
+def test_it_learns_on_its_own():
+    """Network, loss and optimizer are all that it takes; that no estimator is needed, `test_imports` shows."""
+    rng = np.random.default_rng(0)
+    network = Network.build([Conv2D(4), ReLU(), Flatten(), Dense(1)], (6, 6, 1), rng, np.float32)
+    x = rng.normal(size=(40, 6, 6, 1)).astype(np.float32)
+    y = (x[:, :3].sum(axis=(1, 2, 3)) > x[:, 3:].sum(axis=(1, 2, 3))).astype(int)
+    loss, sgd = SigmoidCrossEntropy(), SGD()
+    weights = [array for _, array in leaves(network.params)]
+    state = sgd.start(weights)
+    for _ in range(60):
+        logits, caches = network.forward(x, Shard(len(x)))
+        grads = network.backward(caches, loss(logits, y)[1] / np.float32(len(x)), Shard(len(x)))
+        sgd.step(weights, [grad for _, grad in leaves(grads)], state, learning_rate=0.05)
+    np.testing.assert_array_equal(loss.decide(network.predict(x)), y)

@@ -1,0 +1,177 @@
+"""Optimizers against their closed forms, and against PyTorch's where it is installed."""
+
+import pickle
+import re
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from skcnn.optimizers import OPTIMIZERS, SGD, Adam, leaves, optimizer_from
+
+SHAPES = [(3, 4), (4,), (2, 3, 1, 2)]
+# none is like the next, as under a schedule
+RATES = [0.1, 0.05, 0.2, 0.01, 0.1, 0.3]
+ALL = [SGD(momentum=0.0), SGD(0.9, nesterov=False), SGD(), Adam(), Adam(0.5, 0.9, 1e-3), Adam(beta_1=0.0)]
+every_optimizer = pytest.mark.parametrize("optimizer", ALL, ids=repr)
+
+
+def drawn(n_steps, dtype=np.float64):
+    """Weights, and the gradients of each step."""
+    rng = np.random.default_rng(0)
+    weights, *grads = ([rng.normal(size=shape).astype(dtype) for shape in SHAPES] for _ in range(n_steps + 1))
+    return weights, grads
+
+
+def stepped(optimizer, weights, grads, rates):
+    """The weights after all steps; those given stay as they are."""
+    weights = [w.copy() for w in weights]
+    state = optimizer.start(weights)
+    for step_grads, rate in zip(grads, rates, strict=True):
+        optimizer.step(weights, step_grads, state, rate)
+    return weights
+
+
+def sgd_closed_form(w, gs, rates, momentum, nesterov):
+    """Each gradient has acted once by itself and, by the velocity, once a step: a geometric series of the momentum.
+
+    Nesterov's form is one term ahead, but for plain gradient descent, where every later term is 0.
+    """
+    total = np.zeros_like(w)
+    for t, (g, rate) in enumerate(zip(gs, rates, strict=True)):
+        n_terms = len(gs) - t + (1 if nesterov else 0)
+        total += rate * g * sum(momentum**power for power in range(n_terms))
+    return w - total
+
+
+def adam_closed_form(w, gs, rates, beta_1, beta_2, epsilon):
+    """The moments are weighted means of all gradients so far; to divide by the sum of weights corrects their start."""
+    w = w.copy()
+    for t, rate in enumerate(rates, start=1):
+        ages = np.arange(t)[::-1]
+        mean = np.average(gs[:t], axis=0, weights=beta_1**ages)
+        square = np.average(np.square(gs[:t]), axis=0, weights=beta_2**ages)
+        w -= rate * mean / (np.sqrt(square) + epsilon)
+    return w
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 6])
+@every_optimizer
+def test_steps_are_those_of_the_closed_form(optimizer, n_steps):
+    weights, grads = drawn(n_steps)
+    closed_form = sgd_closed_form if isinstance(optimizer, SGD) else adam_closed_form
+    results = stepped(optimizer, weights, grads, RATES[:n_steps])
+    for index, (w, result) in enumerate(zip(weights, results, strict=True)):
+        expected = closed_form(w, [step[index] for step in grads], RATES[:n_steps], **vars(optimizer))
+        np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_nesterov_without_momentum_changes_nothing():
+    weights, grads = drawn(3)
+    both = [stepped(SGD(0.0, nesterov), weights, grads, RATES[:3]) for nesterov in (True, False)]
+    np.testing.assert_equal(*both)
+
+
+@every_optimizer
+def test_steps_are_those_of_torch(optimizer):
+    torch = pytest.importorskip("torch")
+    weights, grads = drawn(20)
+    tensors = [torch.tensor(w, requires_grad=True) for w in weights]
+    if isinstance(optimizer, Adam):
+        betas = (optimizer.beta_1, optimizer.beta_2)
+        theirs = torch.optim.Adam(tensors, lr=0.1, betas=betas, eps=optimizer.epsilon)
+    else:
+        nesterov = optimizer.nesterov and optimizer.momentum > 0
+        theirs = torch.optim.SGD(tensors, lr=0.1, momentum=optimizer.momentum, nesterov=nesterov)
+    for step_grads in grads:
+        for tensor, g in zip(tensors, step_grads, strict=True):
+            tensor.grad = torch.tensor(g)
+        theirs.step()
+    for result, tensor in zip(stepped(optimizer, weights, grads, [0.1] * 20), tensors, strict=True):
+        np.testing.assert_allclose(result, tensor.detach().numpy(), rtol=0, atol=1e-12)
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_step_writes_to_weights_and_state_only(optimizer, dtype):
+    weights, (first, second) = drawn(2, dtype)
+    for g in [*first, *second]:
+        g.flags.writeable = False
+    before = pickle.dumps(optimizer)
+    state = optimizer.start(weights)
+    assert all(not array.any() for _, array in leaves({k: v for k, v in state.items() if k != "n_steps"}))
+    optimizer.step(weights, first, state, 0.1)
+    optimizer.step(weights, second, state, 0.1)
+    assert pickle.dumps(optimizer) == before
+    remembered = [array for name in state if name != "n_steps" for array in state[name]]
+    assert {array.dtype for array in [*weights, *remembered]} == {np.dtype(dtype)}
+
+
+@every_optimizer
+def test_states_do_not_meet(optimizer):
+    """One optimizer may train two networks in turns."""
+    weights, grads = drawn(4)
+    alone = stepped(optimizer, weights, grads, RATES[:4])
+    one, other = [w.copy() for w in weights], [w.copy() for w in weights]
+    states = optimizer.start(one), optimizer.start(other)
+    for step_grads, rate in zip(grads, RATES, strict=False):
+        optimizer.step(one, step_grads, states[0], rate)
+        optimizer.step(other, [-g for g in step_grads], states[1], rate)
+    np.testing.assert_equal(one, alone)
+
+
+@every_optimizer
+def test_training_can_be_resumed_from_a_pickled_state(optimizer):
+    weights, grads = drawn(4)
+    expected = stepped(optimizer, weights, grads, RATES[:4])
+    state = optimizer.start(weights)
+    for step_grads, rate in zip(grads, RATES, strict=False):
+        weights, state = pickle.loads(pickle.dumps((weights, state)))
+        optimizer.step(weights, step_grads, state, rate)
+    np.testing.assert_equal(weights, expected)
+
+
+def test_leaves_are_walked_by_layer_and_name_however_deep():
+    tree = [{"b": 0, "W": 1}, {}, {"shortcut": {"b": 2, "W": 3}, "main": [{"W": 4}, {}, {"W": 5}]}]
+    assert list(leaves(tree)) == [
+        ("0.W", 1),
+        ("0.b", 0),
+        ("2.main.0.W", 4),
+        ("2.main.2.W", 5),
+        ("2.shortcut.W", 3),
+        ("2.shortcut.b", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "bad", "expected"),
+    [
+        *((SGD, "momentum", bad, "a number in [0, 1)") for bad in [1.0, -0.1, np.nan, "0.9", None, True]),
+        *((SGD, "nesterov", bad, "a bool") for bad in [1, None, "yes"]),
+        *(
+            (Adam, name, bad, "a number in [0, 1)")
+            for name in ("beta_1", "beta_2")
+            for bad in [1.0, -0.1, np.inf, None]
+        ),
+        # without an epsilon, a weight that never had a gradient would become 0 / 0
+        *((Adam, "epsilon", bad, "a number in (0, 1)") for bad in [0, 1.0, -0.1, np.inf, None]),
+    ],
+)
+def test_a_field_out_of_range_is_refused(make, name, bad, expected):
+    with pytest.raises(ValueError, match=re.escape(f"{make.__name__}: {name} must be {expected}, got {bad!r}")):
+        make(**{name: bad})
+
+
+@every_optimizer
+def test_an_optimizer_is_a_value(optimizer):
+    again = eval(repr(optimizer))
+    assert again == optimizer
+    assert hash(again) == hash(optimizer)
+    with pytest.raises(FrozenInstanceError):
+        optimizer.momentum = 0.5
+
+
+def test_optimizers_go_by_name():
+    assert {name: optimizer_from(name) for name in OPTIMIZERS} == {"sgd": SGD(), "adam": Adam()}
+    mine = SGD(momentum=0.5)
+    assert optimizer_from(mine) is mine
