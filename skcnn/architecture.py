@@ -75,7 +75,11 @@ def layers_from(
     changed = [name for name in ARCHITECTURE if parameters[name] != defaults[name]]
     if changed:
         raise ValueError(f"layers replaces {changed}: set these parameters, or layers, but not both")
-    return _checked_layers(layers)
+    layers = _checked_layers(layers)
+    shape = _out_shape(layers, in_shape)
+    if len(shape) != 1:
+        raise ValueError(f"layers end in maps of shape {shape}; end them in rows, by Flatten() or GlobalAvgPool2D()")
+    return layers
 
 
 def convolutional_stack(
@@ -181,8 +185,8 @@ def _at_most(size: Any, limit: Shape) -> Any:
     return size if rows <= limit[0] and columns <= limit[1] else (min(rows, limit[0]), min(columns, limit[1]))
 
 
-def _out_shape(layers: list[Layer], shape: Shape) -> Shape:
-    """The shape after some layers; the weights are drawn for nothing, but such maps are small."""
+def _out_shape(layers: Sequence[Layer], shape: Shape) -> Shape:
+    """The shape after some layers: a network is built for it, and forgotten."""
     return Network.build(layers, shape, np.random.default_rng(0), np.float32).shapes[-1]
 
 

@@ -112,8 +112,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     learning_rate : {"constant", "cosine"} or callable, default="cosine"
         The schedule: a name, or ``schedule(epoch, max_iter)`` that returns the factor at a (fractional) epoch.
     alpha : float, default=0.0001
-        L2 penalty: 0.5 * alpha * |W|^2 is added to the mean loss, for all weights but biases. Unlike MLPClassifier's
-        it is not divided by the number of samples.
+        L2 penalty: ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss, for all weights but biases. Unlike
+        MLPClassifier's it is not divided by the rows of the batch.
     batch_size : int or "auto", default="auto"
         Images a step. "auto": a hundredth of the rows, but 8 to 64.
     max_iter : int, default=20
@@ -147,7 +147,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Labels, sorted.
     n_features_in_ : int
         h * w * c.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str
         Columns of the table that was fitted; only for tables with named columns.
     image_shape_ : (h, w, c)
         Shape of one image.
@@ -155,20 +155,36 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         The layers with their weights; ``print(network_.summary())`` shows them.
     history_ : list of dict
         An epoch each: epoch, loss, val_loss, val_accuracy, val_f1 (macro), learning_rate, seconds.
-    n_iter_, t_ : int
-        Epochs trained; images seen in training.
-    loss_, best_loss_, loss_curve_ : float, float, list of float
-        Mean loss over the last epoch, the smallest of an epoch, and of each.
-    validation_loss_curve_, validation_scores_ : list of float or None
-        Loss and accuracy on the held-out images after each epoch.
-    best_validation_score_, best_iter_ : float or None, int or None
-        Best accuracy on held-out images and its epoch, whose weights were kept; None without early stopping.
+    n_iter_ : int
+        Epochs trained.
+    t_ : int
+        Images seen in training.
+    loss_ : float
+        Mean loss over the last epoch.
+    best_loss_ : float
+        Smallest mean loss of an epoch.
+    loss_curve_ : list of float
+        Mean loss of every epoch.
+    validation_loss_curve_ : list of float or None
+        Mean loss on the held-out images after every epoch; None without any.
+    validation_scores_ : list of float or None
+        Accuracy on the held-out images after every epoch; None without any.
+    best_validation_score_ : float or None
+        Best of `validation_scores_`; None without early stopping.
+    best_iter_ : int or None
+        Its epoch, whose weights were kept; None without early stopping.
     stop_reason_ : {"max_iter", "early_stopping", "diverged"}
         Why training ended.
-    n_layers_, n_outputs_, out_activation_ : int, int, str
-        Layers with weights and the input; the network's outputs; "softmax", or "logistic" for two classes.
-    coefs_, intercepts_ : list of ndarray
-        Weights of every layer that has them, and their biases.
+    n_layers_ : int
+        Layers with weights, and the input.
+    n_outputs_ : int
+        Outputs of the network: one a class, or one for two classes.
+    out_activation_ : str
+        Link from the outputs to probabilities: "softmax", or "logistic" for two classes.
+    coefs_ : list of ndarray
+        Weights: kernels (kh, kw, c, k), dense matrices (inputs, outputs).
+    intercepts_ : list of ndarray or None
+        The bias beside each of `coefs_`, None where there is none.
 
     See Also
     --------
@@ -319,7 +335,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Warns
         -----
         ConvergenceWarning
-            If the loss grew beyond all bounds. The weights are then those of the last epoch before.
+            If the loss or a weight was no longer finite. The weights are then those before that epoch.
         """
         with self._all_or_nothing():
             if not (self.warm_start and hasattr(self, "network_")):

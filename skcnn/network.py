@@ -44,14 +44,14 @@ class Network:
     >>> network.predict(np.zeros((3, 8, 8, 1), np.float32)).shape
     (3, 10)
     >>> print(network.summary())
-    layer                output  parameters  receptive field  multiply-adds
-    input                8x8x1            0              1x1              0
-    Conv2D(n_kernels=4)  8x8x4           40              3x3          2,304
-    ReLU()               8x8x4            0              3x3              0
-    MaxPool2D()          4x4x4            0              4x4              0
-    Flatten()            64               0              4x4              0
-    Dense(n_units=10)    10             650              all            640
-    total                               690                           2,944
+    layer                               output  parameters  receptive field  multiply-adds
+    input                               8x8x1            0              1x1              0
+    Conv2D(n_kernels=4, kernel_size=3)  8x8x4           40              3x3          2,304
+    ReLU()                              8x8x4            0              3x3              0
+    MaxPool2D(pool_size=2)              4x4x4            0              4x4              0
+    Flatten()                           64               0              4x4              0
+    Dense(n_units=10)                   10             650              all            640
+    total                                              690                           2,944
     """
 
     layers: tuple[Layer, ...]

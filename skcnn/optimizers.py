@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from skcnn.values import Value, is_real
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "leaves", "optimizer_from"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "is_weight", "leaves", "optimizer_from"]
 
 Array = NDArray[Any]
 State = dict[str, Any]
@@ -42,6 +42,11 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
             yield from leaves(branch, f"{path}.{key}" if path else str(key))
     else:
         yield path, tree
+
+
+def is_weight(path: str) -> bool:
+    """Whether the array at a path is a weight `W`, which the L2 penalty is for, and no bias or the like."""
+    return path.split(".")[-1] == "W"
 
 
 @dataclass(frozen=True, repr=False)

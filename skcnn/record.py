@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skcnn.network import Network
+from skcnn.optimizers import is_weight, leaves
 
 __all__ = ["RecordMixin"]
 
@@ -61,10 +62,11 @@ class RecordMixin:
 
     @property
     def coefs_(self) -> list[Any]:
-        """Weights of every layer that has them: kernels (kh, kw, c, k), dense matrices (inputs, outputs)."""
-        return [params["W"] for params in self.network_.params if "W" in params]
+        """All weights `W`, by layers: kernels (kh, kw, c, k), dense matrices (inputs, outputs)."""
+        return [array for path, array in leaves(self.network_.params) if is_weight(path)]
 
     @property
     def intercepts_(self) -> list[Any]:
-        """Biases of the layers in `coefs_`; None for a layer without."""
-        return [params.get("b") for params in self.network_.params if "W" in params]
+        """The bias `b` beside each of `coefs_`, or None."""
+        arrays = dict(leaves(self.network_.params))
+        return [arrays.get(path.removesuffix("W") + "b") for path in arrays if is_weight(path)]

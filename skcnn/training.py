@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skcnn.losses import Loss
 from skcnn.network import Network
-from skcnn.optimizers import Optimizer, State, leaves
+from skcnn.optimizers import Optimizer, State, is_weight, leaves
 from skcnn.parallel import MOST_MEETING_SHARDS, Shard, Workers, calculation, cut, rows_per_shard
 from skcnn.progress import Progress
 from skcnn.randomness import stream
@@ -37,7 +37,7 @@ class Recipe:
     learning_rate : float
         Multiplied by the schedule's factor at every step.
     alpha : float
-        L2 penalty: 0.5 * alpha * |W|^2 of all weights but biases is added to the mean loss.
+        L2 penalty: ``0.5 * alpha * sum(W ** 2)`` of all weights but biases is added to the mean loss.
     batch_size, n_epochs : int
     shuffle : bool
         Whether every epoch goes through the samples in a new order.
@@ -278,7 +278,7 @@ class _Trainer:
             return 0.0
         penalty = 0.0
         for path, w, g in zip(self.paths, self.weights, grads, strict=True):
-            if path.endswith("W"):
+            if is_weight(path):
                 g += self.recipe.alpha * w
                 penalty += float(np.vdot(w, w))
         return 0.5 * self.recipe.alpha * penalty

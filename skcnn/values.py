@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from dataclasses import MISSING, Field, dataclass, fields
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Value:
-    """Base of every configuration object: prints itself by what differs from its defaults."""
+    """Base of every configuration object: prints itself by what differs from its defaults, and its size."""
+
+    always_shown: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
-        shown = [f for f in fields(self) if not _is_default(f, getattr(self, f.name))]
+        always = self.always_shown
+        shown = [f for f in fields(self) if f.name in always or not _is_default(f, getattr(self, f.name))]
         return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
     def _check(self, name: str, fits: bool, expected: str) -> None:

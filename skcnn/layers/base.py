@@ -77,7 +77,7 @@ class Layer(Value):
         ----------
         params : dict
             As `build` returned them, or as training has changed them since. Not to be written to.
-        x : ndarray (n, *in_shape)
+        x : ndarray of shape (n,) + in_shape
             C-contiguous. Not to be written to.
         train : bool
             Whether `backward` may follow.
@@ -86,7 +86,7 @@ class Layer(Value):
 
         Returns
         -------
-        out : ndarray (n, *out_shape)
+        out : ndarray of shape (n,) + out_shape
         cache : object
             What `backward` needs; None unless training.
         """
@@ -101,14 +101,14 @@ class Layer(Value):
             As given to `forward`.
         cache : object
             As returned by it.
-        d_out : ndarray (n, *out_shape)
+        d_out : ndarray of shape (n,) + out_shape
             Not to be written to.
         need_d_x : bool
             False where nothing before this layer has parameters: then None may be returned for `d_x`.
 
         Returns
         -------
-        d_x : ndarray (n, *in_shape) or None
+        d_x : ndarray of shape (n,) + in_shape, or None
         grads : dict
             The same names and shapes as `params`, summed over the rows. Arrays of their own: training adds to them.
         """

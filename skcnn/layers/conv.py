@@ -63,6 +63,8 @@ class Conv2D(Layer):
     ((5, 5, 1, 6), (6,), (28, 28, 6))
     """
 
+    always_shown = ("n_kernels", "kernel_size")
+
     n_kernels: int
     kernel_size: int | Pair = 3
     stride: int | Pair = 1

@@ -18,6 +18,8 @@ __all__ = ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D", "MinPool2D"]
 class _Pool2D(Layer):
     """What the windowed pools share: the windows."""
 
+    always_shown = ("pool_size",)
+
     pool_size: int | Pair = 2
     stride: int | Pair | None = None
 
