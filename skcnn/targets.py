@@ -88,4 +88,5 @@ def _require_classes(y: Array, rows: Array, classes: Array) -> None:
     if len(rows) == 0:
         raise ValueError("sample_weight and class_weight leave no row: all weights are zero")
     if len(np.unique(y)) > 1 and len(np.unique(y[rows])) == 1:
-        raise ValueError(f"sample_weight and class_weight leave rows of one class only, {classes[y[rows[0]]]!r}")
+        only = classes[y[rows[:1]]].tolist()  # plain Python, for the message
+        raise ValueError(f"sample_weight and class_weight leave rows of one class only: {only}")

@@ -402,7 +402,7 @@ def test_clone_copies_configuration_only(digits):
 def test_html_shows_the_parameters(digits):
     html = NumpyCNNClassifier(layers=[Conv2D(4), Flatten()])._repr_html_()
     assert "NumpyCNNClassifier" in html
-    assert "Conv2D(n_kernels=4)" in html
+    assert "Conv2D(n_kernels=4, kernel_size=3)" in html
 
 
 def test_metadata_routing_in_a_pipeline(digits):

@@ -43,7 +43,11 @@ def lock(*arrays):
             [Conv2D(2), ReLU(), MaxPool2D(), Conv2D(2, kernel_size=5, padding="valid")],
             "Conv2D(n_kernels=2, kernel_size=5, padding='valid'): kernel 5x5 does not fit the 2x2 map",
         ),
-        (2, [Conv2D(2), Flatten(), MaxPool2D()], "MaxPool2D(): needs maps (h, w, c), got rows of shape (32,)"),
+        (
+            2,
+            [Conv2D(2), Flatten(), MaxPool2D()],
+            "MaxPool2D(pool_size=2): needs maps (h, w, c), got rows of shape (32,)",
+        ),
     ],
 )
 def test_build_names_the_layer_that_does_not_fit(index, layers, text):
@@ -91,7 +95,7 @@ def test_summary_counts_what_can_be_counted_by_hand():
     expected = [
         ("layer", "output", "parameters", "receptive field", "multiply-adds"),
         ("input", "9x7x1", 0, "1x1", 0),
-        ("Conv2D(n_kernels=2, stride=2, padding='valid')", "4x3x2", 9 * 2 + 2, "3x3", 9 * 2 * 4 * 3),
+        ("Conv2D(n_kernels=2, kernel_size=3, stride=2, padding='valid')", "4x3x2", 9 * 2 + 2, "3x3", 9 * 2 * 4 * 3),
         ("ReLU()", "4x3x2", 0, "3x3", 0),
         ("MaxPool2D(pool_size=(2, 1), stride=1)", "3x3x2", 0, "5x3", 0),
         (name, "2x2x3", 4 * 2 * 3, "7x5", 4 * 2 * 3 * 2 * 2),

@@ -1,0 +1,53 @@
+"""Small data and a small network, for tests that are about everything but accuracy."""
+
+from __future__ import annotations
+
+import os
+
+# SciPy reads this when it is imported; without it scikit-learn skips one of its checks
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skcnn import NumpyCNNClassifier
+
+SMALL = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 1, "random_state": 0}
+
+
+@pytest.fixture
+def make():
+    """A function that returns an unfitted network small enough to train in milliseconds."""
+
+    def make(**parameters):
+        return NumpyCNNClassifier(**{**SMALL, **parameters})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data():
+    """40 flat images of 6 x 6 in float64, of 3 classes that differ in brightness. Read-only, as all data here."""
+    y = np.arange(40) % 3
+    X = np.random.default_rng(0).normal(size=(40, 36)) + y[:, np.newaxis]
+    return _read_only(X, y)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """120 of scikit-learn's digits, flat images of 8 x 8."""
+    X, y = load_digits(return_X_y=True)
+    return _read_only(X[:120], y[:120])
+
+
+@pytest.fixture
+def fitted(make, data):
+    """The small network, fitted on `data`."""
+    return make().fit(*data)
+
+
+def _read_only(*arrays):
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
