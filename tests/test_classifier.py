@@ -414,9 +414,7 @@ def test_metadata_routing_in_a_pipeline(digits):
         clf.set_score_request(sample_weight=True)
         pipeline = make_pipeline(FunctionTransformer(lambda X: X), clf)
         pipeline.fit(X, y, sample_weight=weight, X_val=X[:50], y_val=y[:50])
-        scores = cross_validate(
-            make_pipeline(clone(clf)), X, y, params={"sample_weight": weight}, cv=3, error_score="raise"
-        )
+        scores = cross_validate(clone(clf), X, y, params={"sample_weight": weight}, cv=3, error_score="raise")
     assert pipeline[-1].validation_scores_ is not None
     assert bits(pipeline[-1], X) == bits(NumpyCNNClassifier(**QUICK).fit(X, y, sample_weight=weight), X)
     assert len(scores["test_score"]) == 3
