@@ -75,11 +75,7 @@ def layers_from(
     changed = [name for name in ARCHITECTURE if parameters[name] != defaults[name]]
     if changed:
         raise ValueError(f"layers replaces {changed}: set these parameters, or layers, but not both")
-    layers = _checked_layers(layers)
-    shape = _out_shape(layers, in_shape)
-    if len(shape) != 1:
-        raise ValueError(f"layers end in maps of shape {shape}; end them in rows, by Flatten() or GlobalAvgPool2D()")
-    return layers
+    return _checked_layers(layers)
 
 
 def convolutional_stack(
@@ -236,7 +232,7 @@ def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
     return values
 
 
-_SIZE = "it must be an int of at least 1 or a pair (rows, columns) of them"
+_SIZE = "it must be an int of at least 1 or a tuple (rows, columns) of them"
 _EXPECTED = {
     "kernel_size": _SIZE,
     "stride": _SIZE,

@@ -43,8 +43,9 @@ from skcnn.progress import Progress
 from skcnn.randomness import stream
 from skcnn.record import RecordMixin
 from skcnn.schedules import SCHEDULES, Constant, schedule_from
-from skcnn.targets import check_labels, encode, row_weights
-from skcnn.training import EarlyStopping, Recipe, Samples, train
+from skcnn.stopping import EarlyStopping
+from skcnn.targets import check_labels, encode, mean_weight, require_classes, row_weights
+from skcnn.training import Recipe, Samples, train
 
 __all__ = ["NumpyCNNClassifier"]
 
@@ -59,10 +60,6 @@ def _has_partial_fit(classifier):
             "sklearn.utils.class_weight.compute_class_weight can tell for the whole data"
         )
     return True
-
-
-def _defaults(estimator_class):
-    return {name: parameter.default for name, parameter in inspect.signature(estimator_class).parameters.items()}
 
 
 class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, ClassifierMixin, BaseEstimator):
@@ -121,7 +118,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     shuffle : bool, default=True
         Whether each epoch goes through the rows in a new order.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes by label; "balanced": every class weighs the same in total.
+        Weights of the classes by label, not negative; "balanced": every class weighs the same in total.
     early_stopping : bool, default=False
         Whether to hold rows out, stop when accuracy on them no longer rises, and keep the best weights. `X_val` and
         `y_val` take their place where they are given to `fit`.
@@ -160,17 +157,17 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     t_ : int
         Images seen in training.
     loss_ : float
-        Mean loss over the last epoch.
+        Mean loss over the last epoch, L2 penalty included.
     best_loss_ : float
-        Smallest mean loss of an epoch.
+        Smallest loss of an epoch.
     loss_curve_ : list of float
-        Mean loss of every epoch.
+        Loss of every epoch.
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out images after every epoch; None without any.
+        Mean loss on the held-out images after every epoch, without penalty; None without any.
     validation_scores_ : list of float or None
         Accuracy on the held-out images after every epoch; None without any.
     best_validation_score_ : float or None
-        Best of `validation_scores_`; None without early stopping.
+        Best of `validation_scores_` in the last call of fit; None without early stopping.
     best_iter_ : int or None
         Its epoch, whose weights were kept; None without early stopping.
     stop_reason_ : {"max_iter", "early_stopping", "diverged"}
@@ -318,7 +315,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         y : array-like of shape (n,)
             Class labels of any sortable type.
         sample_weight : array-like of shape (n,), default=None
-            Weights, not negative. Rows of weight 0 are as if they were not there.
+            Weights, not negative. Rows of weight 0 are as if they were not there, but for their labels in `classes_`.
         X_val, y_val : array-like, default=None
             Held-out images and labels that are measured after every epoch (`history_`). With `early_stopping` they
             also select the weights that are kept.
@@ -340,7 +337,9 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         with self._all_or_nothing():
             if not (self.warm_start and hasattr(self, "network_")):
                 self._forget()
-            samples = self._samples(X, y, sample_weight)
+            samples, sample_weight = self._samples(X, y, sample_weight)
+            require_classes(samples.y, samples.rows, self.classes_)
+            self._mean_weight_ = mean_weight(samples.weight, samples.rows)
             samples, held_out = self._hold_out(samples, sample_weight, X_val, y_val)
             self._batch_size_ = self._batch_rule(len(samples.rows))
             if self._batch_size_ > len(samples.rows):
@@ -349,13 +348,12 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
                     stacklevel=3,
                 )
             stopping = EarlyStopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
-            outcome = self._train(samples, held_out, stopping, schedule_from(self.learning_rate), self.max_iter)
+            self._train(samples, held_out, stopping, schedule_from(self.learning_rate), self.max_iter)
             self.best_iter_ = stopping.best_epoch if stopping else None
             self.best_validation_score_ = float(stopping.best_score) if stopping else None
             if not self.warm_start:
                 del self._optimizer_state_
-        if outcome.stop_reason == "diverged":
-            self._warn_of_divergence()
+        self._warn_if_diverged()
         return self
 
     @available_if(_has_partial_fit)
@@ -363,7 +361,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Go once through the rows given, at the constant rate `learning_rate_init`.
 
-        Scaling and batch size are fixed by the first call. `early_stopping` and `learning_rate` are ignored.
+        Scaling, batch size and the mean weight, by which weights are divided, are fixed by the first call.
+        `early_stopping` and `learning_rate` are ignored.
 
         Parameters
         ----------
@@ -385,13 +384,13 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         """
         with self._all_or_nothing():
             self._check_classes(classes)
-            samples = self._samples(X, y, sample_weight)
+            samples, _ = self._samples(X, y, sample_weight)
             if not hasattr(self, "_batch_size_"):
                 self._batch_size_ = self._batch_rule(len(samples.rows))
-            outcome = self._train(samples, None, None, Constant(), 1)
+                self._mean_weight_ = mean_weight(samples.weight, samples.rows)
+            self._train(samples, None, None, Constant(), 1)
             self.best_iter_ = self.best_validation_score_ = None
-        if outcome.stop_reason == "diverged":
-            self._warn_of_divergence()
+        self._warn_if_diverged()
         return self
 
     def predict(self, X):
@@ -496,7 +495,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
 
     def _samples(self, X, y, sample_weight):
-        """Validate the training data; in a first fit, set all that depends on it."""
+        """Return the validated samples and sample_weight; in a first fit, set all that depends on them."""
         first = not hasattr(self, "network_")
         check_labels(y)
         rows_of_X, y = self._rows(X, y, reset=first)
@@ -505,13 +504,13 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         y_index = encode("y", y, self.classes_)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, rows_of_X, ensure_non_negative=True)
-        weight, rows = row_weights(sample_weight, self.class_weight, y_index, self.classes_)
+        weight = row_weights(sample_weight, self.class_weight, y_index, self.classes_)
+        rows = np.arange(len(y_index)) if weight is None else np.flatnonzero(weight > 0)
         if first:
             self._start(rows_of_X, stack_shape(X) or rows_of_X.shape, rows, weight)
-        elif self._built_from_ != self._architecture():
-            self._refuse_changed_architecture()
-        weight = None if weight is None else weight.astype(self.network_.dtype)
-        return Samples(Images(rows_of_X, self._format_), y_index, weight, rows)
+        elif self._built_from_ != self._foundations():
+            self._refuse_other_foundations()
+        return Samples(Images(rows_of_X, self._format_), y_index, weight, rows), sample_weight
 
     def _start(self, X, shape, rows, weight):
         """Set image shape, scaling and the untrained network."""
@@ -524,24 +523,28 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             center, width = scaling_for(self.scaling, Images(X, unscaled), rows, weight)
         self._format_ = replace(unscaled, center=center, width=width)
         self._seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._built_from_ = self._architecture()
-        n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
-        layers = layers_from(self._built_from_, _defaults(type(self)), self.image_shape_, shrink=guessed)
-        self.network_ = Network.build(
-            (*layers, output_layer(n_outputs)), self.image_shape_, stream(self._seed_, "weights"), dtype
-        )
+        self._built_from_ = self._foundations()
+        layers = layers_from(self._built_from_, _DEFAULTS, self.image_shape_, shrink=guessed)
+        rng = stream(self._seed_, "weights")
+        hidden = Network.build(layers, self.image_shape_, rng, dtype)
+        if len(hidden.shapes[-1]) != 1:
+            raise ValueError(
+                f"layers end in maps of shape {hidden.shapes[-1]}; end them in rows, by Flatten() or GlobalAvgPool2D()"
+            )
+        self.network_ = hidden.followed_by(output_layer(1 if len(self.classes_) == 2 else len(self.classes_)), rng)
         self.history_, self.t_ = [], 0
 
-    def _architecture(self):
-        """Return the parameters that the network is built from; lists as tuples, which nobody changes meanwhile."""
-        parameters = {name: getattr(self, name) for name in (*ARCHITECTURE, "layers")}
+    def _foundations(self):
+        """Return the parameters that are built into a network; lists as tuples, which nobody changes meanwhile."""
+        names = (*ARCHITECTURE, "layers", "image_shape", "data_format", "scaling", "dtype")
+        parameters = {name: getattr(self, name) for name in names}
         return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
 
-    def _refuse_changed_architecture(self):
-        both = ((name, old, self._architecture()[name]) for name, old in self._built_from_.items())
+    def _refuse_other_foundations(self):
+        both = ((name, old, self._foundations()[name]) for name, old in self._built_from_.items())
         changes = [f"{name} was {old} and is {new}" for name, old, new in both if old != new]
         raise ValueError(
-            f"training cannot go on, since the network has changed: {', '.join(changes)}. "
+            f"training cannot go on, since the network was built otherwise: {', '.join(changes)}. "
             "Put it back, or start anew: set warm_start=False and call fit"
         )
 
@@ -566,26 +569,34 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: pass both or neither")
         if X_val is not None:
-            check_labels(y_val)
-            X_val, y_val = self._rows(X_val, y_val, reset=False)
+            try:
+                check_labels(y_val)
+                X_val, y_val = self._rows(X_val, y_val, reset=False)
+            except ValueError as error:
+                raise ValueError(f"X_val, y_val: {error}") from error
             y_index = encode("y_val", y_val, self.classes_)
             return samples, HeldOut(Images(X_val, self._format_), y_index, None, self._loss, self._n_threads())
         if not self.early_stopping:
             return samples, None
         kept, held = split_rows(samples.rows, samples.y, self.validation_fraction, self._seed_)
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[held]
+        weight = None if sample_weight is None else sample_weight[held]
         images = Images(samples.images.X[held], self._format_)
         return replace(samples, rows=kept), HeldOut(images, samples.y[held], weight, self._loss, self._n_threads())
 
     def _train(self, samples, held_out, stopping, schedule, n_epochs):
         """Train a copy of the network, so that a failure leaves the old one alone; then take it over."""
         network = self.network_.copy()
+        weight, mean = samples.weight, self._mean_weight_
+        if weight is not None:
+            # where all are equal they change nothing, to the bit
+            weight = None if np.all(weight == mean) else (weight / mean).astype(network.dtype)
         recipe = Recipe(
             loss=self._loss,
             optimizer=optimizer_from(self.solver),
             schedule=schedule,
-            learning_rate=self.learning_rate_init,
-            alpha=self.alpha,
+            # plain numbers: a NumPy float would have float32 computed in double precision
+            learning_rate=float(self.learning_rate_init),
+            alpha=float(self.alpha),
             batch_size=self._batch_size_,
             n_epochs=n_epochs,
             shuffle=self.shuffle,
@@ -595,7 +606,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         optimizer, state = getattr(self, "_optimizer_state_", (None, None))
         outcome = train(
             network,
-            samples,
+            replace(samples, weight=weight),
             recipe,
             progress=Progress(bool(self.verbose)),
             evaluate=held_out,
@@ -608,7 +619,6 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.t_ += len(samples.rows) * len(outcome.history)
         self.stop_reason_ = outcome.stop_reason
         self._optimizer_state_ = (recipe.optimizer, outcome.optimizer_state)
-        return outcome
 
     def _batch_rule(self, n_rows):
         return min(max(n_rows // 100, 8), 64, n_rows) if self.batch_size == "auto" else self.batch_size
@@ -616,10 +626,14 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     def _n_threads(self):
         return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)
 
-    def _warn_of_divergence(self):
-        warnings.warn(
-            f"Training diverged in epoch {self.n_iter_}: the loss or a weight was not finite. The weights are those "
-            f"before that epoch. A rate smaller than learning_rate_init={self.learning_rate_init} may converge.",
-            ConvergenceWarning,
-            stacklevel=4,  # past this method, fit, and scikit-learn's wrapper of it
-        )
+    def _warn_if_diverged(self):
+        if self.stop_reason_ == "diverged":
+            warnings.warn(
+                f"Training diverged in epoch {self.n_iter_}: the loss or a weight was not finite, so that epoch was "
+                f"undone. A rate smaller than learning_rate_init={self.learning_rate_init} may converge.",
+                ConvergenceWarning,
+                stacklevel=4,  # past this method, fit, and scikit-learn's wrapper of it
+            )
+
+
+_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(NumpyCNNClassifier).parameters.items()}

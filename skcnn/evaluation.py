@@ -34,9 +34,8 @@ class HeldOut:
     def __call__(self, network: Network) -> dict[str, float]:
         """Return the mean loss, accuracy and macro F1 of the network on these images."""
         logits = predict_logits(network, self.images, len(self.y), self.n_threads)
-        with np.errstate(all="ignore"):
-            losses, _ = self.loss(logits, self.y, None)
-            predicted = self.loss.decide(logits)
+        losses, _ = self.loss(logits, self.y, None)
+        predicted = self.loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)
         return {
             "val_loss": float(np.average(losses.astype(np.float64), weights=self.weight)),
@@ -48,12 +47,10 @@ class HeldOut:
 def split_rows(rows: Array, y: Array, fraction: float, seed: int) -> tuple[Array, Array]:
     """Divide rows into those to train on and those to hold out, stratified by their class indices ``y[rows]``.
 
-    At least one row for every class is held out.
-
     Raises
     ------
     ValueError
-        If a class has a single row, or too few rows would remain.
+        If either part would lack a class.
     """
     labels = y[rows]
     n_held = max(ceil(fraction * len(rows)), len(np.unique(labels)))
@@ -63,4 +60,10 @@ def split_rows(rows: Array, y: Array, fraction: float, seed: int) -> tuple[Array
             "and a row of every class would leave none to train on"
         )
     kept, held = train_test_split(rows, test_size=n_held, stratify=labels, random_state=seed)
+    for part, name in ((held, "validation"), (kept, "training")):
+        if len(np.unique(y[part])) < len(np.unique(labels)):
+            raise ValueError(
+                f"early_stopping: the {name} set is too small: validation_fraction={fraction} leaves it {len(part)} of "
+                f"{len(rows)} rows, and none of some class; change the fraction, or pass X_val and y_val"
+            )
     return kept, held

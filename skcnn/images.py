@@ -100,6 +100,7 @@ def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataF
             raise ValueError(f"image_shape {wanted} needs {prod(wanted)} features, got {shape[1]}")
         return wanted, False
     h, w, c = _own_shape(shape, data_format)
+    _warn_if_other_order_looks_right(shape, data_format)
     if wanted is not None and wanted != (h, w, c):
         raise ValueError(f"image_shape {wanted} does not agree with X of shape {shape}, {data_format}: {(h, w, c)}")
     return (h, w, c), False
@@ -116,14 +117,18 @@ def _checked_image_shape(image_shape: Any) -> ImageShape:
 def _own_shape(shape: tuple[int, ...], data_format: DataFormat) -> ImageShape:
     if len(shape) == 3:
         return shape[1], shape[2], 1
-    channels, other = (shape[3], shape[1]) if data_format == "channels_last" else (shape[1], shape[3])
-    if other in FEW_CHANNELS and channels > max(FEW_CHANNELS):
+    h, w, c = shape[1:] if data_format == "channels_last" else (*shape[2:], shape[1])
+    return h, w, c
+
+
+def _warn_if_other_order_looks_right(shape: tuple[int, ...], data_format: DataFormat) -> None:
+    channels, other = (shape[-1], shape[1]) if data_format == "channels_last" else (shape[1], shape[-1])
+    if len(shape) == 4 and other in FEW_CHANNELS and channels > max(FEW_CHANNELS):
         warnings.warn(
             f"X of shape {shape} is read as {data_format}, so as images of {channels} channels; "
             f"if it has {other}, set data_format to the other order",
             stacklevel=2,
         )
-    return (shape[1], shape[2], channels) if data_format == "channels_last" else (shape[2], shape[3], channels)
 
 
 def _guess(n_features: int) -> ImageShape:
@@ -225,7 +230,8 @@ def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | N
     precision = np.result_type(images.X.dtype, images.format.dtype)
     if not (np.isfinite(center).all() and np.all(width <= np.finfo(precision).max)):
         raise ValueError(f"scaling={scaling!r}: X is spread too wide for {precision}, its scale comes to {width}")
-    return center, np.where(width == 0, 1.0, width)[()]
+    constant = width <= 1e-12 * np.abs(center)  # what differs is rounding
+    return center, np.where(constant, 1.0, width)[()]
 
 
 def is_scaling(scaling: Any) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn.layers.base import Layer, Params, Shape
-from skcnn.optimizers import leaves
 from skcnn.parallel import Shard
+from skcnn.trees import leaves
 from skcnn.values import times
 
 __all__ = ["Network"]
@@ -69,20 +69,31 @@ class Network:
         ValueError
             If a layer does not fit its input; the text begins with the layer: ``layers[3] Conv2D(...): ...``.
         """
-        layers, shapes, params, states = tuple(layers), [in_shape], [], []
-        for index, layer in enumerate(layers):
-            try:
-                layer_params, out_shape = layer.build(shapes[-1], rng, dtype)
-            except ValueError as error:
-                raise ValueError(f"layers[{index}] {layer!r}: {error}") from error
-            params.append(layer_params)
-            states.append(layer.initial_state(shapes[-1], dtype))
-            shapes.append(out_shape)
-        return cls(layers, tuple(shapes), params, states, np.dtype(dtype))
+        network = cls((), (in_shape,), [], [], np.dtype(dtype))
+        for layer in layers:
+            network = network.followed_by(layer, rng)
+        return network
+
+    def followed_by(self, layer: Layer, rng: np.random.Generator) -> Network:
+        """Return this network with one more layer, whose parameters are drawn."""
+        in_shape = self.shapes[-1]
+        try:
+            params, out_shape = layer.build(in_shape, rng, self.dtype)
+        except ValueError as error:
+            raise ValueError(f"layers[{len(self.layers)}] {layer!r}: {error}") from error
+        state = layer.initial_state(in_shape, self.dtype)
+        layers, shapes = (*self.layers, layer), (*self.shapes, out_shape)
+        return Network(layers, shapes, [*self.params, params], [*self.states, state], self.dtype)
 
     def copy(self) -> Network:
         """Return a network of its own weights, writable even where these are a memory map."""
         return Network(self.layers, self.shapes, _own(self.params), _own(self.states), self.dtype)
+
+    def put_back(self, kept: Network) -> None:
+        """Write the weights and states of a copy, made earlier, into this network."""
+        for (_, array), (_, old) in zip(leaves(self.params), leaves(kept.params), strict=True):
+            np.copyto(array, old)
+        self.states[:] = kept.states
 
     @property
     def couples_rows(self) -> bool:

@@ -1,15 +1,12 @@
 """Optimizers: from gradients to steps.
 
 An optimizer is frozen configuration. What it remembers from step to step (velocities, moments) is a `State` that
-`start` makes and `step` renews; training holds it. Weights are updated in place.
-
-Parameters and gradients are trees: a list with one dict a layer, of arrays or of further dicts. `leaves` walks them in
-a fixed order, so the optimizers themselves see lists of arrays.
+`start` makes and `step` renews; training holds it. It sees parameters and gradients as lists of arrays, in the same
+order; weights are updated in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Protocol
@@ -19,7 +16,7 @@ from numpy.typing import NDArray
 
 from skcnn.values import Value, is_real
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "is_weight", "leaves", "optimizer_from"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "optimizer_from"]
 
 Array = NDArray[Any]
 State = dict[str, Any]
@@ -33,20 +30,6 @@ class Optimizer(Protocol):
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
         """Take one step: update `weights` and `state` in place."""
-
-
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Array]]:
-    """Walk the arrays of a parameter tree, each with its path ("0.W"), by layers and then by names."""
-    if isinstance(tree, dict | list):
-        for key, branch in sorted(tree.items()) if isinstance(tree, dict) else enumerate(tree):
-            yield from leaves(branch, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, tree
-
-
-def is_weight(path: str) -> bool:
-    """Whether the array at a path is a weight `W`, which the L2 penalty is for, and no bias or the like."""
-    return path.split(".")[-1] == "W"
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,15 +69,16 @@ class SGD(Value):
         return {"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {}
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
-        if not self.momentum:
+        momentum = float(self.momentum)  # a NumPy float would have float32 computed in double precision
+        if not momentum:
             for w, g in zip(weights, grads, strict=True):
                 w -= learning_rate * g
             return
         for w, g, v in zip(weights, grads, state["velocities"], strict=True):
             descent = learning_rate * g
-            v *= self.momentum
+            v *= momentum
             v -= descent
-            w += self.momentum * v - descent if self.nesterov else v
+            w += momentum * v - descent if self.nesterov else v
 
 
 @dataclass(frozen=True, repr=False)
@@ -140,16 +124,17 @@ class Adam(Value):
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
         state["n_steps"] += 1
         t = state["n_steps"]
-        rate = learning_rate / (1 - self.beta_1**t)
-        correction = 1 / sqrt(1 - self.beta_2**t)
+        beta_1, beta_2, epsilon = float(self.beta_1), float(self.beta_2), float(self.epsilon)
+        rate = learning_rate / (1 - beta_1**t)
+        correction = 1 / sqrt(1 - beta_2**t)
         for w, g, m, v in zip(weights, grads, state["means"], state["squares"], strict=True):
-            m *= self.beta_1
-            m += (1 - self.beta_1) * g
-            v *= self.beta_2
-            v += (1 - self.beta_2) * g * g
+            m *= beta_1
+            m += (1 - beta_1) * g
+            v *= beta_2
+            v += (1 - beta_2) * g * g
             scale = np.sqrt(v)
             scale *= correction
-            scale += self.epsilon
+            scale += epsilon
             w -= rate * m / scale
 
 
@@ -158,4 +143,6 @@ OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
 
 def optimizer_from(solver: str | Optimizer) -> Optimizer:
     """Look an optimizer up by name; an object is returned as it is."""
+    if isinstance(solver, type):
+        raise ValueError(f"solver must be an object, as in {solver.__name__}(), got the class {solver.__name__}")
     return OPTIMIZERS[solver]() if isinstance(solver, str) else solver

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
+__all__ = ["Shard", "Workers", "allowed_threads", "calculation", "cut", "one_blas_thread", "rows_per_shard"]
+
 Array = NDArray[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -142,7 +144,8 @@ class _Meeting:
 
     def _add(self) -> None:
         # in the order of the shards, whichever came first, so that the bits do not depend on it
-        self._total = sum(self._parts[1:], start=self._parts[0])
+        self._total = np.asarray(sum(self._parts[1:], start=self._parts[0]))
+        self._total.flags.writeable = False  # all shards are given this one
 
     def sum(self, index: int, part: Array) -> Array:
         self._parts[index] = part
@@ -176,7 +179,10 @@ class Shard:
     _meeting: _Meeting | None = field(default=None, repr=False)
 
     def sum(self, part: Array) -> Array:
-        """Add up an array over all shards of the batch. Every shard must call this, in the same places."""
+        """Add up an array over all shards of the batch. Every shard must call this, in the same places.
+
+        The result is not to be written to.
+        """
         return part if self._meeting is None else self._meeting.sum(self.index, part)
 
 
@@ -232,8 +238,12 @@ class Workers:
                     raise
 
         executor = self._executor(len(items))
-        futures = [executor.submit(_quietly(attend), *both) for both in zip(items, shards, strict=True)]
-        errors = [error for error in (future.exception() for future in futures) if error is not None]
+        try:
+            futures = [executor.submit(_quietly(attend), *both) for both in zip(items, shards, strict=True)]
+            errors = [error for error in (future.exception() for future in futures) if error is not None]
+        except BaseException:
+            meeting.abort()  # those already waiting must not wait for one that never comes
+            raise
         # a shard that failed breaks the others' waiting; its own error is the one to tell
         for error in sorted(errors, key=lambda e: isinstance(e, threading.BrokenBarrierError)):
             raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["Progress"]
@@ -28,31 +29,37 @@ class Progress:
         from tqdm.auto import tqdm  # here, since only those who watch need it
 
         self._title = f"Epoch {number}/{n_epochs}"
-        # disable=None: no bar where it could not overwrite itself
-        self._bar = tqdm(total=n_steps, desc=self._title, unit="batch", disable=None, dynamic_ncols=True)
+        with suppress(*_NOBODY_WATCHES):
+            # disable=None: no bar where it could not overwrite itself
+            self._bar = tqdm(total=n_steps, desc=self._title, unit="batch", disable=None, dynamic_ncols=True)
 
     def step(self, loss: float) -> None:
         """Count one batch; `loss` is the epoch's mean so far."""
         if self._bar is not None and not self._bar.disable:
-            self._bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
-            self._bar.update()
+            with suppress(*_NOBODY_WATCHES):
+                self._bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
+                self._bar.update()
 
     def end_epoch(self, row: dict[str, Any]) -> None:
         """Show the epoch's row of the history."""
         if self._bar is None:
             return
         figures = ", ".join(f"{name}={row[name]:.4f}" for name in _SHOWN if row[name] is not None)
-        if self._bar.disable:
-            print(f"{self._title}: {figures} ({row['seconds']:.1f} s)", flush=True)
-        else:
-            self._bar.set_postfix_str(figures)
+        with suppress(*_NOBODY_WATCHES):
+            if self._bar.disable:
+                print(f"{self._title}: {figures} ({row['seconds']:.1f} s)", flush=True)
+            else:
+                self._bar.set_postfix_str(figures)
         self.close()
 
     def close(self) -> None:
         """Leave the bar as it stands; it must not be drawn over by a traceback."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(*_NOBODY_WATCHES):
+                bar.close()
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy", "val_f1")
+# what a closed or missing stdout or stderr raises: no reason to lose the training
+_NOBODY_WATCHES = (ValueError, OSError, AttributeError)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
 from typing import Any
 
 from skcnn.network import Network
-from skcnn.optimizers import is_weight, leaves
+from skcnn.trees import is_weight, leaves
 
 __all__ = ["RecordMixin"]
 
@@ -33,8 +34,8 @@ class RecordMixin:
 
     @property
     def best_loss_(self) -> float:
-        """Smallest loss of an epoch."""
-        return min(self.loss_curve_)
+        """Smallest loss of an epoch, but for one that diverged."""
+        return min((loss for loss in self.loss_curve_ if isfinite(loss)), default=nan)
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:

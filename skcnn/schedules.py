@@ -64,4 +64,6 @@ SCHEDULES: dict[str, type[Constant] | type[Cosine]] = {"constant": Constant, "co
 
 def schedule_from(schedule: str | Schedule) -> Schedule:
     """Look a schedule up by name; a callable is returned as it is."""
+    if isinstance(schedule, type):
+        raise ValueError(f"learning_rate must be an object, as in {schedule.__name__}(), got the class itself")
     return SCHEDULES[schedule]() if isinstance(schedule, str) else schedule

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-__all__ = ["check_labels", "encode", "row_weights"]
+__all__ = ["check_labels", "encode", "mean_weight", "require_classes", "row_weights"]
 
 Array = NDArray[Any]
 ClassWeight = dict[Any, float] | str | None
@@ -42,10 +42,8 @@ def encode(name: str, y: Array, classes: Array) -> Array:
     return np.searchsorted(classes, y)
 
 
-def row_weights(
-    sample_weight: Array | None, class_weight: ClassWeight, y: Array, classes: Array
-) -> tuple[Array | None, Array]:
-    """Multiply the weights of samples and classes, and scale them to mean 1 over the rows of positive weight.
+def row_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Array, classes: Array) -> Array | None:
+    """Multiply the weights of samples and classes.
 
     Parameters
     ----------
@@ -59,34 +57,44 @@ def row_weights(
 
     Returns
     -------
-    weight : ndarray (n,) or None
-        None if all in `rows` are equal, so that such weights change nothing, to the bit.
-    rows : ndarray of int
-        The rows of positive weight: the others take no part in training.
+    weight : ndarray (n,) of float64, or None if neither is given
 
     Raises
     ------
     ValueError
-        If no row, or rows of one class of several only, have a weight.
+        If `class_weight` has other labels, or weights that are negative or not finite; if no row has a weight.
     """
     if sample_weight is None and class_weight is None:
-        return None, np.arange(len(y))
+        return None
     weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
     if isinstance(class_weight, str):
         totals = np.bincount(y, weights=weight, minlength=len(classes))
         weight = weight / np.where(totals > 0, totals, 1.0)[y]
     elif class_weight is not None:
-        weight = weight * compute_sample_weight(class_weight, classes[y])
-    rows = np.flatnonzero(weight > 0)
-    _require_classes(y, rows, classes)
-    if np.all(weight[rows] == weight[rows[0]]):
-        return None, rows
-    return weight * (len(rows) / weight[rows].sum()), rows
-
-
-def _require_classes(y: Array, rows: Array, classes: Array) -> None:
-    if len(rows) == 0:
+        weight = weight * _class_weights(class_weight, classes)[y]
+    if not np.any(weight > 0):
         raise ValueError("sample_weight and class_weight leave no row: all weights are zero")
+    return weight
+
+
+def _class_weights(class_weight: dict[Any, float], classes: Array) -> Array:
+    # y is not looked at for a dict, but must be there
+    weights: Array = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not (np.isfinite(weights).all() and np.all(weights >= 0)):
+        raise ValueError(f"class_weight must hold finite numbers of at least 0, got {class_weight}")
+    return weights
+
+
+def mean_weight(weight: Array | None, rows: Array) -> float:
+    """Return the mean weight of some rows: exactly the weight they have, if it is the same."""
+    if weight is None:
+        return 1.0
+    largest = weight[rows].max()
+    return float(largest if largest == weight[rows].min() else largest * (weight[rows] / largest).mean())
+
+
+def require_classes(y: Array, rows: Array, classes: Array) -> None:
+    """Raise ValueError if `y` has several classes, but the rows that have a weight are of one only."""
     if len(np.unique(y)) > 1 and len(np.unique(y[rows])) == 1:
         only = classes[y[rows[:1]]].tolist()  # plain Python, for the message
         raise ValueError(f"sample_weight and class_weight leave rows of one class only: {only}")

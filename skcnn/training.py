@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 
 from skcnn.losses import Loss
 from skcnn.network import Network
-from skcnn.optimizers import Optimizer, State, is_weight, leaves
+from skcnn.optimizers import Optimizer, State
 from skcnn.parallel import MOST_MEETING_SHARDS, Shard, Workers, calculation, cut, rows_per_shard
 from skcnn.progress import Progress
 from skcnn.randomness import stream
 from skcnn.schedules import Schedule
+from skcnn.stopping import EarlyStopping
+from skcnn.trees import is_weight, leaves
 
-__all__ = ["EarlyStopping", "Outcome", "Recipe", "Samples", "train"]
+__all__ = ["Outcome", "Recipe", "Samples", "train"]
 
 Array = NDArray[Any]
 Row = dict[str, Any]  # one epoch of the history
 Evaluate = Callable[[Network], Row]
+HELD_OUT_COLUMNS = ("val_loss", "val_accuracy", "val_f1")  # what `evaluate` measures
 
 
 @dataclass(frozen=True)
@@ -80,38 +83,6 @@ class Samples:
     y: Array
     weight: Array | None
     rows: Array
-
-
-class EarlyStopping:
-    """Keeps the best weights, and tells when they have not been bettered for too long.
-
-    Parameters
-    ----------
-    patience : int
-        Stop after more than so many epochs in a row without a score better than the best by `tol`.
-    tol : float
-    metric : str
-        The column of the history that is the score; larger is better.
-    """
-
-    def __init__(self, patience: int, tol: float, metric: str = "val_accuracy"):
-        self.patience, self.tol, self.metric = patience, tol, metric
-        self.best_score, self.best_epoch = -np.inf, 0
-        self._best: Network | None = None
-        self._stale = 0
-
-    def update(self, row: Row, network: Network) -> bool:
-        """Look at an epoch's end; return whether to stop."""
-        score = row[self.metric]
-        self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
-        if score > self.best_score:
-            self.best_score, self.best_epoch, self._best = score, row["epoch"], network.copy()
-        return self._stale > self.patience
-
-    def restore(self, network: Network) -> None:
-        """Put the best weights back."""
-        if self._best is not None:
-            _put_back(network, self._best)
 
 
 @dataclass
@@ -188,27 +159,33 @@ class _Trainer:
     ) -> Outcome:
         outcome = Outcome(self.state)
         for number in range(self.recipe.n_epochs):
-            before, start = self.network.copy(), perf_counter()
-            loss = self._epoch(workers, progress, first_epoch + number, number)
-            if not (isfinite(loss) and all(np.isfinite(w).all() for w in self.weights)):
-                _put_back(self.network, before)
-                outcome.optimizer_state = self.recipe.optimizer.start(self.weights)
-                outcome.stop_reason = "diverged"
+            start = perf_counter()
+            loss, diverged = self._epoch_or_nothing(workers, progress, first_epoch + number, number)
             row: Row = {"epoch": first_epoch + number + 1, "loss": loss}
-            row |= evaluate(self.network) if evaluate else dict.fromkeys(("val_loss", "val_accuracy", "val_f1"))
+            row |= evaluate(self.network) if evaluate else dict.fromkeys(HELD_OUT_COLUMNS)
             row |= {"learning_rate": self._learning_rate(number), "seconds": perf_counter() - start}
             outcome.history.append(row)
             progress.end_epoch(row)
-            if outcome.stop_reason == "max_iter" and stopping and stopping.update(row, self.network):
-                outcome.stop_reason = "early_stopping"
-            if outcome.stop_reason != "max_iter":
+            if diverged or (stopping and stopping.update(row, self.network)):
+                outcome.stop_reason = "diverged" if diverged else "early_stopping"
                 break
         if stopping:
             stopping.restore(self.network)
+        if outcome.stop_reason == "diverged":
+            outcome.optimizer_state = self.recipe.optimizer.start(self.weights)
         return outcome
 
+    def _epoch_or_nothing(self, workers: Workers, progress: Progress, epoch: int, number: int) -> tuple[float, bool]:
+        """Train one epoch; if it leaves a loss or weight that is not finite, undo it. Return the loss and whether."""
+        before = self.network.copy()
+        loss = self._epoch(workers, progress, epoch, number)
+        diverged = not (isfinite(loss) and all(np.isfinite(w).all() for w in self.weights))
+        if diverged:
+            self.network.put_back(before)
+        return loss, diverged
+
     def _learning_rate(self, epoch: float) -> float:
-        return self.recipe.learning_rate * self.recipe.schedule(epoch, self.recipe.n_epochs)
+        return self.recipe.learning_rate * float(self.recipe.schedule(epoch, self.recipe.n_epochs))
 
     def _epoch(self, workers: Workers, progress: Progress, epoch: int, number: int) -> float:
         """Go once through the samples; return their mean loss, each as it was when its batch came."""
@@ -269,8 +246,18 @@ class _Trainer:
         losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
         d_logits /= shard.n_rows
         states = network.new_states(caches)
-        grads = network.backward(caches, d_logits, shard)
-        return float(losses.sum(dtype=np.float64)) / shard.n_rows, [g for _, g in leaves(grads)], states
+        grads = list(leaves(network.backward(caches, d_logits, shard)))
+        self._check_gradients(grads)
+        return float(losses.sum(dtype=np.float64)) / shard.n_rows, [g for _, g in grads], states
+
+    def _check_gradients(self, grads: list[tuple[str, Array]]) -> None:
+        """Raise ValueError if some layer's `backward` did not return a gradient for each of its parameters."""
+        found, needed = (
+            [(p, np.shape(a)) for p, a in pairs] for pairs in (grads, zip(self.paths, self.weights, strict=True))
+        )
+        if found != needed:
+            wrong = sorted(set(found) ^ set(needed))
+            raise ValueError(f"backward must return a gradient for each parameter, in its shape; not so: {wrong}")
 
     def _penalise(self, grads: list[Array]) -> float:
         """Add the L2 penalty's gradients; return the penalty."""
@@ -282,9 +269,3 @@ class _Trainer:
                 g += self.recipe.alpha * w
                 penalty += float(np.vdot(w, w))
         return 0.5 * self.recipe.alpha * penalty
-
-
-def _put_back(network: Network, kept: Network) -> None:
-    for (_, array), (_, old) in zip(leaves(network.params), leaves(kept.params), strict=True):
-        np.copyto(array, old)
-    network.states[:] = kept.states

@@ -1,5 +1,10 @@
 """What the estimator promises beyond scikit-learn's own checks."""
 
+import io
+import re
+import sys
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from sklearn import config_context
@@ -12,8 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcnn import NumpyCNNClassifier
-from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D, MinPool2D, ReLU, Tanh
+from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, MaxPool2D, MinPool2D, ReLU, Tanh
 from skcnn.optimizers import SGD, Adam
+from skcnn.schedules import Cosine
 
 QUICK = {"n_kernels": (4, 8), "hidden_layer_sizes": (16,), "max_iter": 2, "random_state": 0}
 
@@ -418,3 +424,177 @@ def test_metadata_routing_in_a_pipeline(digits):
     assert pipeline[-1].validation_scores_ is not None
     assert bits(pipeline[-1], X) == bits(NumpyCNNClassifier(**QUICK).fit(X, y, sample_weight=weight), X)
     assert len(scores["test_score"]) == 3
+
+
+def weights_of(clf):
+    return [W.tobytes() for W in (*clf.coefs_, *clf.intercepts_)]
+
+
+def test_weights_compare_from_call_to_call_of_partial_fit(digits):
+    """The first call fixes what a weight is measured by: a later chunk of small weights moves the network little."""
+    X, _, y, _ = digits
+
+    def after(second_weight):
+        clf = NumpyCNNClassifier(solver=SGD(momentum=0.0), alpha=0.0, **QUICK)
+        clf.partial_fit(X[:50], y[:50], classes=range(10), sample_weight=np.ones(50))
+        first = clf.coefs_[0].copy()
+        clf.partial_fit(X[50:90], y[50:90], sample_weight=np.full(40, second_weight))
+        return np.abs(clf.coefs_[0] - first).max()
+
+    assert after(1e-6) < 1e-4 * after(1.0)
+    only_a_zero = np.flatnonzero(y == 0)[:1]
+    one_class = NumpyCNNClassifier(class_weight={5: 3.0}, **QUICK).partial_fit(X[:50], y[:50], classes=range(10))
+    one_class.partial_fit(
+        X[only_a_zero], y[only_a_zero]
+    )  # a chunk need not hold the classes that weights are given for
+
+
+def test_sample_weight_may_be_a_number_with_early_stopping(digits):
+    X, _, y, _ = digits
+    plain = NumpyCNNClassifier(early_stopping=True, **QUICK).fit(X, y)
+    weighted = NumpyCNNClassifier(early_stopping=True, **QUICK).fit(X, y, sample_weight=2.0)
+    assert weights_of(weighted) == weights_of(plain)
+
+
+@pytest.mark.parametrize(("ones", "fraction"), [(2, 0.1), (2, 0.9)])
+def test_early_stopping_needs_every_class_on_both_sides(digits, ones, fraction):
+    X = np.zeros((300, 16))
+    y = np.r_[np.zeros(300 - ones), np.ones(ones)]
+    with pytest.raises(
+        ValueError, match=r"(validation|training) set is too small: .* none of some class; change the fraction"
+    ):
+        NumpyCNNClassifier(early_stopping=True, validation_fraction=fraction, **QUICK).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", [SGD(), Adam()])
+def test_numbers_of_numpy_and_of_python_give_the_same_bits(digits, solver):
+    X, _, y, _ = digits
+    X = X[:100].astype(np.float32)
+    fields = {f"solver__{name}": np.float64(v) for name, v in vars(solver).items() if isinstance(v, float)}
+    numbers = {"learning_rate_init": 0.01, "alpha": 1e-3}
+    python = NumpyCNNClassifier(solver=solver, **numbers, **QUICK)
+    numpy = clone(python).set_params(**fields, **{name: np.float64(v) for name, v in numbers.items()})
+    assert weights_of(numpy.fit(X, y[:100])) == weights_of(python.fit(X, y[:100]))
+
+
+@pytest.mark.parametrize("value", [0.1, 1e5, -3.3])
+def test_standard_scaling_of_a_constant_channel(colour, value):
+    X, y = colour[0].astype(np.float64), colour[1]
+    X[..., 1] = value
+    clf = NumpyCNNClassifier(scaling="standard", max_iter=1).fit(X, y)
+    assert clf._format_.width[1] == 1
+    np.testing.assert_allclose(clf._format_.read(X.reshape(90, -1))[..., 1], 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_class_weights_must_be_finite_and_not_negative(digits, weight):
+    with pytest.raises(ValueError, match=r"class_weight must hold finite numbers of at least 0, got \{0: "):
+        NumpyCNNClassifier(class_weight={0: weight}, **QUICK).fit(digits[0], digits[2])
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_the_scale_of_the_weights_does_not_matter(digits, scale):
+    X, y = digits[0][:100], digits[2][:100]
+    weight = 1.0 + y
+    small = NumpyCNNClassifier(**QUICK).fit(X, y, sample_weight=weight)
+    large = NumpyCNNClassifier(**QUICK).fit(X, y, sample_weight=weight * scale)
+    np.testing.assert_allclose(large.predict_proba(X), small.predict_proba(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["dtype", "scaling", "image_shape", "data_format"])
+def test_going_on_refuses_other_foundations(digits, name):
+    X, _, y, _ = digits
+    clf = NumpyCNNClassifier(warm_start=True, **QUICK).fit(X, y)
+    new = {"dtype": "float32", "scaling": (0, 100), "image_shape": (4, 16), "data_format": "channels_first"}[name]
+    with pytest.raises(ValueError, match=f"the network was built otherwise: {name} was "):
+        clf.set_params(**{name: new}).fit(X, y)
+
+
+def test_layers_that_end_in_maps_are_an_error_that_says_how_to_end_them(digits):
+    with pytest.raises(ValueError, match=r"layers end in maps of shape \(8, 8, 4\); end them in rows, by Flatten\(\)"):
+        NumpyCNNClassifier(layers=[Conv2D(4), ReLU()]).fit(digits[0], digits[2])
+
+
+def test_a_subclass_may_have_parameters_of_its_own(digits):
+    class Small(NumpyCNNClassifier):
+        def __init__(self, max_iter=2):
+            super().__init__(layers=[Conv2D(4), ReLU(), MaxPool2D(), Flatten()], max_iter=max_iter)
+
+    assert clone(Small()).fit(digits[0], digits[2]).n_iter_ == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("solver", SGD), ("learning_rate", Cosine)])
+def test_a_class_in_place_of_an_object_is_an_error(digits, name, value):
+    with pytest.raises(ValueError, match=f"{name} must be an object, as in {value.__name__}"):
+        NumpyCNNClassifier(**{name: value}).fit(digits[0], digits[2])
+
+
+def test_errors_in_held_out_images_name_them(digits):
+    X, X_val, y, y_val = digits
+    for wrong_X, wrong_y in [(np.full_like(X_val, np.nan), y_val), (X_val, y_val[:-1]), (X_val[:, :9], y_val)]:
+        with pytest.raises(ValueError, match=r"^X_val, y_val: "):
+            NumpyCNNClassifier(**QUICK).fit(X, y, X_val=wrong_X, y_val=wrong_y)
+
+
+def test_weights_of_nested_layers_are_listed_and_penalised(digits):
+    X, _, y, _ = digits
+    clf = NumpyCNNClassifier(layers=[Conv2D(4), Flatten(), Wrapped()], max_iter=1, alpha=0.0).fit(X, y)
+    assert [W.shape for W in clf.coefs_] == [(3, 3, 1, 4), (256, 5), (5, 10)]
+    assert [b.shape for b in clf.intercepts_] == [(4,), (5,), (10,)]
+    heavy = clone(clf).set_params(alpha=10.0).fit(X, y)
+    assert np.linalg.norm(heavy.coefs_[1]) < 0.5 * np.linalg.norm(clf.coefs_[1])
+
+
+@dataclass(frozen=True, repr=False)
+class Wrapped(Layer):
+    """A dense layer inside another, whose parameters are a dict in a dict."""
+
+    def build(self, in_shape, rng, dtype):
+        params, out_shape = Dense(5).build(in_shape, rng, dtype)
+        return {"inner": params}, out_shape
+
+    def forward(self, params, x, *, train=False, rng=None):
+        return Dense(5).forward(params["inner"], x, train=train)
+
+    def backward(self, params, cache, d_out, *, need_d_x=True):
+        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, need_d_x=need_d_x)
+        return d_x, {"inner": grads}
+
+
+@dataclass(frozen=True, repr=False)
+class Forgetful(Wrapped):
+    """A layer with a wrong backward pass."""
+
+    def backward(self, params, cache, d_out, *, need_d_x=True):
+        return super().backward(params, cache, d_out, need_d_x=need_d_x)[0], {"inner": {"weights": 0.0}}
+
+
+def test_a_layer_without_its_gradients_is_named(digits):
+    with pytest.raises(ValueError, match=r"a gradient for each parameter.*'1\.inner\.W'"):
+        NumpyCNNClassifier(layers=[Flatten(), Forgetful()]).fit(digits[0], digits[2])
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "both", "missing"])
+def test_verbose_where_nobody_watches_loses_no_training(digits, closed, monkeypatch):
+    pipe = io.StringIO()
+    pipe.close()
+    for name in ("stdout", "stderr"):
+        if closed in (name, "both", "missing"):
+            monkeypatch.setattr(sys, name, None if closed == "missing" else pipe)
+    clf = NumpyCNNClassifier(verbose=1, **QUICK).fit(digits[0], digits[2])
+    monkeypatch.undo()
+    assert clf.n_iter_ == 2
+
+
+def test_verbose_prints_a_clean_line_an_epoch_where_there_is_no_terminal(digits, capsys):
+    X, X_val, y, y_val = digits
+    NumpyCNNClassifier(verbose=1, **QUICK).fit(X, y, X_val=X_val, y_val=y_val)
+    out = capsys.readouterr()
+    lines = out.out.splitlines()
+    number = r"\d\.\d{4}"
+    expected = rf"Epoch [12]/2: loss={number}, val_loss={number}, val_accuracy={number}, val_f1={number} \(\d+\.\d s\)"
+    assert len(lines) == 2
+    assert all(re.fullmatch(expected, line) for line in lines)
+    assert out.err == ""
+    NumpyCNNClassifier(**QUICK).fit(X, y)
+    assert capsys.readouterr() == ("", "")

@@ -371,3 +371,8 @@ def test_what_does_not_fit_is_refused_by_build_with_the_layer_s_place(before, la
     stack = [Conv2D(2), MaxPool2D(2), before, layer, ReLU()]
     with pytest.raises(ValueError, match=f"^{re.escape(f'layers[3] {layer!r}: {text}')}(;.*)?$"):
         Network.build(stack, (6, 7, 1), np.random.default_rng(0), np.float32)
+
+
+def test_a_global_mean_keeps_its_digits_on_large_maps():
+    x = np.full((1, 600, 600, 2), 0.1, dtype=np.float32)
+    np.testing.assert_allclose(GlobalAvgPool2D().forward({}, x)[0], 0.1, rtol=1e-6)

@@ -7,7 +7,8 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from skcnn.optimizers import OPTIMIZERS, SGD, Adam, leaves, optimizer_from
+from skcnn.optimizers import OPTIMIZERS, SGD, Adam, optimizer_from
+from skcnn.trees import leaves
 
 SHAPES = [(3, 4), (4,), (2, 3, 1, 2)]
 # none is like the next, as under a schedule

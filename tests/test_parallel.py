@@ -221,3 +221,31 @@ def test_at_most_n_threads_work_at_a_time():
     with Workers(2) as workers:
         workers.meet(work, range(6), [Shard(6, None, i) for i in range(6)])
     assert most == 2
+
+
+def test_a_thread_that_cannot_start_breaks_the_meeting(monkeypatch):
+    """The shards that wait already must not wait for good."""
+    started = []
+
+    def start(thread):
+        started.append(thread)
+        if len(started) > 2:
+            raise RuntimeError("can't start new thread")
+        real_start(thread)
+
+    real_start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"), Workers(2) as workers:
+        workers.meet(lambda item, shard: shard.sum(np.ones(1)), range(4), [Shard(4, None, i) for i in range(4)])
+
+
+def test_the_sum_of_a_meeting_belongs_to_all():
+    def work(item, shard):
+        total = shard.sum(np.ones(2))
+        with pytest.raises(ValueError, match="read-only"):
+            total /= 2
+        return total
+
+    with Workers(2) as workers:
+        results = workers.meet(work, range(3), [Shard(3, None, i) for i in range(3)])
+    assert all((total == 3).all() for total in results)

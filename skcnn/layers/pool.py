@@ -148,7 +148,8 @@ class GlobalAvgPool2D(Layer):
         return {}, in_shape[2:]
 
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        return x.mean(axis=(1, 2)), x.shape if train else None
+        # NumPy adds along these axes one by one, which in float32 loses digits on large maps
+        return x.mean(axis=(1, 2), dtype=np.float64).astype(x.dtype, copy=False), x.shape if train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         n, h, w, c = cache

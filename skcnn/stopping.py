@@ -1,0 +1,43 @@
+"""Stopping: when to end training early, and which weights to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skcnn.network import Network
+
+__all__ = ["EarlyStopping"]
+
+
+class EarlyStopping:
+    """Keeps the best weights, and tells when they have not been bettered for too long.
+
+    Parameters
+    ----------
+    patience : int
+        Stop after more than so many epochs in a row without a score better than the best by `tol`.
+    tol : float
+    metric : str
+        The column of the history that is the score; larger is better.
+    """
+
+    def __init__(self, patience: int, tol: float, metric: str = "val_accuracy"):
+        self.patience, self.tol, self.metric = patience, tol, metric
+        self.best_score, self.best_epoch = -np.inf, 0
+        self._best: Network | None = None
+        self._stale = 0
+
+    def update(self, row: dict[str, Any], network: Network) -> bool:
+        """Look at an epoch's end, a row of the history; return whether to stop."""
+        score = row[self.metric]
+        self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
+        if score > self.best_score:
+            self.best_score, self.best_epoch, self._best = score, row["epoch"], network.copy()
+        return self._stale > self.patience
+
+    def restore(self, network: Network) -> None:
+        """Put the best weights back."""
+        if self._best is not None:
+            network.put_back(self._best)

@@ -1,0 +1,30 @@
+"""Parameter trees: a list with one dict a layer, of arrays or, for a layer that contains layers, of further dicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from numpy.typing import NDArray
+
+__all__ = ["is_weight", "leaves"]
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+    """Walk the arrays of a tree, each with its path ("0.W"), by layers and then by names.
+
+    Examples
+    --------
+    >>> [path for path, _ in leaves([{"b": 1, "W": 2}, {}, {"inner": {"W": 3}}])]
+    ['0.W', '0.b', '2.inner.W']
+    """
+    if isinstance(tree, dict | list):
+        for key, branch in sorted(tree.items()) if isinstance(tree, dict) else enumerate(tree):
+            yield from leaves(branch, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, tree
+
+
+def is_weight(path: str) -> bool:
+    """Whether the array at a path is a weight `W`, which the L2 penalty is for, and no bias or the like."""
+    return path.split(".")[-1] == "W"
