@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels import Widths, correlate, kernel_gradient, output_size, pad, spread
+from skcnn.kernels import Widths, column_sums, correlate, input_gradient, kernel_gradient, output_size, pad
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
 from skcnn.values import Pair, is_real, is_size, pair, times
 
@@ -86,7 +86,7 @@ class Conv2D(Layer):
 
     def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         require_map(in_shape)
-        size, widths = pair(self.kernel_size), self._widths(in_shape)
+        size, widths = pair(self.kernel_size), self.widths(in_shape)
         padded = tuple(in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
         if size[0] > padded[0] or size[1] > padded[1]:
             with_padding = f" ({times(padded)} with its padding)" if padded != in_shape[:2] else ""
@@ -98,8 +98,8 @@ class Conv2D(Layer):
             params["b"] = np.zeros((oh, ow, k) if self.bias == "position" else (k,), dtype)
         return params, (oh, ow, k)
 
-    def _widths(self, in_shape: Shape) -> Widths:
-        """Return the padding (top, bottom), (left, right) of a map."""
+    def widths(self, in_shape: Shape) -> Widths:
+        """Return the padding (top, bottom), (left, right) of a map (h, w, c)."""
         if self.padding == "same":
             sizes = zip(in_shape[:2], pair(self.kernel_size), pair(self.stride), strict=True)
             height, width = (_same_widths(*axis) for axis in sizes)
@@ -108,7 +108,7 @@ class Conv2D(Layer):
         return (rows, rows), (columns, columns)
 
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        padded = pad(x, self._widths(x.shape[1:]), self.pad_value)
+        padded = pad(x, self.widths(x.shape[1:]), self.pad_value)
         out = correlate(padded, params["W"], pair(self.stride))
         if "b" in params:
             out += params["b"]
@@ -116,26 +116,13 @@ class Conv2D(Layer):
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         padded, in_shape = cache
-        W = params["W"]
         grads = {"W": kernel_gradient(padded, d_out, pair(self.kernel_size), pair(self.stride))}
         if "b" in params:
-            # a product with ones sums columns much faster than sum(axis=0) does
-            d_rows = d_out.reshape(-1, W.shape[3])
-            grads["b"] = d_out.sum(axis=0) if self.bias == "position" else np.ones(len(d_rows), d_out.dtype) @ d_rows
-        return self._input_gradient(W, d_out, in_shape) if need_d_x else None, grads
-
-    def _input_gradient(self, W: Array, d_out: Array, in_shape: Shape) -> Array:
-        """Convolve the output's gradient, its pixels a stride apart, with the turned kernels.
-
-        Every input pixel gathers from the outputs it took part in, so the fast way of the forward pass serves again and
-        nothing is scattered.
-        """
-        kh, kw = pair(self.kernel_size)
-        (top, _), (left, _) = self._widths(in_shape[1:])
-        reach = (in_shape[1] + kh - 1, in_shape[2] + kw - 1)
-        placed = spread(d_out, pair(self.stride), (kh - 1 - top, kw - 1 - left), reach)
-        turned = np.ascontiguousarray(W[::-1, ::-1].transpose(0, 1, 3, 2))
-        return correlate(placed, turned, (1, 1))
+            grads["b"] = d_out.sum(axis=0) if self.bias == "position" else column_sums(d_out)
+        if not need_d_x:
+            return None, grads
+        (top, _), (left, _) = self.widths(in_shape[1:])
+        return input_gradient(d_out, params["W"], pair(self.stride), (top, left), in_shape[1:3]), grads
 
     def window(self, in_shape: Shape) -> Window | None:
         return pair(self.kernel_size), pair(self.stride)
