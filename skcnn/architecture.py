@@ -152,7 +152,8 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     for index, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             known = ", ".join(name for name in layer_types.__all__ if name != "Layer")
-            raise ValueError(f"layers[{index}] must be a layer ({known} or another subclass of Layer), got {layer!r}")
+            hint = f"; write {layer.__name__}(...)" if isinstance(layer, type) else ""
+            raise ValueError(f"layers[{index}] must be a layer ({known} or another subclass), got {layer!r}{hint}")
     if isinstance(layers[-1], Softmax | Sigmoid):
         raise ValueError(
             f"layers[{len(layers) - 1}] {layers[-1]!r}: the output layer and its link to probabilities are always "
@@ -222,9 +223,10 @@ def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
     one_each = isinstance(value, tuple | list)
     values = list(value) if one_each else [value] * n_layers
     if len(values) != n_layers:
+        example = ((3, 5),) * n_layers
+        hint = f"; a pair (rows, columns) is one value inside the sequence, as in {example}" if name in _SIZES else ""
         raise ValueError(
-            f"{name} must be one value or one for each of the {n_layers} layers, got {len(values)}: {value!r}; "
-            "a pair (rows, columns) stands inside the sequence, as in ((3, 5),)"
+            f"{name} must be one value or one for each of the {n_layers} layers, got {len(values)}: {value!r}{hint}"
         )
     for index, item in enumerate(values):
         if not fits(item):
@@ -232,6 +234,7 @@ def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
     return values
 
 
+_SIZES = ("kernel_size", "stride", "pool_size", "padding")
 _SIZE = "it must be an int of at least 1 or a tuple (rows, columns) of them"
 _EXPECTED = {
     "kernel_size": _SIZE,

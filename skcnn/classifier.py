@@ -134,7 +134,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Threads. None: as many as the BLAS library was allowed when the call began; -1: one a core. The results are the
         same to the bit for every value.
     verbose : int, default=0
-        Whether to show a bar for each epoch on a terminal or in a notebook, a line for each elsewhere.
+        Whether to print a line for each epoch, and to show a bar meanwhile on a terminal or in a notebook.
     random_state : int, RandomState instance or None, default=None
         Weights, shuffling and split. An int makes `fit` repeatable to the bit.
 
@@ -517,7 +517,9 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.image_shape_, guessed = image_shape_for(shape, self.image_shape, self.data_format)
         dtype = np.dtype(self.dtype if self.dtype != "auto" else "float64" if X.dtype == np.float64 else "float32")
         if not is_scaling(self.scaling):
-            raise ValueError(f"scaling must be 'auto', 'standard', (low, high) or None, got {self.scaling!r}")
+            raise ValueError(
+                f"scaling must be 'auto', 'standard', (low, high) with low < high, or None, got {self.scaling!r}"
+            )
         unscaled = ImageFormat(self.image_shape_, self.data_format, dtype)
         with np.errstate(all="ignore"):
             center, width = scaling_for(self.scaling, Images(X, unscaled), rows, weight)

@@ -149,9 +149,10 @@ def _guess(n_features: int) -> ImageShape:
 def require_same_shape(shape: tuple[int, ...], image_shape: ImageShape, data_format: DataFormat) -> None:
     """Raise ValueError if a stack of `shape` holds images of another shape than the fitted one; () tells none."""
     if shape and _own_shape(shape, data_format) != image_shape:
+        hint = "; for a single image, pass X[np.newaxis]" if shape == image_shape else ""
         raise ValueError(
             f"X of shape {shape} holds images of shape {_own_shape(shape, data_format)}, "
-            f"but the network was fitted on {image_shape}"
+            f"but the network was fitted on {image_shape}{hint}"
         )
 
 
@@ -250,7 +251,7 @@ def _range(X: Array, rows: Array) -> tuple[float, float]:
         low, high = float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))
     if X.dtype != np.uint8:
         return low, high
-    if high < DARK:
+    if 0 < high < DARK:
         warnings.warn(
             f"X is uint8, so its range is taken as 0 to 255, but its largest value is {high:.0f}; "
             f"if that is white, pass scaling=(0, {high:.0f})",

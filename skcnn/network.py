@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skcnn.layers.base import Layer, Params, Shape
+from skcnn.lowering import Step, lower
 from skcnn.parallel import Shard
 from skcnn.trees import leaves
 from skcnn.values import times
@@ -19,7 +20,7 @@ __all__ = ["Network"]
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """Layers, one after the other, with what `build` made of them.
 
@@ -59,6 +60,24 @@ class Network:
     params: list[Params]
     states: list[Params]
     dtype: np.dtype[Any]
+    steps: ClassVar[tuple[Step, ...]]
+
+    def __post_init__(self) -> None:
+        # what is computed: the layers, some of them translated; it follows from them, so it is no field
+        object.__setattr__(self, "steps", lower(self.layers, self.shapes))
+
+    def __repr__(self) -> str:
+        layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
+        return (
+            f"<Network of {layers}, {times(self.shapes[0])} to {times(self.shapes[-1])}, {self.n_params:,} parameters>"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "steps"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @classmethod
     def build(cls, layers: Iterable[Layer], in_shape: Shape, rng: np.random.Generator, dtype: Any) -> Network:
@@ -112,42 +131,51 @@ class Network:
 
     def predict(self, x: Array) -> Array:
         """Return the output of x (n, h, w, c), writing nothing anywhere."""
-        for layer, params, state in zip(self.layers, self.params, self.states, strict=True):
-            meets: dict[str, Any] = {"state": state, "shard": None} if layer.couples_rows else {}
-            x, _ = layer.forward(params, x, **meets)
+        for step in self.steps:
+            x, _ = step.layer.forward(self._params(step), x, **self._meets(step, None))
         return x
 
     def forward(self, x: Array, shard: Shard, rng: np.random.Generator | None = None) -> tuple[Array, list[Any]]:
-        """Return the output of a training batch's shard x (n, h, w, c), and every layer's cache."""
+        """Return the output of a training batch's shard x (n, h, w, c), and every step's cache."""
         caches = []
-        for layer, params, state in zip(self.layers, self.params, self.states, strict=True):
-            meets: dict[str, Any] = {"state": state, "shard": shard} if layer.couples_rows else {}
-            x, cache = layer.forward(params, x, train=True, rng=rng, **meets)
+        for step in self.steps:
+            x, cache = step.layer.forward(self._params(step), x, train=True, rng=rng, **self._meets(step, shard))
             caches.append(cache)
         return x, caches
 
     def backward(self, caches: list[Any], d_out: Array, shard: Shard) -> list[Params]:
         """Return the gradients of all parameters, a tree like `params`; `caches` are used up."""
         grads: list[Params] = [{} for _ in self.layers]
-        first = self._first_with_params()
-        for index in reversed(range(first, len(self.layers))):
-            layer, cache = self.layers[index], caches.pop()
+        first = next((i for i, step in enumerate(self.steps) if self._params(step)), len(self.steps))
+        for i in reversed(range(first, len(self.steps))):
+            step, cache = self.steps[i], caches.pop()
             meets: dict[str, Any] = {}
-            if layer.couples_rows:
+            if step.layer.couples_rows:
                 (_, cache), meets = cache, {"shard": shard}
-            d_x, grads[index] = layer.backward(self.params[index], cache, d_out, need_d_x=index > first, **meets)
-            if index > first:
+            d_x, of_layer = step.layer.backward(self._params(step), cache, d_out, need_d_x=i > first, **meets)
+            if step.source is not None:
+                grads[step.source] = of_layer
+            if i > first:
                 assert d_x is not None
                 d_out = d_x
         return grads
 
     def new_states(self, caches: list[Any]) -> list[Params]:
         """Return what the layers remember after the forward pass that left these caches."""
-        pairs = zip(self.layers, self.states, caches, strict=True)
-        return [cache[0] if layer.couples_rows else state for layer, state, cache in pairs]
+        states = list(self.states)
+        for step, cache in zip(self.steps, caches, strict=True):
+            if step.layer.couples_rows and step.source is not None:
+                states[step.source] = cache[0]
+        return states
 
-    def _first_with_params(self) -> int:
-        return next((index for index, params in enumerate(self.params) if params), len(self.layers))
+    def _params(self, step: Step) -> Params:
+        return {} if step.source is None else self.params[step.source]
+
+    def _meets(self, step: Step, shard: Shard | None) -> dict[str, Any]:
+        """Return the arguments that only layers take that couple rows."""
+        if step.source is None or not step.layer.couples_rows:
+            return {}
+        return {"state": self.states[step.source], "shard": shard}
 
     def summary(self) -> str:
         """Return a table: each layer's output shape, parameters, receptive field and multiply-adds for one image.

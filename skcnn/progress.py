@@ -9,7 +9,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A bar an epoch with the loss in it, on a terminal or in a notebook; a line an epoch elsewhere, as in a log file.
+    """A line an epoch; on a terminal or in a notebook, a bar with the loss in it while the epoch runs.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Progress:
         self._title = f"Epoch {number}/{n_epochs}"
         with suppress(*_NOBODY_WATCHES):
             # disable=None: no bar where it could not overwrite itself
-            self._bar = tqdm(total=n_steps, desc=self._title, unit="batch", disable=None, dynamic_ncols=True)
+            self._bar = tqdm(total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False)
 
     def step(self, loss: float) -> None:
         """Count one batch; `loss` is the epoch's mean so far."""
@@ -42,18 +42,15 @@ class Progress:
 
     def end_epoch(self, row: dict[str, Any]) -> None:
         """Show the epoch's row of the history."""
-        if self._bar is None:
+        if not self._verbose:
             return
+        self.close()
         figures = ", ".join(f"{name}={row[name]:.4f}" for name in _SHOWN if row[name] is not None)
         with suppress(*_NOBODY_WATCHES):
-            if self._bar.disable:
-                print(f"{self._title}: {figures} ({row['seconds']:.1f} s)", flush=True)
-            else:
-                self._bar.set_postfix_str(figures)
-        self.close()
+            print(f"{self._title}: {figures} ({row['seconds']:.1f} s)", flush=True)
 
     def close(self) -> None:
-        """Leave the bar as it stands; it must not be drawn over by a traceback."""
+        """Take the bar away; a line, or a traceback, follows."""
         bar, self._bar = self._bar, None
         if bar is not None:
             with suppress(*_NOBODY_WATCHES):

@@ -22,7 +22,10 @@ def check_labels(y: Any) -> None:
     with np.errstate(all="ignore"):  # scikit-learn casts NaN on its way to the error
         kind = type_of_target(y, input_name="y")
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
-        raise ValueError(f"Unknown label type: {kind}. y must hold one class label a row, not several")
+        raise ValueError(
+            f"Unknown label type: {kind}. y must hold one class label a row, got shape {np.shape(y)}; "
+            "of one-hot rows, pass y.argmax(axis=1)"
+        )
     check_classification_targets(y)
 
 

@@ -16,6 +16,7 @@ STOREYS = [
     {"kernels", "initializers", "trees"},
     {"layers"},
     {"losses", "optimizers", "schedules", "parallel", "progress"},
+    {"lowering"},
     {"network"},
     {"prediction", "stopping", "training"},
     {"images", "architecture", "targets", "evaluation", "parameters", "record", "persistence", "datasets"},

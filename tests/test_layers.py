@@ -376,3 +376,12 @@ def test_what_does_not_fit_is_refused_by_build_with_the_layer_s_place(before, la
 def test_a_global_mean_keeps_its_digits_on_large_maps():
     x = np.full((1, 600, 600, 2), 0.1, dtype=np.float32)
     np.testing.assert_allclose(GlobalAvgPool2D().forward({}, x)[0], 0.1, rtol=1e-6)
+
+
+def test_a_layer_with_half_a_way_is_refused():
+    """The inherited identity would be a wrong gradient that nobody notices."""
+    with pytest.raises(TypeError, match="Square must define forward and backward, or neither"):
+
+        class Square(Layer):
+            def forward(self, params, x, *, train=False, rng=None):
+                return x * x, x

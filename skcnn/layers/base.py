@@ -43,6 +43,12 @@ class Layer(Value):
     is_random: ClassVar[bool] = False
     couples_rows: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if (cls.forward is Layer.forward) != (cls.backward is Layer.backward):
+            # the identity that is inherited would be the wrong half, and nobody would notice
+            raise TypeError(f"{cls.__name__} must define forward and backward, or neither")
+
     def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         """Draw the parameters.
 
