@@ -160,12 +160,16 @@ def pool(x: Array, size: Pair, stride: Pair, reduce: np.ufunc) -> Array:
 def unpool_extremum(x: Array, out: Array, d_out: Array, size: Pair, stride: Pair) -> Array:
     """Send each window's gradient to the first pixel, row by row, that equals the window's result."""
     d_x = np.zeros_like(x)
+    overlap = stride[0] < size[0] or stride[1] < size[1]
     unclaimed = np.ones(out.shape, dtype=bool)
     for pixels, d_pixels in zip(window_slices(x, size, stride), window_slices(d_x, size, stride), strict=True):
         wins = pixels == out
         wins &= unclaimed
         unclaimed ^= wins
-        d_pixels += d_out * wins
+        if overlap:
+            d_pixels += d_out * wins
+        else:
+            np.multiply(d_out, wins, out=d_pixels)
     return d_x
 
 

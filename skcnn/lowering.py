@@ -210,7 +210,9 @@ class _BlockConv2D(Layer):
         padded = pad(x, self._widths(places), self.conv.pad_value)
         out = correlate(padded, expanded, (1, 1))
         if "b" in params:
-            out += np.tile(params["b"], 4) if self.conv.bias == "kernel" else to_blocks(params["b"][np.newaxis])
+            out += (
+                np.concatenate([params["b"]] * 4) if self.conv.bias == "kernel" else to_blocks(params["b"][np.newaxis])
+            )
         return out, (padded, expanded) if train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:

@@ -19,7 +19,7 @@ from skcnn.progress import Progress
 from skcnn.randomness import stream
 from skcnn.schedules import Schedule
 from skcnn.stopping import EarlyStopping
-from skcnn.trees import is_weight, leaves
+from skcnn.trees import arrays, is_weight, leaves
 
 __all__ = ["Outcome", "Recipe", "Samples", "train"]
 
@@ -148,6 +148,7 @@ class _Trainer:
         self.weights = [array for _, array in leaves(network.params)]
         self.state = recipe.optimizer.start(self.weights) if optimizer_state is None else optimizer_state
         self.rows_per_shard = rows_per_shard(network.shapes[0])
+        self.gradients_checked = False
 
     def run(
         self,
@@ -246,18 +247,23 @@ class _Trainer:
         losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
         d_logits /= shard.n_rows
         states = network.new_states(caches)
-        grads = list(leaves(network.backward(caches, d_logits, shard)))
-        self._check_gradients(grads)
-        return float(losses.sum(dtype=np.float64)) / shard.n_rows, [g for _, g in grads], states
+        grads = network.backward(caches, d_logits, shard)
+        if not self.gradients_checked:
+            self._check_gradients(grads)
+        return float(losses.sum(dtype=np.float64)) / shard.n_rows, arrays(grads), states
 
-    def _check_gradients(self, grads: list[tuple[str, Array]]) -> None:
-        """Raise ValueError if some layer's `backward` did not return a gradient for each of its parameters."""
-        found, needed = (
-            [(p, np.shape(a)) for p, a in pairs] for pairs in (grads, zip(self.paths, self.weights, strict=True))
-        )
+    def _check_gradients(self, grads: list[Any]) -> None:
+        """Raise ValueError if some layer's `backward` does not return a gradient for each of its parameters."""
+        found, needed = ({path: np.shape(array) for path, array in leaves(t)} for t in (grads, self.network.params))
         if found != needed:
-            wrong = sorted(set(found) ^ set(needed))
-            raise ValueError(f"backward must return a gradient for each parameter, in its shape; not so: {wrong}")
+            wrong = {
+                path: found.get(path) for path in needed.keys() | found.keys() if found.get(path) != needed.get(path)
+            }
+            raise ValueError(
+                f"backward must return a gradient for each parameter, in its shape, got {wrong}, "
+                f"needed { ({path: needed.get(path) for path in wrong}) }"
+            )
+        self.gradients_checked = True
 
     def _penalise(self, grads: list[Array]) -> float:
         """Add the L2 penalty's gradients; return the penalty."""

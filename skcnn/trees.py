@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["is_weight", "leaves"]
+__all__ = ["arrays", "is_weight", "leaves"]
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
@@ -23,6 +23,15 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
             yield from leaves(branch, f"{path}.{key}" if path else str(key))
     else:
         yield path, tree
+
+
+def arrays(tree: Any) -> list[NDArray[Any]]:
+    """List the arrays of a tree, in the order of `leaves`."""
+    if isinstance(tree, dict):
+        return [array for _, branch in sorted(tree.items()) for array in arrays(branch)]
+    if isinstance(tree, list):
+        return [array for branch in tree for array in arrays(branch)]
+    return [tree]
 
 
 def is_weight(path: str) -> bool:

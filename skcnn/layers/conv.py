@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -100,12 +101,7 @@ class Conv2D(Layer):
 
     def widths(self, in_shape: Shape) -> Widths:
         """Return the padding (top, bottom), (left, right) of a map (h, w, c)."""
-        if self.padding == "same":
-            sizes = zip(in_shape[:2], pair(self.kernel_size), pair(self.stride), strict=True)
-            height, width = (_same_widths(*axis) for axis in sizes)
-            return height, width
-        rows, columns = (0, 0) if self.padding == "valid" else pair(self.padding)
-        return (rows, rows), (columns, columns)
+        return _widths(self.padding, pair(self.kernel_size), pair(self.stride), in_shape[:2])
 
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         padded = pad(x, self.widths(x.shape[1:]), self.pad_value)
@@ -130,6 +126,15 @@ class Conv2D(Layer):
     def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
         kh, kw = pair(self.kernel_size)
         return kh * kw * in_shape[2] * out_shape[0] * out_shape[1] * out_shape[2]
+
+
+@lru_cache(maxsize=256)  # asked for at every step, with the same answer
+def _widths(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> Widths:
+    if padding == "same":
+        height, width = (_same_widths(*axis) for axis in zip(map_size, size, stride, strict=True))
+        return height, width
+    rows, columns = (0, 0) if padding == "valid" else pair(padding)
+    return (rows, rows), (columns, columns)
 
 
 def _same_widths(size: int, window: int, stride: int) -> Pair:
