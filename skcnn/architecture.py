@@ -26,7 +26,7 @@ from skcnn.layers.base import Shape
 from skcnn.network import Network
 from skcnn.values import is_count, is_size, pair
 
-__all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "convolutional_stack", "layers_from", "output_layer"]
+__all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "build_classifier", "convolutional_stack", "layers_from"]
 
 ACTIVATIONS: dict[str, Layer | None] = {
     "identity": None,
@@ -134,9 +134,21 @@ def convolutional_stack(
     return tuple(stack)
 
 
-def output_layer(n_outputs: int) -> Dense:
-    """Return the layer that ends every network in logits."""
-    return Dense(n_outputs, initializer="glorot_uniform")
+def build_classifier(
+    layers: Sequence[Layer], n_outputs: int, in_shape: Shape, rng: np.random.Generator, dtype: Any
+) -> Network:
+    """Build the network of these layers and of the one that ends it in logits.
+
+    Raises
+    ------
+    ValueError
+        If a layer does not fit, or the last leaves maps.
+    """
+    hidden = Network.build(layers, in_shape, rng, dtype)
+    shape = hidden.shapes[-1]
+    if len(shape) != 1:
+        raise ValueError(f"layers end in maps of shape {shape}; end them in rows, by Flatten() or GlobalAvgPool2D()")
+    return hidden.followed_by(Dense(n_outputs, initializer="glorot_uniform"), rng)
 
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:

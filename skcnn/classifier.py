@@ -18,22 +18,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from skcnn.architecture import ACTIVATIONS, ARCHITECTURE, POOLS, layers_from, output_layer
+from skcnn.architecture import ACTIVATIONS, ARCHITECTURE, POOLS, build_classifier, layers_from
 from skcnn.evaluation import HeldOut, split_rows
-from skcnn.images import (
-    ImageFormat,
-    Images,
-    flatten,
-    image_shape_for,
-    is_scaling,
-    numeric_dtype,
-    require_same_shape,
-    scaling_for,
-    stack_shape,
-)
+from skcnn.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
 from skcnn.layers import Layer
 from skcnn.losses import loss_for
-from skcnn.network import Network
 from skcnn.optimizers import OPTIMIZERS, optimizer_from
 from skcnn.parallel import allowed_threads
 from skcnn.parameters import NestedValuesMixin
@@ -44,7 +33,7 @@ from skcnn.randomness import stream
 from skcnn.record import RecordMixin
 from skcnn.schedules import SCHEDULES, Constant, schedule_from
 from skcnn.stopping import EarlyStopping
-from skcnn.targets import check_labels, encode, mean_weight, require_classes, row_weights
+from skcnn.targets import check_labels, encode, mean_weight, require_classes, row_weights, scaled_weight
 from skcnn.training import Recipe, Samples, train
 
 __all__ = ["NumpyCNNClassifier"]
@@ -513,27 +502,17 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         return Samples(Images(rows_of_X, self._format_), y_index, weight, rows), sample_weight
 
     def _start(self, X, shape, rows, weight):
-        """Set image shape, scaling and the untrained network."""
-        self.image_shape_, guessed = image_shape_for(shape, self.image_shape, self.data_format)
-        dtype = np.dtype(self.dtype if self.dtype != "auto" else "float64" if X.dtype == np.float64 else "float32")
-        if not is_scaling(self.scaling):
-            raise ValueError(
-                f"scaling must be 'auto', 'standard', (low, high) with low < high, or None, got {self.scaling!r}"
-            )
-        unscaled = ImageFormat(self.image_shape_, self.data_format, dtype)
-        with np.errstate(all="ignore"):
-            center, width = scaling_for(self.scaling, Images(X, unscaled), rows, weight)
-        self._format_ = replace(unscaled, center=center, width=width)
-        self._seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        """Set the seed, the image format and the untrained network."""
         self._built_from_ = self._foundations()
+        self._seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._format_, guessed = image_format_for(
+            X, shape, rows, weight, self.image_shape, self.data_format, self.scaling, self.dtype
+        )
+        self.image_shape_ = self._format_.shape
         layers = layers_from(self._built_from_, _DEFAULTS, self.image_shape_, shrink=guessed)
+        n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         rng = stream(self._seed_, "weights")
-        hidden = Network.build(layers, self.image_shape_, rng, dtype)
-        if len(hidden.shapes[-1]) != 1:
-            raise ValueError(
-                f"layers end in maps of shape {hidden.shapes[-1]}; end them in rows, by Flatten() or GlobalAvgPool2D()"
-            )
-        self.network_ = hidden.followed_by(output_layer(1 if len(self.classes_) == 2 else len(self.classes_)), rng)
+        self.network_ = build_classifier(layers, n_outputs, self.image_shape_, rng, self._format_.dtype)
         self.history_, self.t_ = [], 0
 
     def _foundations(self):
@@ -587,24 +566,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
 
     def _train(self, samples, held_out, stopping, schedule, n_epochs):
         """Train a copy of the network, so that a failure leaves the old one alone; then take it over."""
-        network = self.network_.copy()
-        weight, mean = samples.weight, self._mean_weight_
-        if weight is not None:
-            # where all are equal they change nothing, to the bit
-            weight = None if np.all(weight == mean) else (weight / mean).astype(network.dtype)
-        recipe = Recipe(
-            loss=self._loss,
-            optimizer=optimizer_from(self.solver),
-            schedule=schedule,
-            # plain numbers: a NumPy float would have float32 computed in double precision
-            learning_rate=float(self.learning_rate_init),
-            alpha=float(self.alpha),
-            batch_size=self._batch_size_,
-            n_epochs=n_epochs,
-            shuffle=self.shuffle,
-            seed=self._seed_,
-            n_threads=self._n_threads(),
-        )
+        network, recipe = self.network_.copy(), self._recipe(schedule, n_epochs)
+        weight = scaled_weight(samples.weight, self._mean_weight_, network.dtype)
         optimizer, state = getattr(self, "_optimizer_state_", (None, None))
         outcome = train(
             network,
@@ -621,6 +584,21 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.t_ += len(samples.rows) * len(outcome.history)
         self.stop_reason_ = outcome.stop_reason
         self._optimizer_state_ = (recipe.optimizer, outcome.optimizer_state)
+
+    def _recipe(self, schedule, n_epochs):
+        return Recipe(
+            loss=self._loss,
+            optimizer=optimizer_from(self.solver),
+            schedule=schedule,
+            # plain numbers: a NumPy float would have float32 computed in double precision
+            learning_rate=float(self.learning_rate_init),
+            alpha=float(self.alpha),
+            batch_size=self._batch_size_,
+            n_epochs=n_epochs,
+            shuffle=self.shuffle,
+            seed=self._seed_,
+            n_threads=self._n_threads(),
+        )
 
     def _batch_rule(self, n_rows):
         return min(max(n_rows // 100, 8), 64, n_rows) if self.batch_size == "auto" else self.batch_size

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Any, Literal
 
@@ -20,8 +20,8 @@ __all__ = [
     "ImageFormat",
     "Images",
     "flatten",
+    "image_format_for",
     "image_shape_for",
-    "is_scaling",
     "numeric_dtype",
     "require_same_shape",
     "scaling_for",
@@ -203,6 +203,44 @@ class Images:
 
     def __getitem__(self, rows: slice | Array) -> Array:
         return self.format.read(self.X[rows])
+
+
+def image_format_for(
+    X: Array,
+    shape: tuple[int, ...],
+    rows: Array,
+    weight: Array | None,
+    image_shape: Any,
+    data_format: DataFormat,
+    scaling: Any,
+    dtype: str,
+) -> tuple[ImageFormat, bool]:
+    """Work out how to read X as images.
+
+    Parameters
+    ----------
+    X : ndarray (n, p)
+    shape : tuple of int
+        Of X before it was flattened.
+    rows, weight
+        The rows that take part, and the weights (n,) or None.
+    image_shape, data_format, scaling, dtype
+        As `NumpyCNNClassifier` takes them.
+
+    Returns
+    -------
+    format : ImageFormat
+    guessed : bool
+        Whether the shape was; see `image_shape_for`.
+    """
+    if not is_scaling(scaling):
+        raise ValueError(f"scaling must be 'auto', 'standard', (low, high) with low < high, or None, got {scaling!r}")
+    resolved, guessed = image_shape_for(shape, image_shape, data_format)
+    precision = np.dtype(("float64" if X.dtype == np.float64 else "float32") if dtype == "auto" else dtype)
+    unscaled = ImageFormat(resolved, data_format, precision)
+    with np.errstate(all="ignore"):
+        center, width = scaling_for(scaling, Images(X, unscaled), rows, weight)
+    return replace(unscaled, center=center, width=width), guessed
 
 
 def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | None) -> tuple[Any, Any]:

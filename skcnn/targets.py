@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-__all__ = ["check_labels", "encode", "mean_weight", "require_classes", "row_weights"]
+__all__ = ["check_labels", "encode", "mean_weight", "require_classes", "row_weights", "scaled_weight"]
 
 Array = NDArray[Any]
 ClassWeight = dict[Any, float] | str | None
@@ -94,6 +94,11 @@ def mean_weight(weight: Array | None, rows: Array) -> float:
         return 1.0
     largest = weight[rows].max()
     return float(largest if largest == weight[rows].min() else largest * (weight[rows] / largest).mean())
+
+
+def scaled_weight(weight: Array | None, mean: float, dtype: Any) -> Array | None:
+    """Divide weights by their mean; None if all are 1 then, so that such weights change nothing, to the bit."""
+    return None if weight is None or np.all(weight == mean) else (weight / mean).astype(dtype)
 
 
 def require_classes(y: Array, rows: Array, classes: Array) -> None:
