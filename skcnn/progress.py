@@ -45,9 +45,9 @@ class Progress:
         if not self._verbose:
             return
         self.close()
-        figures = ", ".join(f"{name}={row[name]:.4f}" for name in _SHOWN if row[name] is not None)
+        figures = " ".join(f"{name}={row[name]:.4f}" for name in _SHOWN if row[name] is not None)
         with suppress(*_NOBODY_WATCHES):
-            print(f"{self._title}: {figures} ({row['seconds']:.1f} s)", flush=True)
+            print(f"{self._title}: {row['seconds']:.1f}s {figures}", flush=True)  # fits 80 columns
 
     def close(self) -> None:
         """Take the bar away; a line, or a traceback, follows."""
