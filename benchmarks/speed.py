@@ -5,7 +5,7 @@
 
 Peers take part where they can be imported: PyTorch, in its default layout and in channels_last, and Keras. Every round
 runs all of them once, in turn, so that a machine that slows down slows all; the medians of the rounds and their ratios
-to ours are printed. Ours is the estimator's own `fit` and `predict`. The images are Fashion-MNIST's. Nothing else should
+to ours are printed. Ours is the estimator's own `fit` and `predict`. The images are Fashion-MNIST's. Nothing else may
 run meanwhile. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which pin old kernels.
 """
 

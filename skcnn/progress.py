@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -24,11 +25,11 @@ class Progress:
 
     def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
         """Begin epoch `number` of `n_epochs`."""
-        if not self._verbose:
-            return
+        self._title = f"Epoch {number}/{n_epochs}"
+        if not self._verbose or getattr(sys.stderr, "closed", True):
+            return  # some versions of tqdm make a half-made bar of a closed or missing stderr
         from tqdm.auto import tqdm  # here, since only those who watch need it
 
-        self._title = f"Epoch {number}/{n_epochs}"
         with suppress(*_NOBODY_WATCHES):
             # disable=None: no bar where it could not overwrite itself
             self._bar = tqdm(total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False)
