@@ -70,8 +70,8 @@ class _BlasGuard:
     def _read_allowed(self) -> int:
         if self._controller is None:
             self._controller = ThreadpoolController().select(user_api="blas")
-        libraries = self._controller.lib_controllers
-        return int(max((library.num_threads for library in libraries), default=joblib.cpu_count()))
+        counts = [int(library.num_threads) for library in self._controller.lib_controllers]
+        return max(counts) if counts else int(joblib.cpu_count())
 
     def _restore(self) -> None:
         limit, self._limit = self._limit, None
