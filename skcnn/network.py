@@ -63,8 +63,8 @@ class Network:
     steps: ClassVar[tuple[Step, ...]]
 
     def __post_init__(self) -> None:
-        # what is computed: the layers, some of them translated; it follows from them, so it is no field
-        object.__setattr__(self, "steps", lower(self.layers, self.shapes))
+        # what is computed: the layers, some in another order; it follows from them, so it is no field
+        object.__setattr__(self, "steps", lower(self.layers))
 
     def __repr__(self) -> str:
         layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
@@ -153,8 +153,7 @@ class Network:
             if step.layer.couples_rows:
                 (_, cache), meets = cache, {"shard": shard}
             d_x, of_layer = step.layer.backward(self._params(step), cache, d_out, need_d_x=i > first, **meets)
-            if step.source is not None:
-                grads[step.source] = of_layer
+            grads[step.source] = of_layer
             if i > first:
                 assert d_x is not None
                 d_out = d_x
@@ -164,16 +163,16 @@ class Network:
         """Return what the layers remember after the forward pass that left these caches."""
         states = list(self.states)
         for step, cache in zip(self.steps, caches, strict=True):
-            if step.layer.couples_rows and step.source is not None:
+            if step.layer.couples_rows:
                 states[step.source] = cache[0]
         return states
 
     def _params(self, step: Step) -> Params:
-        return {} if step.source is None else self.params[step.source]
+        return self.params[step.source]
 
     def _meets(self, step: Step, shard: Shard | None) -> dict[str, Any]:
         """Return the arguments that only layers take that couple rows."""
-        if step.source is None or not step.layer.couples_rows:
+        if not step.layer.couples_rows:
             return {}
         return {"state": self.states[step.source], "shard": shard}
 

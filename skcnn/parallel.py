@@ -26,6 +26,11 @@ Array = NDArray[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# The C library gives the memory of large arrays back to the system as soon as they are freed, and asks for it again,
+# page by page, for the next ones: that takes as long as computing them. glibc stops doing so for blocks no larger than
+# the largest that was ever freed, up to 32 MiB. So one that nobody touches is freed here; that costs a microsecond.
+np.empty(2**25 - 2**16, dtype=np.uint8)
+
 PIXELS_PER_SHARD = 2**14  # the working set of so many pixels of a few channels stays in a core's cache
 MOST_MEETING_SHARDS = 64  # shards that meet live all at once, each on a thread of its own
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from layer_reference import numeric_gradient, relative_error
 
-from skcnn import kernels, layers
+from skcnn import layers
 from skcnn.layers import (
     AvgPool2D,
     Conv2D,
@@ -245,16 +245,6 @@ def test_parameters_start_where_the_documentation_says():
         assert params["W"].all()
     assert Conv2D(3, bias="position").build((4, 5, 2), np.random.default_rng(0), np.float64)[0]["b"].shape == (4, 5, 3)
     assert Conv2D(3, bias=None).build((4, 5, 2), np.random.default_rng(0), np.float64)[0].keys() == {"W"}
-
-
-@pytest.mark.parametrize("layer", [Conv2D(2), Conv2D(3, kernel_size=2, stride=2, padding=1, bias="position")], ids=repr)
-@pytest.mark.parametrize("patch_numbers", [1, 1500])
-def test_convolution_is_the_same_however_the_batch_is_cut_into_blocks(layer, patch_numbers, monkeypatch):
-    given = made(layer, (6, 5, 2), n=7)
-    whole = passed(layer, *given)
-    monkeypatch.setattr(kernels, "PATCH_NUMBERS", patch_numbers)
-    for name, result in passed(layer, *given).items():
-        np.testing.assert_allclose(result, whole[name], rtol=1e-12, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("layer", [Conv2D(2), Conv2D(2, kernel_size=1, padding="valid"), MaxPool2D(2)], ids=repr)

@@ -9,7 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels import Widths, column_sums, correlate, input_gradient, kernel_gradient, output_size, pad
+from skcnn.kernels.convolution import Convolution
+from skcnn.kernels.maps import Widths, output_size, pad, spread
+from skcnn.kernels.plan import convolution
+from skcnn.kernels.products import column_sums
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
 from skcnn.values import Pair, is_real, is_size, pair, times
 
@@ -104,21 +107,35 @@ class Conv2D(Layer):
         return _widths(self.padding, pair(self.kernel_size), pair(self.stride), in_shape[:2])
 
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        padded = pad(x, self.widths(x.shape[1:]), self.pad_value)
-        out = correlate(padded, params["W"], pair(self.stride))
+        way, widths = self._way(x.shape[1:])
+        placed = pad(x, widths, self.pad_value, to=way.placed_size)
+        out = way.forward(placed, params["W"])
         if "b" in params:
-            out += params["b"]
-        return out, (padded, x.shape) if train else None
+            _add_bias(out, params["b"])
+        return out, (placed, x.shape) if train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
-        padded, in_shape = cache
-        grads = {"W": kernel_gradient(padded, d_out, pair(self.kernel_size), pair(self.stride))}
+        placed, in_shape = cache
+        way, _ = self._way(in_shape[1:])
+        grads = {"W": way.kernel_gradient(placed, d_out)}
         if "b" in params:
             grads["b"] = d_out.sum(axis=0) if self.bias == "position" else column_sums(d_out)
-        if not need_d_x:
-            return None, grads
-        (top, _), (left, _) = self.widths(in_shape[1:])
-        return input_gradient(d_out, params["W"], pair(self.stride), (top, left), in_shape[1:3]), grads
+        return self._input_gradient(params["W"], d_out, in_shape[1:]) if need_d_x else None, grads
+
+    def _way(self, in_shape: Shape) -> tuple[Convolution, Widths]:
+        """How the maps are padded, and how the padded ones are convolved."""
+        return _way(self.padding, in_shape, pair(self.kernel_size), pair(self.stride), int(self.n_kernels))
+
+    def _input_gradient(self, W: Array, d_out: Array, in_shape: Shape) -> Array:
+        """Every input pixel gathers from the outputs that it took part in, so nothing is scattered.
+
+        The output's gradient, its pixels a stride apart, is convolved with the turned kernels.
+        """
+        kh, kw, c, k = W.shape
+        (top, _), (left, _) = self.widths(in_shape)
+        way = convolution((in_shape[0] + kh - 1, in_shape[1] + kw - 1), (kh, kw), (1, 1), k, c)
+        placed = spread(d_out, pair(self.stride), (kh - 1 - top, kw - 1 - left), way.placed_size)
+        return way.forward(placed, W[::-1, ::-1].transpose(0, 1, 3, 2))
 
     def window(self, in_shape: Shape) -> Window | None:
         return pair(self.kernel_size), pair(self.stride)
@@ -128,7 +145,20 @@ class Conv2D(Layer):
         return kh * kw * in_shape[2] * out_shape[0] * out_shape[1] * out_shape[2]
 
 
-@lru_cache(maxsize=256)  # asked for at every step, with the same answer
+def _add_bias(out: Array, b: Array) -> None:
+    """Add b, (k,) or (oh, ow, k), to out (n, oh, ow, k), a whole row of a map at a time: k numbers are too few."""
+    n, oh, ow, k = out.shape
+    rows = out.reshape(n, oh, ow * k)
+    rows += (b if b.ndim == 3 else np.concatenate([b] * ow)).reshape(-1, ow * k)
+
+
+@lru_cache(maxsize=1024)  # asked for at every step, with the same answer
+def _way(padding: Any, in_shape: Shape, size: Pair, stride: Pair, n_kernels: int) -> tuple[Convolution, Widths]:
+    widths = _widths(padding, size, stride, in_shape[:2])
+    rows, columns = (in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
+    return convolution((rows, columns), size, stride, in_shape[2], n_kernels), widths
+
+
 def _widths(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> Widths:
     if padding == "same":
         height, width = (_same_widths(*axis) for axis in zip(map_size, size, stride, strict=True))

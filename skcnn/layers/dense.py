@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels import weight_gradient
+from skcnn.kernels.products import weight_gradient
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window
 
 __all__ = ["Dense", "Flatten"]

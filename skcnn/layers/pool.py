@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skcnn.kernels import output_size, pool, unpool_extremum, unpool_mean
+from skcnn.kernels.maps import output_size
+from skcnn.kernels.pooling import pool, unpool_extremum, unpool_mean
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
 from skcnn.values import Pair, pair, times
 

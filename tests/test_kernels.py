@@ -1,0 +1,129 @@
+"""Every way of computing a convolution against the slow loops of `layer_reference`."""
+
+from typing import NamedTuple
+
+import layer_reference as reference
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skcnn.kernels import convolution as module
+from skcnn.kernels.convolution import Direct
+from skcnn.kernels.maps import crop, pad
+from skcnn.kernels.plan import convolution, cost, ways
+from skcnn.kernels.winograd import MOST_PRODUCTS, Winograd, transforms
+
+NO_FRAME = ((0, 0), (0, 0))
+
+
+class Shapes(NamedTuple):
+    """What `ways` is given."""
+
+    in_size: tuple[int, int]
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    n_channels: int
+    n_kernels: int
+
+
+@st.composite
+def shapes(draw):
+    kernel_size = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    more = draw(st.tuples(st.integers(0, 9), st.integers(0, 9)))
+    in_size = tuple(k + m for k, m in zip(kernel_size, more, strict=True))
+    stride = draw(st.just((1, 1)) | st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    return Shapes(in_size, kernel_size, stride, draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+
+
+def compare_all_ways(shapes, n_images, seed, dtype, unfolded_numbers):
+    """Output and kernel gradient of all ways, relative to the sum of the magnitudes of all terms."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_images, *shapes.in_size, shapes.n_channels)).astype(dtype)
+    W = rng.normal(size=(*shapes.kernel_size, shapes.n_channels, shapes.n_kernels)).astype(dtype)
+    geometry = (None, shapes.stride, NO_FRAME, 0)
+    out = reference.convolve(x.astype(float), W.astype(float), *geometry)
+    d_out = rng.normal(size=out.shape).astype(dtype)
+    _, d_W, _ = reference.convolve_backward(x.astype(float), W.astype(float), *geometry, d_out.astype(float))
+    out_scale = reference.convolve(np.abs(x), np.abs(W), *geometry).max()
+    _, d_W_scale, _ = reference.convolve_backward(np.abs(x), np.abs(W), *geometry, np.abs(d_out))
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(module, "UNFOLDED_NUMBERS", unfolded_numbers)
+        for way in ways(*shapes):
+            placed = pad(x, NO_FRAME, 0, to=way.placed_size)
+            results = way.forward(placed, W), way.kernel_gradient(placed, d_out)
+            for result, expected, scale in zip(results, (out, d_W), (out_scale, d_W_scale.max()), strict=True):
+                assert result.dtype == dtype
+                assert result.flags.c_contiguous
+                np.testing.assert_allclose(result / scale, expected / scale, rtol=0, atol=tolerance, err_msg=str(way))
+
+
+cases = {
+    "shapes": shapes(),
+    "n_images": st.integers(1, 3),
+    "seed": st.integers(0, 2**32),
+    "dtype": st.sampled_from([np.float32, np.float64]),
+    "unfolded_numbers": st.sampled_from([1, 200, 2**19]),
+}
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(**cases)
+def test_every_way_gives_what_the_loops_give(shapes, n_images, seed, dtype, unfolded_numbers):
+    compare_all_ways(shapes, n_images, seed, dtype, unfolded_numbers)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None, derandomize=True)
+@given(**cases)
+def test_every_way_gives_what_the_loops_give_in_thousands_of_cases(shapes, n_images, seed, dtype, unfolded_numbers):
+    compare_all_ways(shapes, n_images, seed, dtype, unfolded_numbers)
+
+
+@pytest.mark.parametrize("unfolded_numbers", [1, 100, 1000, 2**19])
+def test_bands_hold_every_row_once(unfolded_numbers, monkeypatch):
+    monkeypatch.setattr(module, "UNFOLDED_NUMBERS", unfolded_numbers)
+    for way in ways((13, 9), (3, 3), (1, 1), 2, 2):
+        rows = [
+            (image, tile)
+            for band in way._bands(5)
+            for image in range(band.first_image, band.first_image + band.n_images)
+            for tile in range(band.first_tile, band.first_tile + band.n_tiles)
+        ]
+        assert rows == [(image, tile) for image in range(5) for tile in range(way.tiles[0])]
+
+
+@pytest.mark.parametrize(
+    ("m", "length"), [(m, length) for m in (2, 4) for length in range(2, 8) if m + length - 1 <= MOST_PRODUCTS]
+)
+def test_the_transforms_are_a_convolution(m, length):
+    A, G, B = transforms(m, length, np.dtype(float))
+    rng = np.random.default_rng(0)
+    pixels, kernel = rng.normal(size=m + length - 1), rng.normal(size=length)
+    np.testing.assert_allclose(A.T @ ((G @ kernel) * (B.T @ pixels)), np.correlate(pixels, kernel), atol=1e-12)
+
+
+def test_the_cheapest_way_is_taken():
+    for given_shapes in [((32, 32), (5, 5), (1, 1), 6, 6), ((16, 16), (3, 3), (2, 2), 64, 64)]:
+        way = convolution(*given_shapes)
+        assert cost(way) == min(cost(other) for other in ways(*given_shapes))
+
+
+def test_few_channels_are_tiled_and_many_are_not():
+    few, many = (convolution((30, 30), (3, 3), (1, 1), c, c) for c in (1, 64))
+    assert few.columns > 1
+    assert many.columns == 1
+    assert isinstance(many, Winograd)
+    assert isinstance(convolution((30, 30), (3, 3), (2, 2), 64, 64), Direct)
+
+
+def test_a_map_is_padded_and_cropped_only_where_it_must_be():
+    x = 100 + np.arange(24.0).reshape(1, 4, 3, 2)
+    assert pad(x, NO_FRAME, 1.0, to=(4, 2)) is x
+    assert np.shares_memory(crop(x, (4, 3)), x)
+    padded = pad(x, ((1, 0), (0, 2)), 7.0, to=(6, 5))
+    np.testing.assert_array_equal(padded[:, 1:5, :3], x)
+    assert padded.shape == (1, 6, 5, 2)
+    assert (padded == 7).sum() == padded.size - x.size
+    np.testing.assert_array_equal(crop(padded[:, 1:], (4, 3)), x)
