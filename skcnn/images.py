@@ -187,10 +187,8 @@ class ImageFormat:
         # a type that does not fit into the network's is scaled in float64, and rounded after that
         exact = self.dtype if np.can_cast(rows.dtype, self.dtype) else np.float64
         scaled = images.astype(exact, order="C")
-        if np.any(self.center):
-            scaled -= np.asarray(self.center, dtype=exact)
-        if np.any(self.width != 1):
-            scaled /= np.asarray(self.width, dtype=exact)
+        scaled -= np.asarray(self.center, dtype=exact)
+        scaled /= np.asarray(self.width, dtype=exact)
         return scaled.astype(self.dtype, copy=False)
 
 

@@ -56,9 +56,11 @@ class SoftmaxCrossEntropy(Value):
 
     def __call__(self, logits: Array, y: Array, weight: Array | None = None) -> tuple[Array, Array]:
         rows = np.arange(len(y))
-        d_logits = softmax(logits)
+        log_probabilities = self.log_probabilities(logits)
+        losses = -log_probabilities[rows, y]
+        d_logits = np.exp(log_probabilities, out=log_probabilities)
         d_logits[rows, y] -= 1
-        return _weighted(-self.log_probabilities(logits)[rows, y], d_logits, weight)
+        return _weighted(losses, d_logits, weight)
 
     def probabilities(self, logits: Array) -> Array:
         return softmax(logits)

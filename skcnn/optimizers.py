@@ -129,13 +129,18 @@ class Adam(Value):
         correction = 1 / sqrt(1 - beta_2**t)
         for w, g, m, v in zip(weights, grads, state["means"], state["squares"], strict=True):
             m *= beta_1
-            m += (1 - beta_1) * g
+            part = (1 - beta_1) * g
+            m += part
             v *= beta_2
-            v += (1 - beta_2) * g * g
-            scale = np.sqrt(v)
+            np.multiply(1 - beta_2, g, out=part)
+            part *= g
+            v += part
+            scale = np.sqrt(v, out=part)
             scale *= correction
             scale += epsilon
-            w -= rate * m / scale
+            descent = rate * m
+            descent /= scale
+            w -= descent
 
 
 OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -31,7 +31,8 @@ Result = TypeVar("Result")
 # the largest that was ever freed, up to 32 MiB. So one that nobody touches is freed here; that costs a microsecond.
 np.empty(2**25 - 2**16, dtype=np.uint8)
 
-PIXELS_PER_SHARD = 2**14  # the working set of so many pixels of a few channels stays in a core's cache
+PIXELS_PER_SHARD = 2**15  # so many that Python's part takes little of the time, so few that a cache holds their maps
+PIXELS_WORTH_CUTTING = 2**14  # a batch of fewer is done by one thread before another has begun
 MOST_MEETING_SHARDS = 64  # shards that meet live all at once, each on a thread of its own
 
 
@@ -120,22 +121,27 @@ def calculation() -> Iterator[None]:
 
 
 def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
-    """Cut rows into as few shards of at most `rows_per_shard` as will do, of nearly equal size.
+    """Cut rows into shards of at most `rows_per_shard`, of nearly equal size.
+
+    There are as few as will do, but 1, 2, 4, 8 and so on, so that 2 or 4 threads come to an end together.
 
     Examples
     --------
     >>> cut(5, 2)
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None), slice(4, 5, None)]
     """
-    n_shards = max(1, -(-n_rows // rows_per_shard))
+    least = max(1, -(-n_rows // rows_per_shard))
+    n_shards = min(n_rows, 1 << (least - 1).bit_length())
     size, longer = divmod(n_rows, n_shards)
     starts = [i * size + min(i, longer) for i in range(n_shards + 1)]
     return [slice(start, stop) for start, stop in pairwise(starts)]
 
 
-def rows_per_shard(in_shape: tuple[int, ...]) -> int:
-    """Return how many images of a shape (h, w, c) make up a shard."""
-    return max(1, PIXELS_PER_SHARD // (in_shape[0] * in_shape[1]))
+def rows_per_shard(n_rows: int, in_shape: tuple[int, ...]) -> int:
+    """Return how many of a batch's images of a shape (h, w, c) make up a shard."""
+    pixels = in_shape[0] * in_shape[1]
+    most = max(1, PIXELS_PER_SHARD // pixels)
+    return min(most, -(-n_rows // 2)) if n_rows * pixels > PIXELS_WORTH_CUTTING else n_rows
 
 
 class _Meeting:
@@ -217,10 +223,14 @@ class Workers:
         return self._executors[n_threads]
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Yield function(item) in the order of the items; the calls must not need each other."""
+        """Yield function(item) in the order of the items; the calls must not need each other.
+
+        The thread that asks works too, on items that no other has begun.
+        """
         if self.n_threads == 1 or len(items) == 1:
             return map(function, items)
-        return self._executor(self.n_threads).map(_quietly(function), items)
+        executor = self._executor(self.n_threads - 1)
+        return _work_too(function, items, [executor.submit(_quietly(function), item) for item in items])
 
     def meet(
         self, function: Callable[[Item, Shard], Result], items: Sequence[Item], shards: Sequence[Shard]
@@ -253,6 +263,21 @@ class Workers:
         for error in sorted(errors, key=lambda e: isinstance(e, threading.BrokenBarrierError)):
             raise error
         return [future.result() for future in futures]
+
+
+def _work_too(
+    function: Callable[[Item], Result], items: Sequence[Item], futures: Sequence[Future[Result]]
+) -> Iterator[Result]:
+    """Yield the results of the items' futures in order; take over those that have not begun instead of waiting."""
+    taken: dict[int, Result] = {}
+    waiting = iter(range(len(items)))  # may not have begun yet
+    for i, future in enumerate(futures):
+        while i not in taken and not future.done():
+            free = next((j for j in waiting if futures[j].cancel()), None)
+            if free is None:
+                break
+            taken[free] = function(items[free])
+        yield taken.pop(i) if i in taken else future.result()
 
 
 def _quietly(function: Callable[..., Result]) -> Callable[..., Result]:

@@ -33,6 +33,6 @@ def predict_logits(network: Network, images: Any, n_rows: int, n_threads: int) -
         logits[rows] = network.predict(images[rows])
 
     with calculation(), Workers(n_threads) as workers:
-        for _ in workers.map(predict, cut(n_rows, rows_per_shard(network.shapes[0]))):
+        for _ in workers.map(predict, cut(n_rows, rows_per_shard(n_rows, network.shapes[0]))):
             pass
     return logits

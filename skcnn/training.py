@@ -147,7 +147,6 @@ class _Trainer:
         self.paths = [path for path, _ in leaves(network.params)]
         self.weights = [array for _, array in leaves(network.params)]
         self.state = recipe.optimizer.start(self.weights) if optimizer_state is None else optimizer_state
-        self.rows_per_shard = rows_per_shard(network.shapes[0])
         self.gradients_checked = False
 
     def run(
@@ -237,7 +236,7 @@ class _Trainer:
 
     def _cut(self, n_rows: int) -> list[slice]:
         least = -(-n_rows // MOST_MEETING_SHARDS) if self.network.couples_rows else 1
-        return cut(n_rows, max(self.rows_per_shard, least))
+        return cut(n_rows, max(rows_per_shard(n_rows, self.network.shapes[0]), least))
 
     def _shard(self, rows: Array, shard: Shard, place: tuple[int, int]) -> tuple[float, list[Array], list[Any]]:
         """Return a shard's part of the batch's mean loss and of its gradients, and the layers' new states."""

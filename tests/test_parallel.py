@@ -45,7 +45,7 @@ def test_cut_covers_all_rows_in_order_and_evenly(n_rows, size):
 
 def fitted_bits(layers, images, n_jobs, **settings):
     X, y = images
-    settings = {"dtype": "float32", "batch_size": 64, "max_iter": 2, "random_state": 0, **settings}
+    settings = {"dtype": "float32", "batch_size": 128, "max_iter": 2, "random_state": 0, **settings}
     clf = NumpyCNNClassifier(layers=layers, n_jobs=n_jobs, **settings).fit(X, y, sample_weight=1.0 + y)
     states = [array.tobytes() for state in clf.network_.states for array in state.values()]
     return (
@@ -58,7 +58,9 @@ def fitted_bits(layers, images, n_jobs, **settings):
 
 @pytest.mark.parametrize("layers", [PLAIN, COUPLED], ids=["plain", "coupled"])
 def test_same_bits_for_every_n_jobs(layers, images):
-    assert len(cut(64, parallel.rows_per_shard((28, 28, 1)))) > 2, "the batches must be cut for this to say anything"
+    assert len(cut(128, parallel.rows_per_shard(128, (28, 28, 1)))) > 2, (
+        "the batches must be cut for this to say anything"
+    )
     one = fitted_bits(layers, images, 1)
     for n_jobs in (2, 3, None, -1):
         assert fitted_bits(layers, images, n_jobs) == one

@@ -167,20 +167,29 @@ class Convolution:
 
     def _tiled(self, W: Array) -> Array:
         """Place kernel rows (rows, kw, c, k) once for every column of a tile: (rows, tile_width * c, columns * k)."""
-        n_rows, kw, c, k = W.shape
+        n_rows, _, c, k = W.shape
         tiled = np.zeros((n_rows, self.tile_width, c, self.columns, k), dtype=W.dtype)
-        for column in range(self.columns):
-            start = column * self.stride[1]
-            tiled[:, start : start + kw, :, column] = W
+        of_row, of_pixel, of_channel, of_column, of_number = tiled.strides
+        places: Array = np.ndarray(
+            (n_rows, self.columns, *W.shape[1:]),
+            W.dtype,
+            buffer=tiled,
+            strides=(of_row, self.stride[1] * of_pixel + of_column, of_pixel, of_channel, of_number),
+        )
+        places[...] = W[:, np.newaxis]
         return tiled.reshape(n_rows, self.tile_width * c, self.columns * k)
 
     def _untiled(self, gradients: Array) -> Array:
         """Add up the gradients (rows, columns * k, tile_width * c) of the places: (rows, kw, c, k)."""
-        kw, c, k = self.kernel_size[1], self.n_channels, self.n_kernels
-        of_columns = gradients.reshape(len(gradients), self.columns, k, self.tile_width, c)
-        starts = (column * self.stride[1] for column in range(self.columns))
-        parts = [of_columns[:, column, :, start : start + kw] for column, start in enumerate(starts)]
-        return np.ascontiguousarray(sum(parts[1:], start=parts[0]).transpose(0, 2, 3, 1))
+        n_rows, c, k = len(gradients), self.n_channels, self.n_kernels
+        of_row, of_output, of_input = gradients.strides
+        places: Array = np.ndarray(
+            (n_rows, self.columns, self.kernel_size[1], c, k),
+            gradients.dtype,
+            buffer=gradients,
+            strides=(of_row, k * of_output + self.stride[1] * c * of_input, c * of_input, of_input, of_output),
+        )
+        return np.ascontiguousarray(places.sum(axis=1))
 
 
 class Direct(Convolution):

@@ -1,9 +1,12 @@
-"""Pooling both ways: the pixels of a window, place by place."""
+"""Pooling both ways: along one axis after the other.
+
+What is the largest of a window is the largest of what is the largest of its rows. So only the pixels of one row are
+compared place by place, and then whole rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,45 +15,87 @@ from skcnn.kernels.maps import output_size
 from skcnn.values import Pair
 
 Array = NDArray[Any]
-
-
-def window_slices(x: Array, size: Pair, stride: Pair) -> Iterator[Array]:
-    """For each place in a window, row by row: a view (n, oh, ow, c) of the pixels at that place in every window."""
-    oh, ow = (output_size(x.shape[axis + 1], size[axis], stride[axis]) for axis in (0, 1))
-    for i in range(size[0]):
-        for j in range(size[1]):
-            yield x[:, i : i + stride[0] * oh : stride[0], j : j + stride[1] * ow : stride[1]]
+ROWS, COLUMNS = 1, 2  # the axes of (n, h, w, c)
 
 
 def pool(x: Array, size: Pair, stride: Pair, reduce: np.ufunc) -> Array:
-    """Combine the pixels of every window by `reduce` (np.maximum, np.minimum, np.add)."""
-    slices = window_slices(x, size, stride)
-    out = next(slices).copy()
-    for pixels in slices:
-        reduce(out, pixels, out=out)
-    return out
+    """Combine the pixels of every window by `reduce` (np.maximum, np.minimum, np.add): (n, oh, ow, c)."""
+    for axis in (ROWS, COLUMNS):  # whole rows first: they are long, and fewer are left
+        first, *others = _places(x, axis, size, stride)
+        x = reduce(first, others[0]) if others else first.copy()
+        for pixels in others[1:]:
+            reduce(x, pixels, out=x)
+    return x
 
 
-def unpool_extremum(x: Array, out: Array, d_out: Array, size: Pair, stride: Pair) -> Array:
-    """Send each window's gradient to the first pixel, row by row, that equals the window's result."""
-    d_x = np.zeros_like(x)
-    overlap = stride[0] < size[0] or stride[1] < size[1]
-    unclaimed = np.ones(out.shape, dtype=bool)
-    for pixels, d_pixels in zip(window_slices(x, size, stride), window_slices(d_x, size, stride), strict=True):
-        wins = pixels == out
-        wins &= unclaimed
-        unclaimed ^= wins
-        if overlap:
-            d_pixels += d_out * wins
-        else:
-            np.multiply(d_out, wins, out=d_pixels)
-    return d_x
+class Winners(NamedTuple):
+    """Which pixels of a window won, along one axis.
+
+    Attributes
+    ----------
+    axis : int
+    in_shape : tuple of int
+    wins : list of ndarray of bool
+        For each place in the window but the first: where its pixel beats all before it. The last that does is the
+        winner, and the first of equal ones; if none does, it is the first place.
+    """
+
+    axis: int
+    in_shape: tuple[int, ...]
+    wins: list[Array]
+
+
+def pool_extremum(x: Array, size: Pair, stride: Pair, extremum: np.ufunc) -> tuple[Array, list[Winners]]:
+    """Keep the largest (np.maximum) or smallest (np.minimum) pixel of every window, and remember which it was.
+
+    Of several equal pixels the first, row by row, is the winner.
+    """
+    beats = np.greater if extremum is np.maximum else np.less
+    winners = []
+    for axis in (COLUMNS, ROWS):  # the first pixel of a row, then the first row that has the best
+        best, *others = _places(x, axis, size, stride)
+        if axis == COLUMNS:  # single pixels, a few numbers each: copied once, they are compared in long runs
+            best, *others = map(np.ascontiguousarray, (best, *others))
+        wins = []
+        for pixels in others:
+            wins.append(beats(pixels, best))
+            best = extremum(best, pixels)
+        winners.append(Winners(axis, x.shape, wins))
+        x = best
+    return np.ascontiguousarray(x), winners
+
+
+def unpool_extremum(d_out: Array, winners: list[Winners], size: Pair, stride: Pair) -> Array:
+    """Send each window's gradient to the pixel that won."""
+    for axis, in_shape, wins in reversed(winners):
+        d_x = np.zeros(in_shape, dtype=d_out.dtype)
+        first, *others = _places(d_x, axis, size, stride)
+        apart = stride[axis - 1] >= size[axis - 1]  # no pixel is in two windows: writing is faster than adding
+        for d_pixels, win in zip(reversed(others), reversed(wins), strict=True):
+            d_winner = d_out * win
+            d_out = d_out - d_winner
+            np.copyto(d_pixels, d_winner) if apart else np.add(d_pixels, d_winner, out=d_pixels)
+        np.copyto(first, d_out) if apart else np.add(first, d_out, out=first)
+        d_out = d_x
+    return d_out
 
 
 def unpool_mean(in_shape: tuple[int, ...], d_out: Array, size: Pair, stride: Pair) -> Array:
     """Share each window's gradient equally among its pixels."""
-    d_x = np.zeros(in_shape, dtype=d_out.dtype)
-    share = d_out / (size[0] * size[1])
-    for d_pixels in window_slices(d_x, size, stride):
-        d_pixels += share
-    return d_x
+    d_out = d_out / (size[0] * size[1])
+    for axis in (ROWS, COLUMNS):
+        shape = (*in_shape[:2], *d_out.shape[2:]) if axis == ROWS else in_shape
+        d_x = np.zeros(shape, dtype=d_out.dtype)
+        for d_pixels in _places(d_x, axis, size, stride):
+            d_pixels += d_out
+        d_out = d_x
+    return d_out
+
+
+def _places(x: Array, axis: int, size: Pair, stride: Pair) -> list[Array]:
+    """For each place in a window along one axis: a view of the pixels at that place in every window."""
+    length, step = size[axis - 1], stride[axis - 1]
+    stop = step * output_size(x.shape[axis], length, step)
+    if axis == ROWS:
+        return [x[:, i : i + stop : step] for i in range(length)]
+    return [x[:, :, j : j + stop : step] for j in range(length)]

@@ -148,8 +148,12 @@ class Conv2D(Layer):
 def _add_bias(out: Array, b: Array) -> None:
     """Add b, (k,) or (oh, ow, k), to out (n, oh, ow, k), a whole row of a map at a time: k numbers are too few."""
     n, oh, ow, k = out.shape
+    if b.ndim == 1:
+        of_row = np.empty((1, ow, k), b.dtype)
+        of_row[...] = b
+        b = of_row
     rows = out.reshape(n, oh, ow * k)
-    rows += (b if b.ndim == 3 else np.concatenate([b] * ow)).reshape(-1, ow * k)
+    rows += b.reshape(-1, ow * k)
 
 
 @lru_cache(maxsize=1024)  # asked for at every step, with the same answer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels.products import weight_gradient
+from skcnn.kernels.products import times_transposed, weight_gradient
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window
 
 __all__ = ["Dense", "Flatten"]
@@ -94,7 +94,7 @@ class Dense(Layer):
         grads = {"W": weight_gradient(cache, d_out)}
         if "b" in params:
             grads["b"] = d_out.sum(axis=0)
-        return d_out @ params["W"].T if need_d_x else None, grads
+        return times_transposed(d_out, params["W"]) if need_d_x else None, grads
 
     def window(self, in_shape: Shape) -> Window | None:
         return None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skcnn.kernels.maps import output_size
-from skcnn.kernels.pooling import pool, unpool_extremum, unpool_mean
+from skcnn.kernels.pooling import pool, pool_extremum, unpool_extremum, unpool_mean
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
 from skcnn.values import Pair, pair, times
 
@@ -51,12 +51,12 @@ class _ExtremumPool2D(_Pool2D):
     extremum: ClassVar[np.ufunc]
 
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        out = pool(x, *self._windows(), self.extremum)
-        return out, (x, out) if train else None
+        if not train:
+            return pool(x, *self._windows(), self.extremum), None
+        return pool_extremum(x, *self._windows(), self.extremum)
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
-        x, out = cache
-        return unpool_extremum(x, out, d_out, *self._windows()) if need_d_x else None, {}
+        return unpool_extremum(d_out, cache, *self._windows()) if need_d_x else None, {}
 
 
 @dataclass(frozen=True, repr=False)
