@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +61,16 @@ class Network:
     params: list[Params]
     states: list[Params]
     dtype: np.dtype[Any]
-    steps: ClassVar[tuple[Step, ...]]
 
-    def __post_init__(self) -> None:
-        # what is computed: the layers, some in another order; it follows from them, so it is no field
-        object.__setattr__(self, "steps", lower(self.layers))
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """What is computed: the layers, some in another order."""
+        return lower(self.layers)
+
+    @cached_property
+    def _first_trained(self) -> int:
+        """The first step that has parameters. Before it no gradient is needed."""
+        return next((i for i, step in enumerate(self.steps) if self.params[step.source]), len(self.steps))
 
     def __repr__(self) -> str:
         layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
@@ -73,11 +79,9 @@ class Network:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "steps"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()
+        return {
+            field.name: getattr(self, field.name) for field in fields(self)
+        }  # what follows from them is found again
 
     @classmethod
     def build(cls, layers: Iterable[Layer], in_shape: Shape, rng: np.random.Generator, dtype: Any) -> Network:
@@ -132,28 +136,29 @@ class Network:
     def predict(self, x: Array) -> Array:
         """Return the output of x (n, h, w, c), writing nothing anywhere."""
         for step in self.steps:
-            x, _ = step.layer.forward(self._params(step), x, **self._meets(step, None))
+            x, _ = step.layer.forward(self.params[step.source], x, **self._meets(step, None))
         return x
 
     def forward(self, x: Array, shard: Shard, rng: np.random.Generator | None = None) -> tuple[Array, list[Any]]:
         """Return the output of a training batch's shard x (n, h, w, c), and every step's cache."""
         caches = []
         for step in self.steps:
-            x, cache = step.layer.forward(self._params(step), x, train=True, rng=rng, **self._meets(step, shard))
+            params = self.params[step.source]
+            x, cache = step.layer.forward(params, x, train=True, rng=rng, **self._meets(step, shard))
             caches.append(cache)
         return x, caches
 
     def backward(self, caches: list[Any], d_out: Array, shard: Shard) -> list[Params]:
         """Return the gradients of all parameters, a tree like `params`; `caches` are used up."""
         grads: list[Params] = [{} for _ in self.layers]
-        first = next((i for i, step in enumerate(self.steps) if self._params(step)), len(self.steps))
+        first = self._first_trained
         for i in reversed(range(first, len(self.steps))):
             step, cache = self.steps[i], caches.pop()
             meets: dict[str, Any] = {}
             if step.layer.couples_rows:
                 (_, cache), meets = cache, {"shard": shard}
-            d_x, of_layer = step.layer.backward(self._params(step), cache, d_out, need_d_x=i > first, **meets)
-            grads[step.source] = of_layer
+            params = self.params[step.source]
+            d_x, grads[step.source] = step.layer.backward(params, cache, d_out, need_d_x=i > first, **meets)
             if i > first:
                 assert d_x is not None
                 d_out = d_x
@@ -166,9 +171,6 @@ class Network:
             if step.layer.couples_rows:
                 states[step.source] = cache[0]
         return states
-
-    def _params(self, step: Step) -> Params:
-        return self.params[step.source]
 
     def _meets(self, step: Step, shard: Shard | None) -> dict[str, Any]:
         """Return the arguments that only layers take that couple rows."""

@@ -27,11 +27,13 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
 
 def arrays(tree: Any) -> list[NDArray[Any]]:
     """List the arrays of a tree, in the order of `leaves`."""
-    if isinstance(tree, dict):
-        return [array for _, branch in sorted(tree.items()) for array in arrays(branch)]
-    if isinstance(tree, list):
-        return [array for branch in tree for array in arrays(branch)]
-    return [tree]
+    found: list[NDArray[Any]] = []
+    for branch in [tree[key] for key in sorted(tree)] if isinstance(tree, dict) else tree:
+        if isinstance(branch, dict | list):
+            found += arrays(branch)
+        else:
+            found.append(branch)
+    return found
 
 
 def is_weight(path: str) -> bool:

@@ -28,7 +28,7 @@ from skcnn.values import Pair
 
 Array = NDArray[Any]
 
-UNFOLDED_NUMBERS = 2**19  # at a time: 2 MiB in float32, which stay in the cache that cores share
+UNFOLDED_NUMBERS = 2**18  # at a time: 1 MiB in float32. More leave the cache, fewer take more steps
 
 
 class Band(NamedTuple):

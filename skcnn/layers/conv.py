@@ -112,11 +112,10 @@ class Conv2D(Layer):
         out = way.forward(placed, params["W"])
         if "b" in params:
             _add_bias(out, params["b"])
-        return out, (placed, x.shape) if train else None
+        return out, (placed, x.shape, way) if train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
-        placed, in_shape = cache
-        way, _ = self._way(in_shape[1:])
+        placed, in_shape, way = cache
         grads = {"W": way.kernel_gradient(placed, d_out)}
         if "b" in params:
             grads["b"] = d_out.sum(axis=0) if self.bias == "position" else column_sums(d_out)
