@@ -36,10 +36,11 @@ def pad(x: Array, widths: Widths, value: float, to: Pair = (0, 0)) -> Array:
     rows, columns = max(top + h + bottom, to[0]), max(left + w + right, to[1])
     if (rows, columns) == (h, w):
         return np.ascontiguousarray(x)
-    framed = (np.empty if value else np.zeros)((n, rows, columns, c), dtype=x.dtype)
-    if value:
-        framed.fill(value)
-    framed[:, top : top + h, left : left + w] = x
+    framed = np.empty((n, rows, columns, c), dtype=x.dtype)
+    middle = framed[:, top : top + h]
+    middle[:, :, left : left + w] = x
+    for edge in (framed[:, :top], framed[:, top + h :], middle[:, :, :left], middle[:, :, left + w :]):
+        edge[...] = value
     return framed
 
 
@@ -54,6 +55,8 @@ def spread(d_out: Array, stride: Pair, offset: Pair, size: Pair) -> Array:
     Pixel (i, j) comes to offset + stride * (i, j) on a map of `size`; what falls outside it is dropped.
     """
     n, oh, ow, k = d_out.shape
+    if stride == (1, 1) and min(offset) >= 0 and offset[0] + oh <= size[0] and offset[1] + ow <= size[1]:
+        return pad(d_out, ((offset[0], 0), (offset[1], 0)), 0, to=size)
     rows, on_rows = _span(oh, stride[0], offset[0], size[0])
     columns, on_columns = _span(ow, stride[1], offset[1], size[1])
     placed = np.zeros((n, *size, k), dtype=d_out.dtype)

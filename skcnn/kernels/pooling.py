@@ -68,9 +68,11 @@ def pool_extremum(x: Array, size: Pair, stride: Pair, extremum: np.ufunc) -> tup
 def unpool_extremum(d_out: Array, winners: list[Winners], size: Pair, stride: Pair) -> Array:
     """Send each window's gradient to the pixel that won."""
     for axis, in_shape, wins in reversed(winners):
-        d_x = np.zeros(in_shape, dtype=d_out.dtype)
+        length, step = size[axis - 1], stride[axis - 1]
+        apart = step >= length  # no pixel is in two windows: writing is faster than adding
+        every = step == length and in_shape[axis] % length == 0  # and each is in one
+        d_x = (np.empty if every else np.zeros)(in_shape, dtype=d_out.dtype)
         first, *others = _places(d_x, axis, size, stride)
-        apart = stride[axis - 1] >= size[axis - 1]  # no pixel is in two windows: writing is faster than adding
         for d_pixels, win in zip(reversed(others), reversed(wins), strict=True):
             d_winner = d_out * win
             d_out = d_out - d_winner
