@@ -27,7 +27,7 @@ from skcnn.optimizers import OPTIMIZERS, optimizer_from
 from skcnn.parallel import allowed_threads
 from skcnn.parameters import NestedValuesMixin
 from skcnn.persistence import FittedStateMixin
-from skcnn.prediction import predict_logits
+from skcnn.prediction import predict
 from skcnn.progress import Progress
 from skcnn.randomness import stream
 from skcnn.record import RecordMixin
@@ -402,8 +402,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         ValueError
             If X is not as `fit` describes, or its images have another shape.
         """
-        logits = self._logits(X)
-        return self.classes_[self._loss.decide(logits)]
+        indices = self._predict(X, lambda logits: self._loss.decide(logits))
+        return self.classes_[indices]
 
     def decision_function(self, X):
         """Return the network's outputs before the link to probabilities.
@@ -417,8 +417,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         -------
         logits : ndarray of shape (n, n_classes), or (n,) for two classes: positive for ``classes_[1]``
         """
-        logits = self._logits(X)
-        return logits[:, 0] if len(self.classes_) == 2 else logits
+        return self._predict(X, lambda logits: logits[:, 0] if logits.shape[1] == 1 else logits)
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -433,9 +432,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         probabilities : ndarray of shape (n, n_classes)
             In the order of `classes_`; every row sums to 1.
         """
-        logits = self._logits(X)
-        with np.errstate(all="ignore"):
-            return self._loss.probabilities(logits)
+        return self._predict(X, lambda logits: self._loss.probabilities(logits))
 
     def predict_log_proba(self, X):
         """Return the logarithm of each class's probability, finite even where that rounds to 0.
@@ -449,9 +446,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         -------
         log_probabilities : ndarray of shape (n, n_classes)
         """
-        logits = self._logits(X)
-        with np.errstate(all="ignore"):
-            return self._loss.log_probabilities(logits)
+        return self._predict(X, lambda logits: self._loss.log_probabilities(logits))
 
     @property
     def out_activation_(self):
@@ -462,16 +457,20 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     def _loss(self):
         return loss_for(len(self.classes_))
 
-    def _logits(self, X):
+    def _predict(self, X, finish):
+        """Return what `finish` makes of the network's outputs, block by block."""
         check_is_fitted(self)
         images = Images(self._rows(X, reset=False), self._format_)
-        logits = predict_logits(self.network_, images, len(images.X), self._n_threads())
-        if not np.isfinite(logits).all():
-            raise ValueError(
-                "X holds values too large for this network: its outputs are not finite. The training data was scaled "
-                f"by (x - {self._format_.center}) / {self._format_.width}"
-            )
-        return logits
+
+        def checked(logits):
+            if not np.isfinite(logits).all():
+                raise ValueError(
+                    "X holds values too large for this network: its outputs are not finite. The training data was "
+                    f"scaled by (x - {self._format_.center}) / {self._format_.width}"
+                )
+            return finish(logits)
+
+        return predict(self.network_, images, len(images.X), self._n_threads(), checked)
 
     # Reading the input
 

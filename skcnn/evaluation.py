@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from skcnn.images import Images
 from skcnn.losses import Loss
 from skcnn.network import Network
-from skcnn.prediction import predict_logits
+from skcnn.prediction import predict
 
 __all__ = ["HeldOut", "split_rows"]
 
@@ -33,7 +33,7 @@ class HeldOut:
 
     def __call__(self, network: Network) -> dict[str, float]:
         """Return the mean loss, accuracy and macro F1 of the network on these images."""
-        logits = predict_logits(network, self.images, len(self.y), self.n_threads)
+        logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
         losses, _ = self.loss(logits, self.y, None)
         predicted = self.loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)

@@ -1,7 +1,8 @@
-"""Prediction: a network's outputs for any number of images, block by block."""
+"""Prediction: what a network says of any number of images, block by block."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from skcnn.network import Network
 from skcnn.parallel import Workers, calculation, cut, rows_per_shard
 
-__all__ = ["predict_logits"]
+__all__ = ["predict"]
+
+Array = NDArray[Any]
 
 
-def predict_logits(network: Network, images: Any, n_rows: int, n_threads: int) -> NDArray[Any]:
-    """Return the network's outputs (n_rows, n_outputs).
+def predict(network: Network, images: Any, n_rows: int, n_threads: int, finish: Callable[[Array], Array]) -> Array:
+    """Return what `finish` makes of the network's outputs, for all images.
 
     Parameters
     ----------
@@ -26,13 +29,15 @@ def predict_logits(network: Network, images: Any, n_rows: int, n_threads: int) -
         How many images there are, at least 1.
     n_threads : int
         Does not change a bit of the result.
+    finish : callable
+        Given the outputs (n, n_outputs) of a block, returns an array (n, ...). So no more than a few blocks of anything
+        but the result exist at a time.
     """
-    logits = np.empty((n_rows, *network.shapes[-1]), dtype=network.dtype)
-
-    def predict(rows: slice) -> None:
-        logits[rows] = network.predict(images[rows])
-
+    blocks = cut(n_rows, rows_per_shard(n_rows, network.shapes[0]))
     with calculation(), Workers(n_threads) as workers:
-        for _ in workers.map(predict, cut(n_rows, rows_per_shard(n_rows, network.shapes[0]))):
-            pass
-    return logits
+        finished = workers.map(lambda rows: finish(network.predict(images[rows])), blocks)
+        for rows, part in zip(blocks, finished, strict=True):
+            if rows.start == 0:
+                whole = np.empty((n_rows, *part.shape[1:]), dtype=part.dtype)
+            whole[rows] = part
+    return whole
