@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.model_selection import train_test_split
 
 from skcnn.images import Images
 from skcnn.losses import Loss
@@ -33,6 +31,8 @@ class HeldOut:
 
     def __call__(self, network: Network) -> dict[str, float]:
         """Return the mean loss, accuracy and macro F1 of the network on these images."""
+        from sklearn.metrics import accuracy_score, f1_score  # takes a while, and most programs never come here
+
         logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
         losses, _ = self.loss(logits, self.y, None)
         predicted = self.loss.decide(logits)
@@ -52,6 +52,8 @@ def split_rows(rows: Array, y: Array, fraction: float, seed: int) -> tuple[Array
     ValueError
         If either part would lack a class.
     """
+    from sklearn.model_selection import train_test_split  # takes a while, and most programs never come here
+
     labels = y[rows]
     n_held = max(ceil(fraction * len(rows)), len(np.unique(labels)))
     if n_held >= len(rows):
