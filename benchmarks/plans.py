@@ -20,6 +20,8 @@ from skcnn.parallel import one_blas_thread
 
 # padded map, kernel, stride, channels, kernels
 CONVOLUTIONS = [
+    ((16, 16), (3, 3), (1, 1), 32, 16),
+    ((16, 16), (3, 3), (1, 1), 64, 32),
     ((32, 32), (5, 5), (1, 1), 1, 6),
     ((32, 32), (5, 5), (1, 1), 6, 6),
     ((30, 30), (3, 3), (1, 1), 1, 16),

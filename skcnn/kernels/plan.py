@@ -23,7 +23,7 @@ PER_PRODUCT_ROW = 2.5  # a row of a matrix product: narrow ones are slow,
 PER_MULTIPLY_ADD = 0.022  # and each multiplication with its addition
 PER_PASS = 0.12  # a number that is added to another array
 PER_TRANSFORMED = 0.04  # a number of Winograd's transforms, for each number it is made of
-PER_RELAID = 0.4  # a number of an image that tiles do not fit: framed before, cropped after
+PER_RELAID = 0.25  # a number of an image that tiles do not fit: framed before, cropped after
 
 COLUMNS = (1, 2, 4, 8)
 ROWS = (2, 4)  # of Winograd's tiles; more would cost too many decimals
