@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, TypeVar
 
 import joblib
@@ -32,6 +33,8 @@ Result = TypeVar("Result")
 np.empty(2**25 - 2**16, dtype=np.uint8)
 
 PIXELS_PER_SHARD = 2**15  # so many that Python's part takes little of the time, so few that a cache holds their maps
+ROWS_PER_SHARD = 8  # at least, even of large images: a dense layer's gradient costs the same for one row as for some,
+MOST_PIXELS = 2**19  # but no more pixels than this, for the sake of memory
 PIXELS_WORTH_CUTTING = 2**14  # a batch of fewer is done by one thread before another has begun
 MOST_MEETING_SHARDS = 64  # shards that meet live all at once, each on a thread of its own
 
@@ -123,7 +126,7 @@ def calculation() -> Iterator[None]:
 def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
     """Cut rows into shards of at most `rows_per_shard`, of nearly equal size.
 
-    There are as few as will do, but 1, 2, 4, 8 and so on, so that 2 or 4 threads come to an end together.
+    There are as few as will do, but 1, 2, 4 or a multiple of 8, so that some threads come to an end together.
 
     Examples
     --------
@@ -131,7 +134,7 @@ def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
     [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None), slice(4, 5, None)]
     """
     least = max(1, -(-n_rows // rows_per_shard))
-    n_shards = min(n_rows, 1 << (least - 1).bit_length())
+    n_shards = min(n_rows, 1 << (least - 1).bit_length() if least <= 8 else -(-least // 8) * 8)
     size, longer = divmod(n_rows, n_shards)
     starts = [i * size + min(i, longer) for i in range(n_shards + 1)]
     return [slice(start, stop) for start, stop in pairwise(starts)]
@@ -140,7 +143,7 @@ def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
 def rows_per_shard(n_rows: int, in_shape: tuple[int, ...]) -> int:
     """Return how many of a batch's images of a shape (h, w, c) make up a shard."""
     pixels = in_shape[0] * in_shape[1]
-    most = max(1, PIXELS_PER_SHARD // pixels)
+    most = max(1, PIXELS_PER_SHARD // pixels, min(ROWS_PER_SHARD, MOST_PIXELS // pixels))
     return min(most, -(-n_rows // 2)) if n_rows * pixels > PIXELS_WORTH_CUTTING else n_rows
 
 
@@ -229,8 +232,8 @@ class Workers:
         """
         if self.n_threads == 1 or len(items) == 1:
             return map(function, items)
-        executor = self._executor(self.n_threads - 1)
-        return _work_too(function, items, [executor.submit(_quietly(function), item) for item in items])
+        executor, quiet = self._executor(self.n_threads - 1), _quietly(function)
+        return _work_too(function, (_Task(item, executor.submit(quiet, item)) for item in items), 4 * self.n_threads)
 
     def meet(
         self, function: Callable[[Item, Shard], Result], items: Sequence[Item], shards: Sequence[Shard]
@@ -265,19 +268,39 @@ class Workers:
         return [future.result() for future in futures]
 
 
-def _work_too(
-    function: Callable[[Item], Result], items: Sequence[Item], futures: Sequence[Future[Result]]
-) -> Iterator[Result]:
-    """Yield the results of the items' futures in order; take over those that have not begun instead of waiting."""
-    taken: dict[int, Result] = {}
-    waiting = iter(range(len(items)))  # may not have begun yet
-    for i, future in enumerate(futures):
-        while i not in taken and not future.done():
-            free = next((j for j in waiting if futures[j].cancel()), None)
+@dataclass(eq=False)
+class _Task:
+    """An item that a worker has been asked to work on, and the result if its asker did it."""
+
+    item: Any
+    future: Future[Any]
+    own: list[Any] = field(default_factory=list)
+
+    def is_done(self) -> bool:
+        return bool(self.own) or self.future.done()
+
+    def is_free(self) -> bool:
+        """Whether nobody has begun it, and from now on no worker will."""
+        return not self.own and self.future.cancel()
+
+    def result(self) -> Any:
+        return self.own[0] if self.own else self.future.result()
+
+
+def _work_too(function: Callable[[Any], Result], tasks: Iterator[_Task], ahead: int) -> Iterator[Result]:
+    """Yield the tasks' results in order; work on tasks that no worker has begun instead of waiting.
+
+    So many are asked for `ahead`, and not all, that neither they nor their results pile up.
+    """
+    window = deque(islice(tasks, ahead))
+    while window:
+        while not window[0].is_done():
+            free = next((task for task in window if task.is_free()), None)
             if free is None:
                 break
-            taken[free] = function(items[free])
-        yield taken.pop(i) if i in taken else future.result()
+            free.own.append(function(free.item))
+        yield window.popleft().result()
+        window.extend(islice(tasks, 1))
 
 
 def _quietly(function: Callable[..., Result]) -> Callable[..., Result]:
