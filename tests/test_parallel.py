@@ -1,5 +1,7 @@
 import threading
 import time
+import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -251,3 +253,54 @@ def test_the_sum_of_a_meeting_belongs_to_all():
     with Workers(2) as workers:
         results = workers.meet(work, range(3), [Shard(3, None, i) for i in range(3)])
     assert all((total == 3).all() for total in results)
+
+
+def test_the_caller_works_too_and_results_come_in_order():
+    def work(item):
+        time.sleep(0.001 * (item % 3))
+        return item, threading.current_thread()
+
+    with Workers(2) as workers:
+        results = list(workers.map(work, range(40)))
+    assert [item for item, _ in results] == list(range(40))
+    threads = {thread for _, thread in results}
+    assert threading.current_thread() in threads
+    assert len(threads) == 2
+
+
+def test_results_do_not_pile_up_before_a_slow_reader():
+    alive = set()
+
+    class Result:
+        def __init__(self, item):
+            alive.add(item)
+            weakref.finalize(self, alive.discard, item)
+
+    most = 0
+    with Workers(2) as workers:
+        for result in workers.map(Result, range(200)):
+            time.sleep(0.001)
+            most = max(most, len(alive))
+            del result
+    assert most <= 4 * 2 + 2
+
+
+def test_prediction_needs_no_more_memory_for_more_images():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, (40_000, 8, 8), dtype=np.uint8), np.arange(40_000) % 3
+    clf = NumpyCNNClassifier(max_iter=1, n_jobs=2, random_state=0).fit(X[:100], y[:100])
+    peaks = []
+    for n in (10_000, 40_000):
+        tracemalloc.start()
+        result = clf.predict_proba(X[:n])
+        peaks.append(tracemalloc.get_traced_memory()[1] - result.nbytes)
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "side", "expected"),
+    [(1, 28, 1), (20, 28, 20), (32, 28, 16), (128, 28, 41), (64, 8, 64), (1000, 8, 500), (64, 224, 8), (8, 1000, 1)],
+)
+def test_shards_have_enough_pixels_and_not_too_many(n_rows, side, expected):
+    assert parallel.rows_per_shard(n_rows, (side, side, 3)) == expected
