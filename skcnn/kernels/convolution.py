@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.kernels.maps import contiguous_strides, crop, output_size, pad
+from skcnn.kernels.maps import contiguous_strides, copy_runs, crop, output_size, pad
 from skcnn.values import Pair
 
 Array = NDArray[Any]
@@ -233,13 +233,12 @@ class Direct(Convolution):
 
     def _unfold(self, x: Array, band: Band) -> Array:
         """Lay out the pixels that every tile of a row sees: (images, rows, tiles, tile_width * c)."""
-        of_image, of_row, of_pixel, of_number = contiguous_strides(x)
+        of_image, of_row, of_pixel, _ = contiguous_strides(x)
         n_rows = (band.n_tiles - 1) * self.stride[0] + self.kernel_size[0]
-        windows: Array = np.ndarray(
-            (band.n_images, n_rows, self.tiles[1], self.tile_width * self.n_channels),
-            x.dtype,
-            buffer=x,
+        return copy_runs(
+            x,
             offset=band.first_image * of_image + band.first_tile * self.stride[0] * of_row,
-            strides=(of_image, of_row, self.columns * self.stride[1] * of_pixel, of_number),
+            shape=(band.n_images, n_rows, self.tiles[1]),
+            strides=(of_image, of_row, self.columns * self.stride[1] * of_pixel),
+            length=self.tile_width * self.n_channels,
         )
-        return np.ascontiguousarray(windows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,25 @@ def contiguous_strides(x: Array) -> tuple[int, int, int, int]:
     return of_row * x.shape[1], of_row, of_pixel, of_number
 
 
+def copy_runs(x: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], length: int) -> Array:
+    """Copy runs of `length` neighbouring numbers out of x, which lie `strides` (in bytes) apart: (*shape, length).
+
+    A run is copied as one item, in half the time that its numbers would take one by one.
+    """
+    runs: Array = np.ndarray(shape, _item(length * x.itemsize), buffer=x, offset=offset, strides=strides)
+    return np.ascontiguousarray(runs).view(x.dtype).reshape(*shape, length)
+
+
+def whole_pixels(x: Array) -> Array:
+    """View x (n, h, w, c), whose channels lie side by side, as (n, h, w): pixels that are copied as one item each."""
+    return x.view(_item(x.shape[3] * x.itemsize))[..., 0]
+
+
+@lru_cache
+def _item(n_bytes: int) -> np.dtype[Any]:
+    return np.dtype((np.void, n_bytes))
+
+
 def pad(x: Array, widths: Widths, value: float, to: Pair = (0, 0)) -> Array:
     """Frame every map of x (n, h, w, c) with `value`, and add rows and columns after that until it is as large as `to`.
 
@@ -36,11 +56,9 @@ def pad(x: Array, widths: Widths, value: float, to: Pair = (0, 0)) -> Array:
     rows, columns = max(top + h + bottom, to[0]), max(left + w + right, to[1])
     if (rows, columns) == (h, w):
         return np.ascontiguousarray(x)
-    framed = np.empty((n, rows, columns, c), dtype=x.dtype)
-    middle = framed[:, top : top + h]
-    middle[:, :, left : left + w] = x
-    for edge in (framed[:, :top], framed[:, top + h :], middle[:, :, :left], middle[:, :, left + w :]):
-        edge[...] = value
+    shape = (n, rows, columns, c)
+    framed = np.full(shape, value, dtype=x.dtype) if value else np.zeros(shape, dtype=x.dtype)
+    framed[:, top : top + h, left : left + w] = x
     return framed
 
 

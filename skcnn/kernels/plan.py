@@ -17,8 +17,8 @@ from skcnn.values import Pair
 __all__ = ["convolution"]
 
 # nanoseconds
-PER_RUN = 3.0  # a run of neighbouring numbers to copy,
-PER_COPIED = 0.12  # and each number of it
+PER_RUN = 2.3  # a run of neighbouring numbers to copy,
+PER_COPIED = 0.075  # and each number of it
 PER_PRODUCT_ROW = 2.5  # a row of a matrix product: narrow ones are slow,
 PER_MULTIPLY_ADD = 0.022  # and each multiplication with its addition
 PER_PASS = 0.12  # a number that is added to another array

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.kernels.maps import output_size
+from skcnn.kernels.maps import output_size, whole_pixels
 from skcnn.values import Pair
 
 Array = NDArray[Any]
@@ -20,8 +20,9 @@ ROWS, COLUMNS = 1, 2  # the axes of (n, h, w, c)
 
 def pool(x: Array, size: Pair, stride: Pair, reduce: np.ufunc) -> Array:
     """Combine the pixels of every window by `reduce` (np.maximum, np.minimum, np.add): (n, oh, ow, c)."""
+    x = np.ascontiguousarray(x)
     for axis in (ROWS, COLUMNS):  # whole rows first: they are long, and fewer are left
-        first, *others = _places(x, axis, size, stride)
+        first, *others = _copies(x, axis, size, stride)
         x = reduce(first, others[0]) if others else first.copy()
         for pixels in others[1:]:
             reduce(x, pixels, out=x)
@@ -50,12 +51,11 @@ def pool_extremum(x: Array, size: Pair, stride: Pair, extremum: np.ufunc) -> tup
 
     Of several equal pixels the first, row by row, is the winner.
     """
+    x = np.ascontiguousarray(x)
     beats = np.greater if extremum is np.maximum else np.less
     winners = []
     for axis in (COLUMNS, ROWS):  # the first pixel of a row, then the first row that has the best
-        best, *others = _places(x, axis, size, stride)
-        if axis == COLUMNS:  # single pixels, a few numbers each: copied once, they are compared in long runs
-            best, *others = map(np.ascontiguousarray, (best, *others))
+        best, *others = _copies(x, axis, size, stride)
         wins = []
         for pixels in others:
             wins.append(beats(pixels, best))
@@ -67,17 +67,19 @@ def pool_extremum(x: Array, size: Pair, stride: Pair, extremum: np.ufunc) -> tup
 
 def unpool_extremum(d_out: Array, winners: list[Winners], size: Pair, stride: Pair) -> Array:
     """Send each window's gradient to the pixel that won."""
+    d_out = np.ascontiguousarray(d_out)
     for axis, in_shape, wins in reversed(winners):
         length, step = size[axis - 1], stride[axis - 1]
         apart = step >= length  # no pixel is in two windows: writing is faster than adding
         every = step == length and in_shape[axis] % length == 0  # and each is in one
         d_x = (np.empty if every else np.zeros)(in_shape, dtype=d_out.dtype)
+        put = _write if apart else _add
         first, *others = _places(d_x, axis, size, stride)
         for d_pixels, win in zip(reversed(others), reversed(wins), strict=True):
             d_winner = d_out * win
             d_out = d_out - d_winner
-            np.copyto(d_pixels, d_winner) if apart else np.add(d_pixels, d_winner, out=d_pixels)
-        np.copyto(first, d_out) if apart else np.add(first, d_out, out=first)
+            put(d_pixels, d_winner)
+        put(first, d_out)
         d_out = d_x
     return d_out
 
@@ -101,3 +103,20 @@ def _places(x: Array, axis: int, size: Pair, stride: Pair) -> list[Array]:
     if axis == ROWS:
         return [x[:, i : i + stop : step] for i in range(length)]
     return [x[:, :, j : j + stop : step] for j in range(length)]
+
+
+def _copies(x: Array, axis: int, size: Pair, stride: Pair) -> list[Array]:
+    """The same, but copied if they are single pixels: a few numbers each, they are compared faster in long runs."""
+    places = _places(x, axis, size, stride)
+    if axis == ROWS or len(places) == 1:
+        return places
+    return [np.ascontiguousarray(whole_pixels(pixels)).view(x.dtype).reshape(pixels.shape) for pixels in places]
+
+
+def _write(pixels: Array, values: Array) -> None:
+    """Write pixels that are not neighbours."""
+    whole_pixels(pixels)[...] = whole_pixels(values)
+
+
+def _add(pixels: Array, values: Array) -> None:
+    pixels += values

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcnn.kernels.convolution import Array, Band, Convolution
-from skcnn.kernels.maps import contiguous_strides
+from skcnn.kernels.maps import contiguous_strides, copy_runs
 
 POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity: small fractions, whose powers stay small
 MOST_PRODUCTS = len(POINTS) + 1
@@ -118,17 +118,11 @@ class Winograd(Convolution):
         )
         transformed = np.matmul(self._transforms(x.dtype).B.T, rows)
         of_image, of_tile, of_point, of_number = contiguous_strides(transformed)
-        length = self.tile_width * self.n_channels
-        windows: Array = np.ndarray(
-            (self.n_products, band.n_images, band.n_tiles, self.tiles[1], length),
-            x.dtype,
-            buffer=transformed,
-            strides=(
-                of_point,
-                of_image,
-                of_tile,
-                self.columns * self.stride[1] * self.n_channels * of_number,
-                of_number,
-            ),
+        unfolded = copy_runs(
+            transformed,
+            offset=0,
+            shape=(self.n_products, band.n_images, band.n_tiles, self.tiles[1]),
+            strides=(of_point, of_image, of_tile, self.columns * self.stride[1] * self.n_channels * of_number),
+            length=self.tile_width * self.n_channels,
         )
-        return windows.reshape(self.n_products, -1, length)
+        return unfolded.reshape(self.n_products, -1, self.tile_width * self.n_channels)
