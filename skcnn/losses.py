@@ -55,11 +55,13 @@ class SoftmaxCrossEntropy(Value):
     out_activation = "softmax"
 
     def __call__(self, logits: Array, y: Array, weight: Array | None = None) -> tuple[Array, Array]:
-        rows = np.arange(len(y))
-        log_probabilities = self.log_probabilities(logits)
-        losses = -log_probabilities[rows, y]
-        d_logits = np.exp(log_probabilities, out=log_probabilities)
-        d_logits[rows, y] -= 1
+        true = np.arange(len(y)), y
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        d_logits = np.exp(shifted)
+        sums = d_logits.sum(axis=1, keepdims=True)
+        losses = np.log(sums[:, 0]) - shifted[true]
+        d_logits /= sums
+        d_logits[true] -= 1
         return _weighted(losses, d_logits, weight)
 
     def probabilities(self, logits: Array) -> Array:

@@ -13,23 +13,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skcnn.layers import Layer, MaxPool2D, MinPool2D, ReLU
+from skcnn.layers.base import Placed, Shape
 
 __all__ = ["Step", "lower"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One computation of a network: a layer, and its position in the stack, where its parameters are."""
+    """One computation of a network: a layer, what is computed for it, and where in the stack its parameters are."""
 
     layer: Layer
+    placed: Placed
     source: int
 
 
-def lower(layers: Sequence[Layer]) -> tuple[Step, ...]:
-    """Translate layers into steps."""
-    steps = [Step(layer, index) for index, layer in enumerate(layers)]
-    for i in range(len(steps) - 1):
+def lower(layers: Sequence[Layer], shapes: Sequence[Shape]) -> tuple[Step, ...]:
+    """Translate layers into steps, given the shape of the input and of each layer's output."""
+    order = list(range(len(layers)))
+    for i in range(len(layers) - 1):
         # these very types: a subclass may compute anything
-        if type(steps[i].layer) is ReLU and type(steps[i + 1].layer) in (MaxPool2D, MinPool2D):
-            steps[i], steps[i + 1] = steps[i + 1], steps[i]
-    return tuple(steps)
+        if type(layers[order[i]]) is ReLU and type(layers[i + 1]) in (MaxPool2D, MinPool2D):
+            order[i], order[i + 1] = order[i + 1], order[i]
+    # pools and ReLU know no shape of their input, so theirs may be that of the stack
+    return tuple(Step(layers[source], layers[source].place(shapes[source]), source) for source in order)

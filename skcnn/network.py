@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn.computation import Computation
 from skcnn.layers.base import Layer, Params, Shape
 from skcnn.lowering import Step, lower
-from skcnn.parallel import Shard
 from skcnn.trees import leaves
 from skcnn.values import times
 
@@ -65,12 +65,7 @@ class Network:
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """What is computed: the layers, some in another order."""
-        return lower(self.layers)
-
-    @cached_property
-    def _first_trained(self) -> int:
-        """The first step that has parameters. Before it no gradient is needed."""
-        return next((i for i, step in enumerate(self.steps) if self.params[step.source]), len(self.steps))
+        return lower(self.layers, self.shapes)
 
     def __repr__(self) -> str:
         layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
@@ -135,48 +130,11 @@ class Network:
 
     def predict(self, x: Array) -> Array:
         """Return the output of x (n, h, w, c), writing nothing anywhere."""
-        for step in self.steps:
-            x, _ = step.layer.forward(self.params[step.source], x, **self._meets(step, None))
-        return x
+        return self.computation().predict(x)
 
-    def forward(self, x: Array, shard: Shard, rng: np.random.Generator | None = None) -> tuple[Array, list[Any]]:
-        """Return the output of a training batch's shard x (n, h, w, c), and every step's cache."""
-        caches = []
-        for step in self.steps:
-            params = self.params[step.source]
-            x, cache = step.layer.forward(params, x, train=True, rng=rng, **self._meets(step, shard))
-            caches.append(cache)
-        return x, caches
-
-    def backward(self, caches: list[Any], d_out: Array, shard: Shard) -> list[Params]:
-        """Return the gradients of all parameters, a tree like `params`; `caches` are used up."""
-        grads: list[Params] = [{} for _ in self.layers]
-        first = self._first_trained
-        for i in reversed(range(first, len(self.steps))):
-            step, cache = self.steps[i], caches.pop()
-            meets: dict[str, Any] = {}
-            if step.layer.couples_rows:
-                (_, cache), meets = cache, {"shard": shard}
-            params = self.params[step.source]
-            d_x, grads[step.source] = step.layer.backward(params, cache, d_out, need_d_x=i > first, **meets)
-            if i > first:
-                assert d_x is not None
-                d_out = d_x
-        return grads
-
-    def new_states(self, caches: list[Any]) -> list[Params]:
-        """Return what the layers remember after the forward pass that left these caches."""
-        states = list(self.states)
-        for step, cache in zip(self.steps, caches, strict=True):
-            if step.layer.couples_rows:
-                states[step.source] = cache[0]
-        return states
-
-    def _meets(self, step: Step, shard: Shard | None) -> dict[str, Any]:
-        """Return the arguments that only layers take that couple rows."""
-        if not step.layer.couples_rows:
-            return {}
-        return {"state": self.states[step.source], "shard": shard}
+    def computation(self, train: bool = False) -> Computation:
+        """Return the passes through the network, for as long as its weights stay as they are."""
+        return Computation(self.steps, self.params, self.states, train)
 
     def summary(self) -> str:
         """Return a table: each layer's output shape, parameters, receptive field and multiply-adds for one image.

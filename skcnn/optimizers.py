@@ -29,7 +29,7 @@ class Optimizer(Protocol):
         """Return the state before the first step."""
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
-        """Take one step: update `weights` and `state` in place."""
+        """Take one step: update `weights` and `state` in place. The gradients are used up."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,13 +72,14 @@ class SGD(Value):
         momentum = float(self.momentum)  # a NumPy float would have float32 computed in double precision
         if not momentum:
             for w, g in zip(weights, grads, strict=True):
-                w -= learning_rate * g
+                g *= learning_rate
+                w -= g
             return
         for w, g, v in zip(weights, grads, state["velocities"], strict=True):
-            descent = learning_rate * g
+            g *= learning_rate
             v *= momentum
-            v -= descent
-            w += momentum * v - descent if self.nesterov else v
+            v -= g
+            w += momentum * v - g if self.nesterov else v
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,15 +133,15 @@ class Adam(Value):
             part = (1 - beta_1) * g
             m += part
             v *= beta_2
-            np.multiply(1 - beta_2, g, out=part)
-            part *= g
-            v += part
-            scale = np.sqrt(v, out=part)
+            g *= g
+            g *= 1 - beta_2
+            v += g
+            scale = np.sqrt(v, out=g)
             scale *= correction
             scale += epsilon
-            descent = rate * m
-            descent /= scale
-            w -= descent
+            np.multiply(rate, m, out=part)
+            part /= scale
+            w -= part
 
 
 OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}

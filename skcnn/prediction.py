@@ -35,7 +35,8 @@ def predict(network: Network, images: Any, n_rows: int, n_threads: int, finish: 
     """
     blocks = cut(n_rows, rows_per_shard(n_rows, network.shapes[0]))
     with calculation(), Workers(n_threads) as workers:
-        finished = workers.map(lambda rows: finish(network.predict(images[rows])), blocks)
+        computation = network.computation()
+        finished = workers.map(lambda rows: finish(computation.predict(images[rows])), blocks)
         for rows, part in zip(blocks, finished, strict=True):
             if rows.start == 0:
                 whole = np.empty((n_rows, *part.shape[1:]), dtype=part.dtype)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn.computation import Computation
 from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer, State
@@ -19,7 +20,7 @@ from skcnn.progress import Progress
 from skcnn.randomness import stream
 from skcnn.schedules import Schedule
 from skcnn.stopping import EarlyStopping
-from skcnn.trees import arrays, is_weight, leaves
+from skcnn.trees import add, arrays, is_weight, leaves
 
 __all__ = ["Outcome", "Recipe", "Samples", "train"]
 
@@ -218,38 +219,40 @@ class _Trainer:
         cuts = self._cut(len(rows))
         weight = self.samples.weight
         shards = [Shard(len(rows), None if weight is None else weight[rows[c]], i) for i, c in enumerate(cuts)]
+        computation = self.network.computation(train=True)
 
-        def work(part: Array, shard: Shard) -> tuple[float, list[Array], list[Any]]:
-            return self._shard(part, shard, place)
+        def work(part: Array, shard: Shard) -> tuple[float, list[Any], list[Any]]:
+            return self._shard(computation, part, shard, place)
 
         parts = [rows[c] for c in cuts]
         if self.network.couples_rows:
             results = iter(workers.meet(work, parts, shards))
         else:
             results = workers.map(lambda both: work(*both), list(zip(parts, shards, strict=True)))
-        loss, grads, states = next(results)
-        for more_loss, more_grads, _ in results:
+        loss, d_prepared, states = next(results)
+        for more_loss, more, _ in results:
             loss += more_loss
-            for g, more in zip(grads, more_grads, strict=True):
-                g += more
-        return loss, grads, states
+            add(d_prepared, more)
+        return loss, arrays(computation.gradients(d_prepared)), states
 
     def _cut(self, n_rows: int) -> list[slice]:
         least = -(-n_rows // MOST_MEETING_SHARDS) if self.network.couples_rows else 1
         return cut(n_rows, max(rows_per_shard(n_rows, self.network.shapes[0]), least))
 
-    def _shard(self, rows: Array, shard: Shard, place: tuple[int, int]) -> tuple[float, list[Array], list[Any]]:
+    def _shard(
+        self, computation: Computation, rows: Array, shard: Shard, place: tuple[int, int]
+    ) -> tuple[float, list[Any], list[Any]]:
         """Return a shard's part of the batch's mean loss and of its gradients, and the layers' new states."""
-        recipe, network = self.recipe, self.network
-        rng = stream(recipe.seed, "layers", *place, shard.index) if network.is_random else None
-        logits, caches = network.forward(self.samples.images[rows], shard, rng)
+        recipe = self.recipe
+        rng = stream(recipe.seed, "layers", *place, shard.index) if self.network.is_random else None
+        logits, caches = computation.forward(self.samples.images[rows], shard, rng)
         losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
         d_logits /= shard.n_rows
-        states = network.new_states(caches)
-        grads = network.backward(caches, d_logits, shard)
+        states = computation.new_states(caches)
+        d_prepared = computation.backward(caches, d_logits, shard)
         if not self.gradients_checked:
-            self._check_gradients(grads)
-        return float(losses.sum(dtype=np.float64)) / shard.n_rows, arrays(grads), states
+            self._check_gradients(computation.gradients(d_prepared))
+        return float(losses.sum(dtype=np.float64)) / shard.n_rows, d_prepared, states
 
     def _check_gradients(self, grads: list[Any]) -> None:
         """Raise ValueError if some layer's `backward` does not return a gradient for each of its parameters."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["arrays", "is_weight", "leaves"]
+__all__ = ["add", "arrays", "is_weight", "leaves"]
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
@@ -26,7 +27,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def arrays(tree: Any) -> list[NDArray[Any]]:
-    """List the arrays of a tree, in the order of `leaves`."""
+    """List the arrays of a tree, in the order of `leaves`: once a step, so without making the paths."""
     found: list[NDArray[Any]] = []
     for branch in [tree[key] for key in sorted(tree)] if isinstance(tree, dict) else tree:
         if isinstance(branch, dict | list):
@@ -34,6 +35,15 @@ def arrays(tree: Any) -> list[NDArray[Any]]:
         else:
             found.append(branch)
     return found
+
+
+def add(tree: Any, more: Any) -> None:
+    """Add the arrays of one tree, or tuple of such, to those of another that is built alike."""
+    if isinstance(tree, np.ndarray):
+        tree += more
+    else:
+        for branch, other in zip(*((t.values() if isinstance(t, dict) else t) for t in (tree, more)), strict=True):
+            add(branch, other)
 
 
 def is_weight(path: str) -> bool:

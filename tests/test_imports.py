@@ -17,6 +17,7 @@ STOREYS = [
     {"layers"},
     {"losses", "optimizers", "schedules", "parallel", "progress"},
     {"lowering"},
+    {"computation"},
     {"network"},
     {"prediction", "stopping", "training"},
     {"images", "architecture", "targets", "evaluation", "parameters", "record", "persistence", "datasets"},

@@ -23,9 +23,10 @@ def results(network):
     x, y = rng.integers(-1, 2, (5, 9, 8, 2)).astype(float), rng.integers(0, 3, 5)
     for params in network.params:
         params.update({name: rng.integers(-1, 2, array.shape).astype(float) for name, array in params.items()})
-    out, caches = network.forward(x, Shard(5))
+    computation = network.computation(train=True)
+    out, caches = computation.forward(x, Shard(5))
     _, d_logits = SoftmaxCrossEntropy()(out, y)
-    grads = network.backward(caches, d_logits, Shard(5))
+    grads = computation.gradients(computation.backward(caches, d_logits, Shard(5)))
     return [out, network.predict(x), *(grad[name] for grad in grads for name in sorted(grad))]
 
 
@@ -35,22 +36,28 @@ def test_rectifying_after_the_pool_gives_the_same_bits(pool, monkeypatch):
     network = built(layers)
     assert [type(step.layer) for step in network.steps[:3]] == [Conv2D, type(pool), ReLU]
     swapped = results(network)
-    monkeypatch.setattr("skcnn.network.lower", lambda layers: tuple(Step(layer, i) for i, layer in enumerate(layers)))
+    monkeypatch.setattr(
+        "skcnn.network.lower", lambda layers, shapes: tuple(Step(layer, layer, i) for i, layer in enumerate(layers))
+    )
     plain = built(layers)
     assert [step.layer for step in plain.steps] == layers
     for one, other in zip(swapped, results(plain), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
+def lowered(layers):
+    return lower(layers, [(8, 8, 2)] * len(layers))
+
+
 def test_every_step_knows_where_its_layer_stands():
     layers = [ReLU(), ReLU(), MaxPool2D(2), MaxPool2D(2), ReLU()]
-    assert [step.source for step in lower(layers)] == [0, 2, 3, 1, 4]
-    assert all(step.layer == layers[step.source] for step in lower(layers))
+    assert [step.source for step in lowered(layers)] == [0, 2, 3, 1, 4]
+    assert all(step.layer == layers[step.source] for step in lowered(layers))
 
 
 @pytest.mark.parametrize("layers", [[Tanh(), MaxPool2D(2)], [ReLU(), AvgPool2D(2)], [LeakyReLU(), MaxPool2D(2)]])
 def test_other_layers_stay_where_they_are(layers):
-    assert [step.layer for step in lower(layers)] == layers
+    assert [step.layer for step in lowered(layers)] == layers
 
 
 def test_a_subclass_stays_where_it_is():
@@ -62,7 +69,7 @@ def test_a_subclass_stays_where_it_is():
         def backward(self, params, cache, d_out, *, need_d_x=True):
             return super().backward(params, cache, 2 * d_out, need_d_x=need_d_x)
 
-    assert lower([Twice(), MaxPool2D(2)])[0].layer == Twice()
+    assert lowered([Twice(), MaxPool2D(2)])[0].layer == Twice()
 
 
 def test_steps_are_not_pickled_but_made_again():

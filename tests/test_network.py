@@ -76,10 +76,11 @@ def test_predict_is_one_layer_after_the_other():
     for layer, params in zip(network.layers, network.params, strict=True):
         out, _ = layer.forward(params, out)
     np.testing.assert_array_equal(network.predict(x), out)
-    trained, caches = network.forward(x, Shard(len(x)))
+    computation = network.computation(train=True)
+    trained, caches = computation.forward(x, Shard(len(x)))
     np.testing.assert_array_equal(trained, out)
     assert len(caches) == len(STACK)
-    assert network.new_states(caches) == network.states
+    assert computation.new_states(caches) == network.states
 
 
 def test_summary_counts_what_can_be_counted_by_hand():
@@ -159,8 +160,9 @@ def test_gradients_of_the_whole_network_are_those_of_central_differences(loss, w
     def value():
         return loss(network.predict(x), y, weight)[0].sum()
 
-    logits, caches = network.forward(x, Shard(len(x)))
-    grads = network.backward(caches, loss(logits, y, weight)[1], Shard(len(x)))
+    computation = network.computation(train=True)
+    logits, caches = computation.forward(x, Shard(len(x)))
+    grads = computation.gradients(computation.backward(caches, loss(logits, y, weight)[1], Shard(len(x))))
     for (path, array), (grad_path, grad) in zip(leaves(network.params), leaves(grads), strict=True):
         assert path == grad_path
         assert relative_error(grad, numeric_gradient(value, array, step=1e-6)) < 1e-6, path
@@ -169,8 +171,9 @@ def test_gradients_of_the_whole_network_are_those_of_central_differences(loss, w
 def test_a_network_without_parameters_has_no_gradients():
     network = Network.build([ReLU(), GlobalAvgPool2D()], (4, 4, 2), np.random.default_rng(0), np.float64)
     x = batch(network)
-    out, caches = network.forward(x, Shard(len(x)))
-    assert network.backward(caches, np.ones_like(out), Shard(len(x))) == [{}, {}]
+    computation = network.computation(train=True)
+    out, caches = computation.forward(x, Shard(len(x)))
+    assert computation.gradients(computation.backward(caches, np.ones_like(out), Shard(len(x)))) == [{}, {}]
     assert network.n_params == 0
 
 
@@ -184,7 +187,10 @@ def test_it_learns_on_its_own():
     weights = [array for _, array in leaves(network.params)]
     state = sgd.start(weights)
     for _ in range(60):
-        logits, caches = network.forward(x, Shard(len(x)))
-        grads = network.backward(caches, loss(logits, y)[1] / np.float32(len(x)), Shard(len(x)))
+        computation = network.computation(train=True)
+        logits, caches = computation.forward(x, Shard(len(x)))
+        grads = computation.gradients(
+            computation.backward(caches, loss(logits, y)[1] / np.float32(len(x)), Shard(len(x)))
+        )
         sgd.step(weights, [grad for _, grad in leaves(grads)], state, learning_rate=0.05)
     np.testing.assert_array_equal(loss.decide(network.predict(x)), y)

@@ -24,12 +24,17 @@ def drawn(n_steps, dtype=np.float64):
     return weights, grads
 
 
+def copies(arrays):
+    """A step uses its gradients up."""
+    return [array.copy() for array in arrays]
+
+
 def stepped(optimizer, weights, grads, rates):
     """The weights after all steps; those given stay as they are."""
     weights = [w.copy() for w in weights]
     state = optimizer.start(weights)
     for step_grads, rate in zip(grads, rates, strict=True):
-        optimizer.step(weights, step_grads, state, rate)
+        optimizer.step(weights, copies(step_grads), state, rate)
     return weights
 
 
@@ -94,18 +99,17 @@ def test_steps_are_those_of_torch(optimizer):
 
 @every_optimizer
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_step_writes_to_weights_and_state_only(optimizer, dtype):
+def test_a_step_changes_weights_and_state_and_keeps_nothing_of_the_gradients(optimizer, dtype):
     weights, (first, second) = drawn(2, dtype)
-    for g in [*first, *second]:
-        g.flags.writeable = False
     before = pickle.dumps(optimizer)
     state = optimizer.start(weights)
     assert all(not array.any() for _, array in leaves({k: v for k, v in state.items() if k != "n_steps"}))
     optimizer.step(weights, first, state, 0.1)
     optimizer.step(weights, second, state, 0.1)
+    kept = [*weights, *(array for name in state if name != "n_steps" for array in state[name])]
+    assert not any(np.shares_memory(array, g) for array in kept for g in [*first, *second])
     assert pickle.dumps(optimizer) == before
-    remembered = [array for name in state if name != "n_steps" for array in state[name]]
-    assert {array.dtype for array in [*weights, *remembered]} == {np.dtype(dtype)}
+    assert {array.dtype for array in kept} == {np.dtype(dtype)}
 
 
 @every_optimizer
@@ -116,7 +120,7 @@ def test_states_do_not_meet(optimizer):
     one, other = [w.copy() for w in weights], [w.copy() for w in weights]
     states = optimizer.start(one), optimizer.start(other)
     for step_grads, rate in zip(grads, RATES, strict=False):
-        optimizer.step(one, step_grads, states[0], rate)
+        optimizer.step(one, copies(step_grads), states[0], rate)
         optimizer.step(other, [-g for g in step_grads], states[1], rate)
     np.testing.assert_equal(one, alone)
 
@@ -128,7 +132,7 @@ def test_training_can_be_resumed_from_a_pickled_state(optimizer):
     state = optimizer.start(weights)
     for step_grads, rate in zip(grads, RATES, strict=False):
         weights, state = pickle.loads(pickle.dumps((weights, state)))
-        optimizer.step(weights, step_grads, state, rate)
+        optimizer.step(weights, copies(step_grads), state, rate)
     np.testing.assert_equal(weights, expected)
 
 

@@ -82,10 +82,11 @@ def test_shards_meet_as_one_batch_would(images, rng):
 
     def gradients(parts):
         def work(part, shard):
-            logits, caches = network.forward(x[part], shard)
+            computation = network.computation(train=True)
+            logits, caches = computation.forward(x[part], shard)
             _, d_logits = SoftmaxCrossEntropy()(logits, y[part], shard.weight)
-            states = network.new_states(caches)
-            return network.backward(caches, d_logits, shard), states
+            states = computation.new_states(caches)
+            return computation.gradients(computation.backward(caches, d_logits, shard)), states
 
         with Workers(2) as workers:
             results = workers.meet(work, parts, [Shard(50, weight[part], i) for i, part in enumerate(parts)])

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.kernels.maps import contiguous_strides, copy_runs, crop, output_size, pad
+from skcnn.kernels.maps import contiguous_strides, copy_runs, crop, output_size, pad, write_runs
 from skcnn.values import Pair
 
 Array = NDArray[Any]
@@ -38,6 +38,27 @@ class Band(NamedTuple):
     n_images: int
     first_tile: int
     n_tiles: int
+
+
+class Kernels(NamedTuple):
+    """Kernels in the form in which they are multiplied.
+
+    Attributes
+    ----------
+    matrices : ndarray (n_products, tile_width * c, columns * k)
+    bias : ndarray (covered columns * k,) or None
+        For one row of the output.
+    """
+
+    matrices: Array
+    bias: Array | None
+
+
+class KernelGradients(NamedTuple):
+    """Gradients by `Kernels`; the matrices are transposed, so that they are products of rows of outputs and inputs."""
+
+    matrices: Array
+    bias: Array
 
 
 @dataclass(frozen=True)
@@ -107,33 +128,47 @@ class Convolution:
     def _bands(self) -> Callable[[int], tuple[Band, ...]]:
         return lru_cache(maxsize=8)(self._cut)  # asked for several times in every step
 
-    def forward(self, x: Array, W: Array) -> Array:
+    def prepare(self, W: Array, b: Array | None = None) -> Kernels:
+        """Bring kernels W (kh, kw, c, k), and a bias (k,) for each, into the form in which they are multiplied."""
+        if b is None:
+            return Kernels(self._matrices(W), None)
+        bias = np.empty((self.covered[1], self.n_kernels), dtype=b.dtype)
+        bias[...] = b
+        return Kernels(self._matrices(W), bias.reshape(-1))
+
+    def forward(self, x: Array, kernels: Kernels) -> Array:
         """Slide the kernels over the maps.
 
         Parameters
         ----------
         x : ndarray (n, *placed_size, c), C-contiguous
-        W : ndarray (kh, kw, c, k)
+        kernels : Kernels
+            As `prepare` made them.
 
         Returns
         -------
         ndarray (n, *out_size, k)
         """
-        matrices = self._matrices(W)
         out = np.empty((len(x), *self.covered, self.n_kernels), dtype=x.dtype)
         for band in self._bands(len(x)):
-            self._forward_band(x, matrices, out, band)
+            self._forward_band(x, kernels, out, band)
         return crop(out, self.out_size)
 
-    def kernel_gradient(self, x: Array, d_out: Array) -> Array:
-        """Return the gradient (kh, kw, c, k) of `forward` by W, given x and that of its result."""
+    def backward(self, x: Array, d_out: Array) -> KernelGradients:
+        """Return the gradients by the prepared kernels and bias, given x and that by the output."""
         d_out = pad(d_out, ((0, 0), (0, 0)), 0, to=self.covered)
-        gradients = np.zeros(
-            (self.n_products, self.columns * self.n_kernels, self.tile_width * self.n_channels), dtype=x.dtype
+        d_kernels = KernelGradients(
+            np.zeros((self.n_products, self.columns * self.n_kernels, self.tile_width * self.n_channels), x.dtype),
+            np.zeros(self.covered[1] * self.n_kernels, x.dtype),
         )
         for band in self._bands(len(x)):
-            self._add_gradients(x, d_out, gradients, band)
-        return self._kernel_gradient(gradients)
+            self._add_gradients(x, d_out, d_kernels, band)
+        return d_kernels
+
+    def gradients(self, d_kernels: KernelGradients) -> tuple[Array, Array]:
+        """Return the gradients by W and b, given those by what `prepare` made of them."""
+        d_matrices, d_bias = d_kernels
+        return self._kernel_gradient(d_matrices), d_bias.reshape(-1, self.n_kernels).sum(axis=0)
 
     def _matrices(self, W: Array) -> Array:
         """Turn W into the matrices (n_products, pixels of a tile's row * c, columns * k) of the products."""
@@ -143,10 +178,10 @@ class Convolution:
         """The way back of `_matrices`, from gradients that are transposed."""
         raise NotImplementedError
 
-    def _forward_band(self, x: Array, matrices: Array, out: Array, band: Band) -> None:
+    def _forward_band(self, x: Array, kernels: Kernels, out: Array, band: Band) -> None:
         raise NotImplementedError
 
-    def _add_gradients(self, x: Array, d_out: Array, gradients: Array, band: Band) -> None:
+    def _add_gradients(self, x: Array, d_out: Array, d_kernels: KernelGradients, band: Band) -> None:
         raise NotImplementedError
 
     def _cut(self, n_images: int) -> tuple[Band, ...]:
@@ -167,16 +202,11 @@ class Convolution:
 
     def _tiled(self, W: Array) -> Array:
         """Place kernel rows (rows, kw, c, k) once for every column of a tile: (rows, tile_width * c, columns * k)."""
-        n_rows, _, c, k = W.shape
+        n_rows, kw, c, k = W.shape
         tiled = np.zeros((n_rows, self.tile_width, c, self.columns, k), dtype=W.dtype)
-        of_row, of_pixel, of_channel, of_column, of_number = tiled.strides
-        places: Array = np.ndarray(
-            (n_rows, self.columns, *W.shape[1:]),
-            W.dtype,
-            buffer=tiled,
-            strides=(of_row, self.stride[1] * of_pixel + of_column, of_pixel, of_channel, of_number),
-        )
-        places[...] = W[:, np.newaxis]
+        of_row, of_pixel, of_channel, of_column, _ = tiled.strides
+        shape, of_place = (n_rows, self.columns, kw, c), self.stride[1] * of_pixel + of_column
+        write_runs(tiled, shape, (of_row, of_place, of_pixel, of_channel), W[:, np.newaxis])
         return tiled.reshape(n_rows, self.tile_width * c, self.columns * k)
 
     def _untiled(self, gradients: Array) -> Array:
@@ -209,18 +239,25 @@ class Direct(Convolution):
     def _kernel_gradient(self, gradients: Array) -> Array:
         return self._untiled(gradients)
 
-    def _forward_band(self, x: Array, matrices: Array, out: Array, band: Band) -> None:
-        first, *others = self._seen(x, band)
-        sums = self._outputs(out, band).reshape(band.n_images, -1, matrices.shape[2])
-        np.matmul(first, matrices[0], out=sums)
-        for seen, matrix in zip(others, matrices[1:], strict=True):
-            sums += np.matmul(seen, matrix)
+    def _forward_band(self, x: Array, kernels: Kernels, out: Array, band: Band) -> None:
+        (first, *others), bias = kernels
+        seen = self._seen(x, band)
+        part = self._outputs(out, band)
+        sums = part.reshape(band.n_images, -1, first.shape[1])
+        np.matmul(next(seen), first, out=sums)
+        for rows, matrix in zip(seen, others, strict=True):
+            sums += np.matmul(rows, matrix)
+        if bias is not None:
+            part_rows = part.reshape(-1, len(bias))
+            part_rows += bias
 
-    def _add_gradients(self, x: Array, d_out: Array, gradients: Array, band: Band) -> None:
-        d_rows = self._outputs(d_out, band).reshape(band.n_images, -1, gradients.shape[1])
-        d_columns = d_rows.transpose(0, 2, 1)
-        for seen, gradient in zip(self._seen(x, band), gradients, strict=True):
-            gradient += np.matmul(d_columns, seen).sum(axis=0)
+    def _add_gradients(self, x: Array, d_out: Array, d_kernels: KernelGradients, band: Band) -> None:
+        d_matrices, d_bias = d_kernels
+        d_part = self._outputs(d_out, band)
+        d_columns = d_part.reshape(band.n_images, -1, d_matrices.shape[1]).transpose(0, 2, 1)
+        for rows, d_matrix in zip(self._seen(x, band), d_matrices, strict=True):
+            d_matrix += np.matmul(d_columns, rows).sum(axis=0)
+        d_bias += d_part.reshape(-1, len(d_bias)).sum(axis=0)
 
     def _seen(self, x: Array, band: Band) -> Iterator[Array]:
         """For each row of the kernel: what it sees of the band, (images, positions, tile_width * c)."""

@@ -36,6 +36,14 @@ def copy_runs(x: Array, offset: int, shape: tuple[int, ...], strides: tuple[int,
     return np.ascontiguousarray(runs).view(x.dtype).reshape(*shape, length)
 
 
+def write_runs(x: Array, shape: tuple[int, ...], strides: tuple[int, ...], values: Array) -> None:
+    """Write `values`, which broadcast to (*shape, length), as runs into x, the other way round."""
+    values = np.ascontiguousarray(values)
+    item = _item(values.shape[-1] * x.itemsize)
+    runs: Array = np.ndarray(shape, item, buffer=x, strides=strides)
+    runs[...] = values.view(item)[..., 0]
+
+
 def whole_pixels(x: Array) -> Array:
     """View x (n, h, w, c), whose channels lie side by side, as (n, h, w): pixels that are copied as one item each."""
     return x.view(_item(x.shape[3] * x.itemsize))[..., 0]

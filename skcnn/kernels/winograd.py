@@ -23,11 +23,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcnn.kernels.convolution import Array, Band, Convolution
+from skcnn.kernels.convolution import Array, Band, Convolution, KernelGradients, Kernels
 from skcnn.kernels.maps import contiguous_strides, copy_runs
 
 POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity: small fractions, whose powers stay small
 MOST_PRODUCTS = len(POINTS) + 1
+ONE = POINTS.index(1)  # what is added to the value there is added to every output, since all powers of 1 are 1
 
 
 class Transforms(NamedTuple):
@@ -88,19 +89,25 @@ class Winograd(Convolution):
         of_points = self._untiled(gradients)
         return (G.T @ of_points.reshape(len(G), -1)).reshape(-1, *of_points.shape[1:])
 
-    def _forward_band(self, x: Array, matrices: Array, out: Array, band: Band) -> None:
+    def _forward_band(self, x: Array, kernels: Kernels, out: Array, band: Band) -> None:
+        matrices, bias = kernels
         A = self._transforms(x.dtype).A
         products = np.matmul(self._unfold(x, band), matrices)
+        if bias is not None:
+            values = products[ONE].reshape(-1, len(bias))
+            values += bias
         of_points = products.reshape(self.n_products, band.n_images, band.n_tiles, -1)
         np.matmul(A.T, of_points.transpose(1, 2, 0, 3), out=self._rows(out, band))
 
-    def _add_gradients(self, x: Array, d_out: Array, gradients: Array, band: Band) -> None:
+    def _add_gradients(self, x: Array, d_out: Array, d_kernels: KernelGradients, band: Band) -> None:
+        d_matrices, d_bias = d_kernels
         A = self._transforms(x.dtype).A
         d_rows = self._rows(d_out, band)
         d_products = np.empty((self.n_products, band.n_images, band.n_tiles, d_rows.shape[3]), dtype=x.dtype)
         np.matmul(A, d_rows, out=d_products.transpose(1, 2, 0, 3))
-        d_columns = d_products.reshape(self.n_products, -1, gradients.shape[1]).transpose(0, 2, 1)
-        gradients += np.matmul(d_columns, self._unfold(x, band))
+        d_columns = d_products.reshape(self.n_products, -1, d_matrices.shape[1]).transpose(0, 2, 1)
+        d_matrices += np.matmul(d_columns, self._unfold(x, band))
+        d_bias += d_products[ONE].reshape(-1, len(d_bias)).sum(axis=0)
 
     def _rows(self, out: Array, band: Band) -> Array:
         """The band's part of the output: a view (images, tiles, rows of a tile, columns of the map * k)."""

@@ -8,7 +8,7 @@ parameters. Nothing stays on the layer, so the same one may serve many networks,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +120,22 @@ class Layer(Value):
         """
         return d_out, {}
 
+    def place(self, in_shape: Shape) -> Placed:
+        """Return what the network computes in place of this layer, where the input's shape is known: the same, faster.
+
+        For layers that can do part of their work once a step rather than once for every shard, in `prepare`.
+        """
+        return self
+
+    def prepare(self, params: Params, need_d_x: bool = False) -> Any:
+        """See `Placed`."""
+        return params
+
+    def gradients(self, d_prepared: Any) -> Params:
+        """See `Placed`."""
+        grads: Params = d_prepared
+        return grads
+
     def window(self, in_shape: Shape) -> Window | None:
         """Return size and stride of the window one output sees, or None if it sees the whole input."""
         return (1, 1), (1, 1)
@@ -127,6 +143,28 @@ class Layer(Value):
     def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
         """Return the multiply-adds of a forward pass of one input: matrix products only."""
         return 0
+
+
+class Placed(Protocol):
+    """A layer in its place in a network: the passes, and what is done once a step before and after them.
+
+    A layer is one itself, for which there is nothing to do before and after.
+    """
+
+    def prepare(self, params: Params, need_d_x: bool = False) -> Any:
+        """Bring the parameters into the form in which the passes need them; `need_d_x` as in `backward`."""
+
+    def forward(self, params: Any, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+        """Compute the layer's output, with parameters as `prepare` made them."""
+
+    def backward(self, params: Any, cache: Any, d_out: Array, *, need_d_x: bool = True) -> tuple[Array | None, Any]:
+        """Return the gradients by the input and by the prepared parameters, the latter as a tree of arrays.
+
+        Those of the shards of a batch are added up.
+        """
+
+    def gradients(self, d_prepared: Any) -> Params:
+        """Return the gradients by the parameters, given those by the prepared ones."""
 
 
 def require_map(in_shape: Shape) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from functools import cached_property, lru_cache
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels.convolution import Convolution
+from skcnn.kernels.convolution import Convolution, Kernels
 from skcnn.kernels.maps import Widths, output_size, pad, spread
 from skcnn.kernels.plan import convolution
-from skcnn.kernels.products import column_sums
-from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
+from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Placed, Rng, Shape, Window, require_map
 from skcnn.values import Pair, is_real, is_size, pair, times
 
 __all__ = ["Conv2D"]
@@ -106,35 +105,22 @@ class Conv2D(Layer):
         """Return the padding (top, bottom), (left, right) of a map (h, w, c)."""
         return _widths(self.padding, pair(self.kernel_size), pair(self.stride), in_shape[:2])
 
+    def place(self, in_shape: Shape) -> Placed:
+        return self._place(in_shape) if type(self) is Conv2D else self  # a subclass may compute anything
+
+    def _place(self, in_shape: Shape) -> PlacedConv2D:
+        return PlacedConv2D(
+            self, _geometry(self.padding, in_shape, pair(self.kernel_size), pair(self.stride), int(self.n_kernels))
+        )
+
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        way, widths = self._way(x.shape[1:])
-        placed = pad(x, widths, self.pad_value, to=way.placed_size)
-        out = way.forward(placed, params["W"])
-        if "b" in params:
-            _add_bias(out, params["b"])
-        return out, (placed, x.shape, way) if train else None
+        placed = self._place(x.shape[1:])
+        return placed.forward(placed.prepare(params), x, train=train)
 
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
-        placed, in_shape, way = cache
-        grads = {"W": way.kernel_gradient(placed, d_out)}
-        if "b" in params:
-            grads["b"] = d_out.sum(axis=0) if self.bias == "position" else column_sums(d_out)
-        return self._input_gradient(params["W"], d_out, in_shape[1:]) if need_d_x else None, grads
-
-    def _way(self, in_shape: Shape) -> tuple[Convolution, Widths]:
-        """How the maps are padded, and how the padded ones are convolved."""
-        return _way(self.padding, in_shape, pair(self.kernel_size), pair(self.stride), int(self.n_kernels))
-
-    def _input_gradient(self, W: Array, d_out: Array, in_shape: Shape) -> Array:
-        """Every input pixel gathers from the outputs that it took part in, so nothing is scattered.
-
-        The output's gradient, its pixels a stride apart, is convolved with the turned kernels.
-        """
-        kh, kw, c, k = W.shape
-        (top, _), (left, _) = self.widths(in_shape)
-        way = convolution((in_shape[0] + kh - 1, in_shape[1] + kw - 1), (kh, kw), (1, 1), k, c)
-        placed = spread(d_out, pair(self.stride), (kh - 1 - top, kw - 1 - left), way.placed_size)
-        return way.forward(placed, W[::-1, ::-1].transpose(0, 1, 3, 2))
+        placed = self._place(cache.in_shape)
+        d_x, d_prepared = placed.backward(placed.prepare(params, need_d_x), cache, d_out, need_d_x=need_d_x)
+        return d_x, placed.gradients(d_prepared)
 
     def window(self, in_shape: Shape) -> Window | None:
         return pair(self.kernel_size), pair(self.stride)
@@ -144,22 +130,89 @@ class Conv2D(Layer):
         return kh * kw * in_shape[2] * out_shape[0] * out_shape[1] * out_shape[2]
 
 
-def _add_bias(out: Array, b: Array) -> None:
-    """Add b, (k,) or (oh, ow, k), to out (n, oh, ow, k), a whole row of a map at a time: k numbers are too few."""
-    n, oh, ow, k = out.shape
-    if b.ndim == 1:
-        of_row = np.empty((1, ow, k), b.dtype)
-        of_row[...] = b
-        b = of_row
-    rows = out.reshape(n, oh, ow * k)
-    rows += b.reshape(-1, ow * k)
+@dataclass(frozen=True)
+class Geometry:
+    """How maps of one shape are padded and convolved, and how the gradient finds its way back.
+
+    Every input pixel gathers from the outputs that it took part in, so nothing is scattered: the output's gradient, its
+    pixels a stride apart, is convolved with the turned kernels.
+    """
+
+    in_shape: Shape
+    widths: Widths
+    stride: Pair
+    way: Convolution
+    way_back: Convolution
+
+    @cached_property
+    def offset(self) -> Pair:
+        """Where the first pixel of the output's gradient comes to stand for the way back."""
+        (top, _), (left, _) = self.widths
+        return self.way.kernel_size[0] - 1 - top, self.way.kernel_size[1] - 1 - left
 
 
 @lru_cache(maxsize=1024)  # asked for at every step, with the same answer
-def _way(padding: Any, in_shape: Shape, size: Pair, stride: Pair, n_kernels: int) -> tuple[Convolution, Widths]:
+def _geometry(padding: Any, in_shape: Shape, size: Pair, stride: Pair, n_kernels: int) -> Geometry:
     widths = _widths(padding, size, stride, in_shape[:2])
     rows, columns = (in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
-    return convolution((rows, columns), size, stride, in_shape[2], n_kernels), widths
+    way = convolution((rows, columns), size, stride, in_shape[2], n_kernels)
+    spread_out = in_shape[0] + size[0] - 1, in_shape[1] + size[1] - 1
+    way_back = convolution(spread_out, size, (1, 1), n_kernels, in_shape[2])
+    return Geometry(in_shape, widths, stride, way, way_back)
+
+
+class _Prepared(NamedTuple):
+    kernels: Kernels
+    turned: Kernels | None  # for the gradient by the input
+    of_positions: Array | None  # a bias for each position
+
+
+class _Cache(NamedTuple):
+    padded: Array
+    in_shape: Shape
+
+
+@dataclass(frozen=True)
+class PlacedConv2D:
+    """A convolution of maps of a known shape: its kernels are brought into their matrices once a step."""
+
+    layer: Conv2D
+    geometry: Geometry
+
+    def prepare(self, params: Params, need_d_x: bool = False) -> _Prepared:
+        W, b, at = params["W"], params.get("b"), self.geometry
+        of_positions = b if self.layer.bias == "position" else None
+        kernels = at.way.prepare(W, b if self.layer.bias == "kernel" else None)
+        turned = at.way_back.prepare(W[::-1, ::-1].transpose(0, 1, 3, 2)) if need_d_x else None
+        return _Prepared(kernels, turned, of_positions)
+
+    def forward(self, params: _Prepared, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+        at = self.geometry
+        padded = pad(x, at.widths, self.layer.pad_value, to=at.way.placed_size)
+        out = at.way.forward(padded, params.kernels)
+        if params.of_positions is not None:
+            out += params.of_positions
+        return out, _Cache(padded, at.in_shape) if train else None
+
+    def backward(
+        self, params: _Prepared, cache: _Cache, d_out: Array, *, need_d_x: bool = True
+    ) -> tuple[Array | None, dict[str, Any]]:
+        at = self.geometry
+        d_prepared: dict[str, Any] = {"kernels": at.way.backward(cache.padded, d_out)}
+        if params.of_positions is not None:
+            d_prepared["of_positions"] = d_out.sum(axis=0)
+        if not need_d_x:
+            return None, d_prepared
+        assert params.turned is not None
+        return at.way_back.forward(
+            spread(d_out, at.stride, at.offset, at.way_back.placed_size), params.turned
+        ), d_prepared
+
+    def gradients(self, d_prepared: dict[str, Any]) -> Params:
+        d_W, d_b = self.geometry.way.gradients(d_prepared["kernels"])
+        if self.layer.bias is None:
+            return {"W": d_W}
+        return {"W": d_W, "b": d_prepared.get("of_positions", d_b)}
 
 
 def _widths(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> Widths:
