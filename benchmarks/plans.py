@@ -16,7 +16,7 @@ import numpy as np
 
 from skcnn.kernels.maps import pad
 from skcnn.kernels.plan import convolution, cost, ways
-from skcnn.parallel import one_blas_thread
+from skcnn.process import one_blas_thread
 
 # padded map, kernel, stride, channels, kernels
 CONVOLUTIONS = [

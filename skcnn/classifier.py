@@ -24,10 +24,10 @@ from skcnn.images import Images, flatten, image_format_for, numeric_dtype, requi
 from skcnn.layers import Layer
 from skcnn.losses import loss_for
 from skcnn.optimizers import OPTIMIZERS, optimizer_from
-from skcnn.parallel import allowed_threads
 from skcnn.parameters import NestedValuesMixin
 from skcnn.persistence import FittedStateMixin
 from skcnn.prediction import predict
+from skcnn.process import allowed_threads
 from skcnn.progress import Progress
 from skcnn.randomness import stream
 from skcnn.record import RecordMixin

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ from skcnn.values import times
 __all__ = ["Network"]
 
 Array = NDArray[Any]
+
+NUMBERS_PER_SHARD = 2**19  # of the network's largest map
+ROWS_PER_SHARD = 8  # at least, even of large maps: a dense layer's gradient costs the same for one row as for some,
+MOST_NUMBERS = 2**22  # but no more numbers than this, for the sake of memory
+WORK_WORTH_CUTTING = 3 * 2**23  # multiply-adds: less is done by one thread before another has begun
+MULTIPLY_ADDS_PER_NUMBER = 16  # take as long as what else is done with a number of a map
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,6 +134,23 @@ class Network:
     def n_params(self) -> int:
         """How many numbers training adjusts."""
         return sum(array.size for _, array in leaves(self.params))
+
+    def rows_per_shard(self, n_rows: int) -> int:
+        """Return how many of so many images are computed at a time, by their size alone.
+
+        Enough that Python's own part takes little of the time, and so few that a cache holds their maps.
+        """
+        largest_map, work = self._size
+        most = max(1, NUMBERS_PER_SHARD // largest_map, min(ROWS_PER_SHARD, MOST_NUMBERS // largest_map))
+        return min(most, -(-n_rows // 2)) if n_rows * work > WORK_WORTH_CUTTING else n_rows
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
+        """The numbers of the largest map, and the multiply-adds that an image is worth."""
+        numbers = [prod(shape) for shape in self.shapes]
+        places = zip(self.layers, self.shapes, self.shapes[1:], strict=False)
+        products = sum(layer.multiply_adds(in_shape, out_shape) for layer, in_shape, out_shape in places)
+        return max(numbers), products + MULTIPLY_ADDS_PER_NUMBER * sum(numbers)
 
     def predict(self, x: Array) -> Array:
         """Return the output of x (n, h, w, c), writing nothing anywhere."""

@@ -1,132 +1,37 @@
-"""Threads: one inside BLAS, the shards of a batch outside.
+"""Threads: the shards of a batch.
 
-float32 matrix products differ in their last bits with the number of BLAS threads. So BLAS runs on one, and the work is
-cut into shards by size alone, which any number of threads may carry out: the results are the same to the bit.
+The work is cut into shards by its size alone, which any number of threads may carry out, and their results are put
+together in a fixed order. So they are the same to the bit, however many threads there are.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Any, TypeVar
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import OpenBLASController, ThreadpoolController
 
-__all__ = ["Shard", "Workers", "allowed_threads", "calculation", "cut", "one_blas_thread", "rows_per_shard"]
+__all__ = ["Shard", "Workers", "cut"]
 
 Array = NDArray[Any]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# The C library gives the memory of large arrays back to the system as soon as they are freed, and asks for it again,
-# page by page, for the next ones: that takes as long as computing them. glibc stops doing so for blocks no larger than
-# the largest that was ever freed, up to 32 MiB. So one that nobody touches is freed here; that costs a microsecond.
-np.empty(2**25 - 2**16, dtype=np.uint8)
-
-PIXELS_PER_SHARD = 2**15  # so many that Python's part takes little of the time, so few that a cache holds their maps
-ROWS_PER_SHARD = 8  # at least, even of large images: a dense layer's gradient costs the same for one row as for some,
-MOST_PIXELS = 2**19  # but no more pixels than this, for the sake of memory
-PIXELS_WORTH_CUTTING = 2**14  # a batch of fewer is done by one thread before another has begun
+FEW_SHARDS = 16
 MOST_MEETING_SHARDS = 64  # shards that meet live all at once, each on a thread of its own
 
 
-class _BlasGuard:
-    """Holds the process's BLAS at one thread while anybody needs it so.
-
-    The limit is global, so overlapping users are counted: the first in sets it, the last out restores what was. The
-    libraries are looked up once, since that takes a hundred times as long as setting the limit.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._limit: Any = None
-        self._controller: ThreadpoolController | None = None
-        self._allowed = 1
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._after_in_child
-            )
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._allowed = self._read_allowed()
-                with _any_thread_may_set_limits():
-                    self._limit = self._controller and self._controller.limit(limits=1, user_api="blas")
-            self._users += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._restore()
-
-    def allowed_threads(self) -> int:
-        """Return how many threads BLAS may use when the guard is not held."""
-        with self._lock:
-            return self._allowed if self._users else self._read_allowed()
-
-    def _read_allowed(self) -> int:
-        if self._controller is None:
-            self._controller = ThreadpoolController().select(user_api="blas")
-        counts = [int(library.num_threads) for library in self._controller.lib_controllers]
-        return max(counts) if counts else int(joblib.cpu_count())
-
-    def _restore(self) -> None:
-        limit, self._limit = self._limit, None
-        if limit is not None:
-            with _any_thread_may_set_limits():
-                limit.restore_original_limits()
-
-    def _after_in_child(self) -> None:
-        # the threads that held the guard do not exist in the child
-        self._users = 0
-        self._restore()
-        self._lock.release()
-
-
-@contextmanager
-def _any_thread_may_set_limits() -> Iterator[None]:
-    """Lift the ownership of OpenBLAS's limit, which threadpoolctl 3.8 gives to the first thread that sets it.
-
-    To any other thread it says nothing and does nothing, but the last user of the guard need not be the first.
-    """
-    clear = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
-    clear(force=True)
-    try:
-        yield
-    finally:
-        clear(force=True)
-
-
-one_blas_thread = _BlasGuard()
-allowed_threads = one_blas_thread.allowed_threads
-
-
-@contextmanager
-def calculation() -> Iterator[None]:
-    """Surround a calculation: one BLAS thread, and the caller's `np.errstate` kept out.
-
-    Whether results are finite is checked where it matters, not by floating-point flags, which an underflow raises too.
-    """
-    with one_blas_thread, np.errstate(all="ignore"):
-        yield
-
-
 def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
-    """Cut rows into shards of at most `rows_per_shard`, of nearly equal size.
+    """Cut rows into shards of at most `rows_per_shard`.
 
-    There are as few as will do, but 1, 2, 4 or a multiple of 8, so that some threads come to an end together.
+    A few shards are of nearly equal size, and 1, 2, 4, 8 or 16 of them, so that some threads come to an end together.
+    Of many, all but the last are full, so that what they take of memory does not depend on how many there are.
 
     Examples
     --------
@@ -134,17 +39,13 @@ def cut(n_rows: int, rows_per_shard: int) -> list[slice]:
     [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None), slice(4, 5, None)]
     """
     least = max(1, -(-n_rows // rows_per_shard))
-    n_shards = min(n_rows, 1 << (least - 1).bit_length() if least <= 8 else -(-least // 8) * 8)
-    size, longer = divmod(n_rows, n_shards)
-    starts = [i * size + min(i, longer) for i in range(n_shards + 1)]
+    if least > FEW_SHARDS:
+        starts = [*range(0, n_rows, rows_per_shard), n_rows]
+    else:
+        n_shards = min(n_rows, 1 << (least - 1).bit_length())
+        size, longer = divmod(n_rows, n_shards)
+        starts = [i * size + min(i, longer) for i in range(n_shards + 1)]
     return [slice(start, stop) for start, stop in pairwise(starts)]
-
-
-def rows_per_shard(n_rows: int, in_shape: tuple[int, ...]) -> int:
-    """Return how many of a batch's images of a shape (h, w, c) make up a shard."""
-    pixels = in_shape[0] * in_shape[1]
-    most = max(1, PIXELS_PER_SHARD // pixels, min(ROWS_PER_SHARD, MOST_PIXELS // pixels))
-    return min(most, -(-n_rows // 2)) if n_rows * pixels > PIXELS_WORTH_CUTTING else n_rows
 
 
 class _Meeting:

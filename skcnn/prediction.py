@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn.network import Network
-from skcnn.parallel import Workers, calculation, cut, rows_per_shard
+from skcnn.parallel import Workers, cut
+from skcnn.process import calculation
 
 __all__ = ["predict"]
 
@@ -33,7 +34,7 @@ def predict(network: Network, images: Any, n_rows: int, n_threads: int, finish: 
         Given the outputs (n, n_outputs) of a block, returns an array (n, ...). So no more than a few blocks of anything
         but the result exist at a time.
     """
-    blocks = cut(n_rows, rows_per_shard(n_rows, network.shapes[0]))
+    blocks = cut(n_rows, network.rows_per_shard(n_rows))
     with calculation(), Workers(n_threads) as workers:
         computation = network.computation()
         finished = workers.map(lambda rows: finish(computation.predict(images[rows])), blocks)

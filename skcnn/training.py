@@ -15,7 +15,8 @@ from skcnn.computation import Computation
 from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer, State
-from skcnn.parallel import MOST_MEETING_SHARDS, Shard, Workers, calculation, cut, rows_per_shard
+from skcnn.parallel import MOST_MEETING_SHARDS, Shard, Workers, cut
+from skcnn.process import calculation
 from skcnn.progress import Progress
 from skcnn.randomness import stream
 from skcnn.schedules import Schedule
@@ -237,7 +238,7 @@ class _Trainer:
 
     def _cut(self, n_rows: int) -> list[slice]:
         least = -(-n_rows // MOST_MEETING_SHARDS) if self.network.couples_rows else 1
-        return cut(n_rows, max(rows_per_shard(n_rows, self.network.shapes[0]), least))
+        return cut(n_rows, max(self.network.rows_per_shard(n_rows), least))
 
     def _shard(
         self, computation: Computation, rows: Array, shard: Shard, place: tuple[int, int]

@@ -15,7 +15,7 @@ STOREYS = [
     {"_version", "values", "randomness"},
     {"kernels", "initializers", "trees"},
     {"layers"},
-    {"losses", "optimizers", "schedules", "parallel", "progress"},
+    {"losses", "optimizers", "schedules", "parallel", "process", "progress"},
     {"lowering"},
     {"computation"},
     {"network"},

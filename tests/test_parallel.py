@@ -8,11 +8,12 @@ import pytest
 from coupled_layer import BatchCenter, Noise
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from skcnn import NumpyCNNClassifier, parallel
+from skcnn import NumpyCNNClassifier
 from skcnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
-from skcnn.parallel import Shard, Workers, allowed_threads, cut, one_blas_thread
+from skcnn.parallel import FEW_SHARDS, Shard, Workers, cut
+from skcnn.process import allowed_threads, one_blas_thread
 
 PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
 COUPLED = [Conv2D(3), BatchCenter(), ReLU(), MaxPool2D(), Flatten(), Dense(8), BatchCenter(), Noise()]
@@ -32,17 +33,23 @@ def images(rng):
 
 
 @pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr("skcnn.network.NUMBERS_PER_SHARD", 40 * 28 * 28 * 3)
+    monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0)
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 
 
-@pytest.mark.parametrize(("n_rows", "size"), [(1, 20), (20, 20), (21, 20), (128, 20), (5, 1)])
+@pytest.mark.parametrize(("n_rows", "size"), [(1, 20), (20, 20), (21, 20), (128, 20), (5, 1), (320, 20), (321, 20)])
 def test_cut_covers_all_rows_in_order_and_evenly(n_rows, size):
     parts = [range(n_rows)[part] for part in cut(n_rows, size)]
     assert [row for part in parts for row in part] == list(range(n_rows))
-    lengths = {len(part) for part in parts}
-    assert max(lengths) <= size
-    assert max(lengths) - min(lengths) <= 1
+    *lengths, last = (len(part) for part in parts)
+    assert all(length <= size for length in (*lengths, last))
+    assert max(lengths, default=last) - min(lengths, default=last) <= (1 if len(parts) <= FEW_SHARDS else 0)
 
 
 def fitted_bits(layers, images, n_jobs, **settings):
@@ -59,16 +66,15 @@ def fitted_bits(layers, images, n_jobs, **settings):
 
 
 @pytest.mark.parametrize("layers", [PLAIN, COUPLED], ids=["plain", "coupled"])
-def test_same_bits_for_every_n_jobs(layers, images):
-    assert len(cut(128, parallel.rows_per_shard(128, (28, 28, 1)))) > 2, (
-        "the batches must be cut for this to say anything"
-    )
+def test_same_bits_for_every_n_jobs(layers, images, small_shards):
+    clf = NumpyCNNClassifier(layers=layers, max_iter=1, batch_size=150).fit(*images)
+    assert len(cut(128, clf.network_.rows_per_shard(128))) > 2, "the batches must be cut for this to say anything"
     one = fitted_bits(layers, images, 1)
     for n_jobs in (2, 3, None, -1):
         assert fitted_bits(layers, images, n_jobs) == one
 
 
-def test_same_bits_under_any_blas_limit(images):
+def test_same_bits_under_any_blas_limit(images, small_shards):
     one = fitted_bits(PLAIN, images, 1)
     with threadpool_limits(limits=1, user_api="blas"):
         assert fitted_bits(PLAIN, images, None) == one
@@ -300,9 +306,24 @@ def test_prediction_needs_no_more_memory_for_more_images():
     assert peaks[1] < 1.1 * peaks[0]
 
 
+def network(side, n_kernels):
+    return Network.build([Conv2D(n_kernels), Flatten()], (side, side, 3), np.random.default_rng(0), np.float32)
+
+
 @pytest.mark.parametrize(
-    ("n_rows", "side", "expected"),
-    [(1, 28, 1), (20, 28, 20), (32, 28, 16), (128, 28, 41), (64, 8, 64), (1000, 8, 500), (64, 224, 8), (8, 1000, 1)],
+    ("n_rows", "side", "n_kernels", "expected"),
+    [
+        (1, 28, 16, 1),
+        (8, 28, 16, 8),  # not worth it
+        (64, 28, 16, 32),
+        (128, 28, 16, 41),
+        (128, 28, 32, 20),
+        (16, 28, 64, 8),
+        (64, 8, 16, 64),
+        (10_000, 8, 16, 512),
+        (64, 224, 16, 5),  # as many as memory allows
+        (8, 1000, 16, 1),
+    ],
 )
-def test_shards_have_enough_pixels_and_not_too_many(n_rows, side, expected):
-    assert parallel.rows_per_shard(n_rows, (side, side, 3)) == expected
+def test_shards_are_large_enough_and_not_too_large(n_rows, side, n_kernels, expected):
+    assert network(side, n_kernels).rows_per_shard(n_rows) == expected

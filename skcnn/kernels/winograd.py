@@ -81,13 +81,12 @@ class Winograd(Convolution):
         return transforms(self.rows, self.kernel_size[0], dtype)
 
     def _matrices(self, W: Array) -> Array:
-        G = self._transforms(W.dtype).G
-        return self._tiled((G @ W.reshape(len(W), -1)).reshape(-1, *W.shape[1:]))
+        G, tiled = self._transforms(W.dtype).G, self._tiled(W)
+        return (G @ tiled.reshape(len(W), -1)).reshape(-1, *tiled.shape[1:])
 
     def _kernel_gradient(self, gradients: Array) -> Array:
         G = self._transforms(gradients.dtype).G
-        of_points = self._untiled(gradients)
-        return (G.T @ of_points.reshape(len(G), -1)).reshape(-1, *of_points.shape[1:])
+        return self._untiled((G.T @ gradients.reshape(len(G), -1)).reshape(-1, *gradients.shape[1:]))
 
     def _forward_band(self, x: Array, kernels: Kernels, out: Array, band: Band) -> None:
         matrices, bias = kernels

@@ -1,0 +1,108 @@
+"""What a calculation needs of the process it runs in: one BLAS thread, and memory that is kept.
+
+float32 matrix products differ in their last bits with the number of BLAS threads. So BLAS runs on one, whatever else
+runs, and the threads are ours (see `skcnn.parallel`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import joblib
+import numpy as np
+from threadpoolctl import OpenBLASController, ThreadpoolController
+
+__all__ = ["allowed_threads", "calculation", "one_blas_thread"]
+
+# The C library gives the memory of large arrays back to the system as soon as they are freed, and asks for it again,
+# page by page, for the next ones: that takes as long as computing them. glibc stops doing so for blocks no larger than
+# the largest that was ever freed, up to 32 MiB. So one that nobody touches is freed here; that costs a microsecond.
+np.empty(2**25 - 2**16, dtype=np.uint8)
+
+
+class _BlasGuard:
+    """Holds the process's BLAS at one thread while anybody needs it so.
+
+    The limit is global, so overlapping users are counted: the first in sets it, the last out restores what was. The
+    libraries are looked up once, since that takes a hundred times as long as setting the limit.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limit: Any = None
+        self._controller: ThreadpoolController | None = None
+        self._allowed = 1
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._after_in_child
+            )
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._allowed = self._read_allowed()
+                with _any_thread_may_set_limits():
+                    self._limit = self._controller and self._controller.limit(limits=1, user_api="blas")
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._restore()
+
+    def allowed_threads(self) -> int:
+        """Return how many threads BLAS may use when the guard is not held."""
+        with self._lock:
+            return self._allowed if self._users else self._read_allowed()
+
+    def _read_allowed(self) -> int:
+        if self._controller is None:
+            self._controller = ThreadpoolController().select(user_api="blas")
+        counts = [int(library.num_threads) for library in self._controller.lib_controllers]
+        return max(counts) if counts else int(joblib.cpu_count())
+
+    def _restore(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            with _any_thread_may_set_limits():
+                limit.restore_original_limits()
+
+    def _after_in_child(self) -> None:
+        # the threads that held the guard do not exist in the child
+        self._users = 0
+        self._restore()
+        self._lock.release()
+
+
+@contextmanager
+def _any_thread_may_set_limits() -> Iterator[None]:
+    """Lift the ownership of OpenBLAS's limit, which threadpoolctl 3.8 gives to the first thread that sets it.
+
+    To any other thread it says nothing and does nothing, but the last user of the guard need not be the first.
+    """
+    clear = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
+    clear(force=True)
+    try:
+        yield
+    finally:
+        clear(force=True)
+
+
+one_blas_thread = _BlasGuard()
+allowed_threads = one_blas_thread.allowed_threads
+
+
+@contextmanager
+def calculation() -> Iterator[None]:
+    """Surround a calculation: one BLAS thread, and the caller's `np.errstate` kept out.
+
+    Whether results are finite is checked where it matters, not by floating-point flags, which an underflow raises too.
+    """
+    with one_blas_thread, np.errstate(all="ignore"):
+        yield
