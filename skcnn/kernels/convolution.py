@@ -28,7 +28,7 @@ from skcnn.values import Pair
 
 Array = NDArray[Any]
 
-UNFOLDED_NUMBERS = 2**18  # at a time: 1 MiB in float32. More leave the cache, fewer take more steps
+UNFOLDED_NUMBERS = 2**18  # at a time, or somewhat more: 1 MiB in float32. More leave the cache, fewer take more calls
 
 
 class Band(NamedTuple):
@@ -185,14 +185,14 @@ class Convolution:
         raise NotImplementedError
 
     def _cut(self, n_images: int) -> tuple[Band, ...]:
-        """Cut a number of images into bands."""
-        of_tile = self.rows_unfolded * self.tiles[1] * self.tile_width * self.n_channels
-        n_tiles = min(self.tiles[0], max(1, UNFOLDED_NUMBERS // of_tile))
-        at_once = max(1, UNFOLDED_NUMBERS // (of_tile * self.tiles[0]))
+        """Cut a number of images into bands, as equal as can be: a small one takes as many calls as a large one."""
+        of_image = self.rows_unfolded * self.tiles[0] * self.tiles[1] * self.tile_width * self.n_channels
+        images = _part(n_images, of_image)
+        tiles = _part(self.tiles[0], of_image // self.tiles[0]) if images == 1 else self.tiles[0]
         return tuple(
-            Band(image, min(at_once, n_images - image), tile, min(n_tiles, self.tiles[0] - tile))
-            for image in range(0, n_images, at_once)
-            for tile in range(0, self.tiles[0], n_tiles)
+            Band(image, min(images, n_images - image), tile, min(tiles, self.tiles[0] - tile))
+            for image in range(0, n_images, images)
+            for tile in range(0, self.tiles[0], tiles)
         )
 
     def _outputs(self, out: Array, band: Band) -> Array:
@@ -220,6 +220,12 @@ class Convolution:
             strides=(of_row, k * of_output + self.stride[1] * c * of_input, c * of_input, of_input, of_output),
         )
         return np.ascontiguousarray(places.sum(axis=1))
+
+
+def _part(count: int, numbers_each: int) -> int:
+    """How many of `count` to take at a time, so that all parts are nearly equal, and of about UNFOLDED_NUMBERS."""
+    n_parts = min(count, max(1, round(count * numbers_each / UNFOLDED_NUMBERS)))
+    return -(-count // n_parts)
 
 
 class Direct(Convolution):
