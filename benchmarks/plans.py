@@ -76,10 +76,11 @@ def measured(shapes):
         for way, (forward, gradient) in times.items():
             d_out = np.ones((n, *way.out_size, k), np.float32)
             start = perf_counter()
+            kernels = way.prepare(W)
             placed = pad(x, FRAME, 0, to=way.placed_size)
-            way.forward(placed, W)
+            way.forward(placed, kernels)
             middle = perf_counter()
-            way.kernel_gradient(placed, d_out)
+            way.backward(placed, d_out)
             forward.append((middle - start) / n * 1e6)
             gradient.append((perf_counter() - middle) / n * 1e6)
     return {way: (min(forward), min(gradient)) for way, (forward, gradient) in times.items()}

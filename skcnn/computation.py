@@ -77,9 +77,8 @@ class Computation:
     def gradients(self, d_prepared: list[Any]) -> list[Params]:
         """Return the gradients by the network's parameters: a tree like `network.params`."""
         grads: list[Params] = [{} for _ in self.steps]
-        for step, d in zip(self.steps, d_prepared, strict=True):
-            if d:
-                grads[step.source] = step.placed.gradients(d)
+        for step, d in list(zip(self.steps, d_prepared, strict=True))[self._first :]:
+            grads[step.source] = step.placed.gradients(d)
         return grads
 
     def new_states(self, caches: list[Any]) -> list[Params]:

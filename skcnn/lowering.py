@@ -4,7 +4,8 @@ The largest of some rectified pixels is the largest of the pixels, rectified: Re
 change places. After the pool there is less to rectify, a quarter for windows of 2x2. The gradients are the same too:
 where the pixel that is kept is positive, it is the same one, and anywhere else they are 0.
 
-Layers know nothing of this, and parameters keep their places: the network asks for its `steps` once, and runs these.
+Layers know nothing of this exchange, and parameters keep their places: the network asks for its `steps` once, and runs
+these. In them a layer may be replaced by what its `place` returns, which computes the same faster.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class Adam(Value):
         correction = 1 / sqrt(1 - beta_2**t)
         for w, g, m, v in zip(weights, grads, state["means"], state["squares"], strict=True):
             m *= beta_1
-            part = (1 - beta_1) * g
+            part = np.multiply(1 - beta_1, g, out=np.empty_like(g))
             m += part
             v *= beta_2
             g *= g

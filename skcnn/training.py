@@ -256,7 +256,7 @@ class _Trainer:
         return float(losses.sum(dtype=np.float64)) / shard.n_rows, d_prepared, states
 
     def _check_gradients(self, grads: list[Any]) -> None:
-        """Raise ValueError if some layer's `backward` does not return a gradient for each of its parameters."""
+        """Raise ValueError if some layer's `backward` does not return a gradient of its own for each parameter."""
         found, needed = ({path: np.shape(array) for path, array in leaves(t)} for t in (grads, self.network.params))
         if found != needed:
             wrong = {
@@ -266,6 +266,15 @@ class _Trainer:
                 f"backward must return a gradient for each parameter, in its shape, got {wrong}, "
                 f"needed { ({path: needed.get(path) for path in wrong}) }"
             )
+        found_arrays = list(leaves(grads))
+        for i, (path, array) in enumerate(found_arrays):
+            others = [*self.weights, *(other for _, other in found_arrays[:i])]
+            own = isinstance(array, np.ndarray) and array.flags.writeable
+            if not own or any(np.shares_memory(array, other) for other in others):
+                raise ValueError(
+                    f"backward must return an array of its own for each parameter, since training writes to it, but "
+                    f"{path} is {type(array).__name__}, is read-only or shares the memory of another; return a copy"
+                )
         self.gradients_checked = True
 
     def _penalise(self, grads: list[Array]) -> float:

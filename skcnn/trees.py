@@ -41,8 +41,11 @@ def add(tree: Any, more: Any) -> None:
     """Add the arrays of one tree, or tuple of such, to those of another that is built alike."""
     if isinstance(tree, np.ndarray):
         tree += more
+    elif isinstance(tree, dict):
+        for key, branch in tree.items():
+            add(branch, more[key])
     else:
-        for branch, other in zip(*((t.values() if isinstance(t, dict) else t) for t in (tree, more)), strict=True):
+        for branch, other in zip(tree, more, strict=True):
             add(branch, other)
 
 

@@ -574,6 +574,34 @@ def test_a_layer_without_its_gradients_is_named(digits):
         NumpyCNNClassifier(layers=[Flatten(), Forgetful()]).fit(digits[0], digits[2])
 
 
+@dataclass(frozen=True, repr=False)
+class Sharing(Layer):
+    """A layer whose gradients are not its own."""
+
+    how: str
+
+    def build(self, in_shape, rng, dtype):
+        return {"a": np.ones(in_shape, dtype), "b": np.ones(in_shape, dtype)}, in_shape
+
+    def forward(self, params, x, *, train=False, rng=None):
+        return x * params["a"] + params["b"], x if train else None
+
+    def backward(self, params, cache, d_out, *, need_d_x=True):
+        by_a, by_b = (d_out * cache).sum(axis=0), d_out.sum(axis=0)
+        grads = {
+            "each other's": (by_b, by_b),
+            "a parameter's": (by_a, params["b"]),
+            "read-only": (by_a, np.broadcast_to(by_b[0], by_b.shape)),
+        }
+        return d_out * params["a"], dict(zip("ab", grads[self.how], strict=True))
+
+
+@pytest.mark.parametrize("how", ["each other's", "a parameter's", "read-only"])
+def test_gradients_that_training_may_not_write_to_are_refused(digits, how):
+    with pytest.raises(ValueError, match=r"an array of its own for each parameter.*1\.b is ndarray"):
+        NumpyCNNClassifier(layers=[Flatten(), Sharing(how)]).fit(digits[0], digits[2])
+
+
 @pytest.mark.parametrize("closed", ["stdout", "stderr", "both", "missing"])
 def test_verbose_where_nobody_watches_loses_no_training(digits, closed, monkeypatch):
     pipe = io.StringIO()

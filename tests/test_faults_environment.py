@@ -47,6 +47,9 @@ def blas_threads():
     return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
 
 
+pytestmark = pytest.mark.usefixtures("small_shards")
+
+
 @pytest.fixture(scope="module")
 def large():
     """Images of 28 x 28: a batch of 64 is cut into several shards, and so is a prediction of 150."""

@@ -37,23 +37,26 @@ def shapes(draw):
 
 
 def compare_all_ways(shapes, n_images, seed, dtype, unfolded_numbers):
-    """Output and kernel gradient of all ways, relative to the sum of the magnitudes of all terms."""
+    """Output and gradients of all ways, relative to the sum of the magnitudes of all terms."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n_images, *shapes.in_size, shapes.n_channels)).astype(dtype)
     W = rng.normal(size=(*shapes.kernel_size, shapes.n_channels, shapes.n_kernels)).astype(dtype)
     geometry = (None, shapes.stride, NO_FRAME, 0)
-    out = reference.convolve(x.astype(float), W.astype(float), *geometry)
+    b = rng.normal(size=shapes.n_kernels).astype(dtype)
+    out = reference.convolve(x.astype(float), W.astype(float), *geometry) + b
     d_out = rng.normal(size=out.shape).astype(dtype)
     _, d_W, _ = reference.convolve_backward(x.astype(float), W.astype(float), *geometry, d_out.astype(float))
-    out_scale = reference.convolve(np.abs(x), np.abs(W), *geometry).max()
+    d_b, d_b_scale = (d.astype(float).sum(axis=(0, 1, 2)) for d in (d_out, np.abs(d_out)))
+    out_scale = reference.convolve(np.abs(x), np.abs(W), *geometry).max() + np.abs(b).max()
     _, d_W_scale, _ = reference.convolve_backward(np.abs(x), np.abs(W), *geometry, np.abs(d_out))
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(module, "UNFOLDED_NUMBERS", unfolded_numbers)
         for way in ways(*shapes):
             placed = pad(x, NO_FRAME, 0, to=way.placed_size)
-            results = way.forward(placed, way.prepare(W)), way.gradients(way.backward(placed, d_out))[0]
-            for result, expected, scale in zip(results, (out, d_W), (out_scale, d_W_scale.max()), strict=True):
+            results = way.forward(placed, way.prepare(W, b)), *way.gradients(way.backward(placed, d_out))
+            scales = out_scale, d_W_scale.max(), d_b_scale.max()
+            for result, expected, scale in zip(results, (out, d_W, d_b), scales, strict=True):
                 assert result.dtype == dtype
                 assert result.flags.c_contiguous
                 np.testing.assert_allclose(result / scale, expected / scale, rtol=0, atol=tolerance, err_msg=str(way))

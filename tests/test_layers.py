@@ -273,6 +273,12 @@ def test_each_window_of_equal_pixels_has_one_winner(layer, constant):
     assert weighted.sum() == pytest.approx(d_out.sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 70_000), (2, 300, 300, 1), (1, 70_000), (3, 2, 70_000, 1), (0, 4, 4, 1)])
+def test_relu_of_large_and_of_no_images(shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    np.testing.assert_array_equal(ReLU().forward({}, x)[0], np.where(x > 0, x, 0))
+
+
 def test_relu_has_no_gradient_at_zero():
     x = np.array([[-1.0, -0.0, 0.0, 1.0]])
     assert passed(ReLU(), {}, x, np.ones_like(x))["d_x"].tolist() == [[0, 0, 0, 1]]

@@ -2,12 +2,13 @@
 
 import pickle
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from layer_reference import numeric_gradient, relative_error
 
-from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, LeakyReLU, MaxPool2D, ReLU
+from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
@@ -194,3 +195,67 @@ def test_it_learns_on_its_own():
         )
         sgd.step(weights, [grad for _, grad in leaves(grads)], state, learning_rate=0.05)
     np.testing.assert_array_equal(loss.decide(network.predict(x)), y)
+
+
+def test_no_images_give_no_outputs():
+    network = Network.build(
+        [Conv2D(2), ReLU(), MaxPool2D(), Flatten(), Dense(3)], (6, 5, 1), np.random.default_rng(0), np.float64
+    )
+    assert network.predict(np.zeros((0, 6, 5, 1))).shape == (0, 3)
+
+
+def test_maps_of_another_size_are_refused():
+    network = Network.build([Conv2D(2), GlobalAvgPool2D()], (8, 8, 1), np.random.default_rng(0), np.float64)
+    with pytest.raises(
+        ValueError, match=r"Conv2D\(n_kernels=2, kernel_size=3\) was built for maps of 8x8x1, got 12x12x1"
+    ):
+        network.predict(np.zeros((1, 12, 12, 1)))
+
+
+class _Doubled:
+    """What `_Double` puts in its place: the same, with the factor made once."""
+
+    def prepare(self, params, need_d_x=False):
+        return {"factor": 2 * params["a"]}
+
+    def forward(self, params, x, *, train=False, rng=None):
+        return x * params["factor"], x if train else None
+
+    def backward(self, params, cache, d_out, *, need_d_x=True):
+        return d_out * params["factor"], (d_out * cache).sum(axis=0)  # a plain array is a tree too
+
+    def gradients(self, d_prepared):
+        return {"a": 2 * d_prepared}
+
+
+@dataclass(frozen=True, repr=False)
+class _Double(Layer):
+    def build(self, in_shape, rng, dtype):
+        return {"a": np.ones(in_shape, dtype)}, in_shape
+
+    def forward(self, params, x, *, train=False, rng=None):
+        return x * (2 * params["a"]), x if train else None
+
+    def backward(self, params, cache, d_out, *, need_d_x=True):
+        return d_out * (2 * params["a"]), {"a": 2 * (d_out * cache).sum(axis=0)}
+
+    def place(self, in_shape):
+        return _Doubled()
+
+
+def test_a_layer_may_have_itself_replaced_by_what_computes_the_same():
+    rng = np.random.default_rng(0)
+    x, d_out = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+    network = Network.build([Dense(4), _Double()], (4,), np.random.default_rng(0), np.float64)
+    network.params[1]["a"][:] = [1, 2, 3, 4]
+    computation = network.computation(train=True)
+    assert [type(step.placed) for step in computation.steps] == [Dense, _Doubled]
+    out, caches = computation.forward(x, Shard(3))
+    grads = computation.gradients(computation.backward(caches, d_out, Shard(3)))
+    hidden, dense_cache = Dense(4).forward(network.params[0], x, train=True)
+    expected, cache = _Double().forward(network.params[1], hidden, train=True)
+    d_hidden, expected_grads = _Double().backward(network.params[1], cache, d_out)
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(network.predict(x), expected)
+    np.testing.assert_array_equal(grads[1]["a"], expected_grads["a"])
+    np.testing.assert_array_equal(grads[0]["W"], Dense(4).backward(network.params[0], dense_cache, d_hidden)[1]["W"])

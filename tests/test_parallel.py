@@ -2,6 +2,7 @@ import threading
 import time
 import tracemalloc
 import weakref
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,13 +10,33 @@ from coupled_layer import BatchCenter, Noise
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skcnn import NumpyCNNClassifier
-from skcnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from skcnn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
+from skcnn.optimizers import SGD
 from skcnn.parallel import FEW_SHARDS, Shard, Workers, cut
 from skcnn.process import allowed_threads, one_blas_thread
+from skcnn.trees import leaves
+
+
+@dataclass(frozen=True, repr=False)
+class Nested(Layer):
+    """A layer that contains a layer."""
+
+    def build(self, in_shape, rng, dtype):
+        params, out_shape = Dense(5).build(in_shape, rng, dtype)
+        return {"inner": params}, out_shape
+
+    def forward(self, params, x, *, train=False, rng=None):
+        return Dense(5).forward(params["inner"], x, train=train)
+
+    def backward(self, params, cache, d_out, *, need_d_x=True):
+        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, need_d_x=need_d_x)
+        return d_x, {"inner": {name: grads[name] for name in sorted(grads, reverse=len(d_out) % 2 == 0)}}
+
 
 PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
+POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=None), Flatten(), Nested()]
 COUPLED = [Conv2D(3), BatchCenter(), ReLU(), MaxPool2D(), Flatten(), Dense(8), BatchCenter(), Noise()]
 
 
@@ -30,12 +51,6 @@ def blas_threads():
 def images(rng):
     X = rng.integers(0, 256, (150, 28, 28)).astype(np.uint8)
     return X, rng.integers(0, 3, 150)
-
-
-@pytest.fixture
-def small_shards(monkeypatch):
-    monkeypatch.setattr("skcnn.network.NUMBERS_PER_SHARD", 40 * 28 * 28 * 3)
-    monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0)
 
 
 @pytest.fixture
@@ -72,6 +87,21 @@ def test_same_bits_for_every_n_jobs(layers, images, small_shards):
     one = fitted_bits(layers, images, 1)
     for n_jobs in (2, 3, None, -1):
         assert fitted_bits(layers, images, n_jobs) == one
+
+
+@pytest.mark.parametrize("layers", [PLAIN, COUPLED[:-1], POSITIONS], ids=["plain", "coupled", "positions"])
+def test_shards_add_up_to_what_one_would_be(layers, images, monkeypatch):
+    """Of every kind of layer: those whose gradients are summed in their own form, those that meet, nested ones."""
+    X, y = images
+    settings = {"dtype": "float64", "solver": SGD(), "batch_size": 150, "max_iter": 2, "random_state": 0}
+    both = []
+    for shards in (1, 2):
+        monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0 if shards == 2 else np.inf)
+        clf = NumpyCNNClassifier(layers=layers, n_jobs=1, **settings).fit(X, y, sample_weight=1.0 + y)
+        assert len(cut(150, clf.network_.rows_per_shard(150))) == shards
+        both.append([array for _, array in leaves(clf.network_.params)])
+    for one, other in zip(*both, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-12)
 
 
 def test_same_bits_under_any_blas_limit(images, small_shards):

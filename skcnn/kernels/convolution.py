@@ -187,13 +187,10 @@ class Convolution:
     def _cut(self, n_images: int) -> tuple[Band, ...]:
         """Cut a number of images into bands, as equal as can be: a small one takes as many calls as a large one."""
         of_image = self.rows_unfolded * self.tiles[0] * self.tiles[1] * self.tile_width * self.n_channels
-        images = _part(n_images, of_image)
-        tiles = _part(self.tiles[0], of_image // self.tiles[0]) if images == 1 else self.tiles[0]
-        return tuple(
-            Band(image, min(images, n_images - image), tile, min(tiles, self.tiles[0] - tile))
-            for image in range(0, n_images, images)
-            for tile in range(0, self.tiles[0], tiles)
-        )
+        of_images = _parts(n_images, of_image)
+        single = all(n == 1 for _, n in of_images)
+        of_tiles = _parts(self.tiles[0], of_image // self.tiles[0]) if single else [(0, self.tiles[0])]
+        return tuple(Band(*images, *tiles) for images in of_images for tiles in of_tiles)
 
     def _outputs(self, out: Array, band: Band) -> Array:
         """The band's part of the output: a view (images, rows, columns of the map, k)."""
@@ -222,10 +219,11 @@ class Convolution:
         return np.ascontiguousarray(places.sum(axis=1))
 
 
-def _part(count: int, numbers_each: int) -> int:
-    """How many of `count` to take at a time, so that all parts are nearly equal, and of about UNFOLDED_NUMBERS."""
+def _parts(count: int, numbers_each: int) -> list[tuple[int, int]]:
+    """Cut a count into parts (first, length) that differ by one at most, of about UNFOLDED_NUMBERS numbers."""
     n_parts = min(count, max(1, round(count * numbers_each / UNFOLDED_NUMBERS)))
-    return -(-count // n_parts)
+    size, longer = divmod(count, n_parts) if n_parts else (0, 0)
+    return [(i * size + min(i, longer), size + (i < longer)) for i in range(n_parts)]
 
 
 class Direct(Convolution):

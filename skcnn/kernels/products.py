@@ -10,13 +10,6 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def column_sums(d_out: Array) -> Array:
-    """Sum (n, h, w, k) over all but the last axis: whole rows first, since adding k numbers at a time takes longer."""
-    n, h, w, k = d_out.shape
-    sums: Array = d_out.reshape(n * h, w * k).sum(axis=0).reshape(w, k).sum(axis=0)
-    return sums
-
-
 def weight_gradient(x: Array, d_out: Array) -> Array:
     """x.T @ d_out of x (m, p) and d_out (m, q), by `dot`: of a single row it is seven times as fast as `matmul`."""
     product: Array = np.dot(x.T, d_out)

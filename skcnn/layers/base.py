@@ -116,7 +116,7 @@ class Layer(Value):
         -------
         d_x : ndarray of shape (n,) + in_shape, or None
         grads : dict
-            The same names and shapes as `params`, summed over the rows. Arrays of their own: training adds to them.
+            The same names and shapes as `params`, summed over the rows. Arrays of their own: training writes to them.
         """
         return d_out, {}
 
@@ -141,14 +141,18 @@ class Layer(Value):
         return (1, 1), (1, 1)
 
     def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
-        """Return the multiply-adds of a forward pass of one input: matrix products only."""
+        """Return the multiply-adds of a forward pass of one input: matrix products only.
+
+        From these the network estimates its work, and so how many images make a shard.
+        """
         return 0
 
 
 class Placed(Protocol):
     """A layer in its place in a network: the passes, and what is done once a step before and after them.
 
-    A layer is one itself, for which there is nothing to do before and after.
+    A layer is one itself, for which there is nothing to do before and after. Where the layer couples rows, the passes
+    take `state` and `shard` as the layer's do.
     """
 
     def prepare(self, params: Params, need_d_x: bool = False) -> Any:

@@ -89,7 +89,8 @@ class Conv2D(Layer):
 
     def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
         require_map(in_shape)
-        size, widths = pair(self.kernel_size), self.widths(in_shape)
+        size = pair(self.kernel_size)
+        widths = _widths(self.padding, size, pair(self.stride), in_shape[:2])
         padded = tuple(in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
         if size[0] > padded[0] or size[1] > padded[1]:
             with_padding = f" ({times(padded)} with its padding)" if padded != in_shape[:2] else ""
@@ -100,10 +101,6 @@ class Conv2D(Layer):
         if self.bias is not None:
             params["b"] = np.zeros((oh, ow, k) if self.bias == "position" else (k,), dtype)
         return params, (oh, ow, k)
-
-    def widths(self, in_shape: Shape) -> Widths:
-        """Return the padding (top, bottom), (left, right) of a map (h, w, c)."""
-        return _widths(self.padding, pair(self.kernel_size), pair(self.stride), in_shape[:2])
 
     def place(self, in_shape: Shape) -> Placed:
         return self._place(in_shape) if type(self) is Conv2D else self  # a subclass may compute anything
@@ -188,6 +185,8 @@ class PlacedConv2D:
 
     def forward(self, params: _Prepared, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         at = self.geometry
+        if x.shape[1:] != at.in_shape:
+            raise ValueError(f"{self.layer!r} was built for maps of {times(at.in_shape)}, got {times(x.shape[1:])}")
         padded = pad(x, at.widths, self.layer.pad_value, to=at.way.placed_size)
         out = at.way.forward(padded, params.kernels)
         if params.of_positions is not None:
