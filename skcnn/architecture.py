@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from skcnn import layers as layer_types
 from skcnn.layers import (
+    ELU,
+    GELU,
     AvgPool2D,
+    BatchNorm,
     Conv2D,
     Dense,
+    Dropout,
     Flatten,
     Layer,
     LeakyReLU,
@@ -19,12 +24,13 @@ from skcnn.layers import (
     MinPool2D,
     ReLU,
     Sigmoid,
+    SiLU,
     Softmax,
     Tanh,
 )
 from skcnn.layers.base import Shape
 from skcnn.network import Network
-from skcnn.values import is_count, is_size, pair
+from skcnn.values import is_count, is_real, is_size, pair
 
 __all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "build_classifier", "convolutional_stack", "layers_from"]
 
@@ -32,6 +38,9 @@ ACTIVATIONS: dict[str, Layer | None] = {
     "identity": None,
     "relu": ReLU(),
     "leaky_relu": LeakyReLU(),
+    "elu": ELU(),
+    "gelu": GELU(),
+    "silu": SiLU(),
     "tanh": Tanh(),
     "logistic": Sigmoid(),
 }
@@ -46,8 +55,10 @@ ARCHITECTURE = (
     "stride",
     "padding",
     "pool",
+    "batch_norm",
+    "dropout",
 )
-_RECTIFIERS = (ReLU, LeakyReLU)
+_RECTIFIERS = (ReLU, LeakyReLU, ELU, GELU, SiLU)
 
 
 def layers_from(
@@ -89,14 +100,18 @@ def convolutional_stack(
     pool_size: Any,
     hidden_layer_sizes: int | Sequence[int],
     activation: Any,
+    batch_norm: bool,
+    dropout: Any,
     shrink: bool,
 ) -> tuple[Layer, ...]:
-    """Return convolutions, each with its activation and pool, then dense layers with theirs, but no output layer.
+    """Return convolutions, each with what follows it, then dense layers with theirs, but no output layer.
+
+    What follows are normalisation, activation, pool and dropout, in this order.
 
     Parameters
     ----------
     in_shape : (h, w, c)
-    n_kernels, kernel_size, stride, padding, pool, pool_size, hidden_layer_sizes, activation
+    n_kernels, kernel_size, stride, padding, pool, pool_size, hidden_layer_sizes, activation, batch_norm, dropout
         As `NumpyCNNClassifier` takes them: one value, or one for each layer.
     shrink : bool
         Whether kernels and pools that are larger than their map become as large as it. For shapes that were guessed.
@@ -121,16 +136,30 @@ def convolutional_stack(
         _per_layer("pool_size", pool_size, len(kernels), is_size),
         strict=True,
     )
-    activations = _per_layer("activation", activation, len(kernels) + len(hidden), _is_activation)
+    n_layers = len(kernels) + len(hidden)
+    activations = [_layer(active) for active in _per_layer("activation", activation, n_layers, _is_activation)]
+    rates = _per_layer("dropout", dropout, n_layers, _is_rate)
+    norm: list[Layer] = [BatchNorm()] if batch_norm else []
     stack: list[Layer] = []
     shape = in_shape
-    for (count, size, step, pad, pool_name, window), active in zip(per_convolution, activations, strict=False):
-        block = _block(count, size, step, pad, _layer(active), pool_name, window, shape, shrink)
+    for (count, size, step, pad, pool_name, window), active, rate in zip(
+        per_convolution, activations, rates, strict=False
+    ):
+        if shrink:
+            size = _shrunk_kernel(size, pad, shape)
+        # a normalisation subtracts the mean, and so any bias, and brings one of its own
+        conv = Conv2D(count, size, step, pad, initializer=_initializer(active))
+        block: list[Layer] = [replace(conv, bias=None), *norm] if batch_norm else [conv]
+        block += [active] if active else []
+        if shrink:
+            window = _at_most(window, _out_shape(block, shape)[:2])
+        block += [POOLS[pool_name](window)] if pair(window) != (1, 1) else []
         shape = _out_shape(block, shape) if shrink else shape
-        stack += block
+        stack += [*block, *_dropout(rate)]
     stack.append(Flatten())
-    for units, active in zip(hidden, activations[len(kernels) :], strict=True):
-        stack += _with_activation(Dense(units, initializer=_initializer(_layer(active))), _layer(active))
+    for units, active, rate in zip(hidden, activations[len(kernels) :], rates[len(kernels) :], strict=True):
+        stack += [Dense(units, use_bias=not batch_norm, initializer=_initializer(active)), *norm]
+        stack += [*([active] if active else []), *_dropout(rate)]
     return tuple(stack)
 
 
@@ -174,19 +203,10 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def _block(
-    count: int, size: Any, step: Any, pad: Any, active: Layer | None, pool: str, window: Any, shape: Shape, shrink: bool
-) -> list[Layer]:
-    """One convolution with its activation and its pool, if it has one."""
-    if shrink:
-        # with "same" any kernel fits, but what is beyond the map would only ever see padding
-        extra = pair(pad) if not isinstance(pad, str) else (0, 0)
-        size = _at_most(size, (shape[0] + 2 * extra[0], shape[1] + 2 * extra[1]))
-    conv = Conv2D(count, size, step, pad, initializer=_initializer(active))
-    block = _with_activation(conv, active)
-    if shrink:
-        window = _at_most(window, _out_shape(block, shape)[:2])
-    return block if pair(window) == (1, 1) else [*block, POOLS[pool](window)]
+def _shrunk_kernel(size: Any, pad: Any, shape: Shape) -> Any:
+    """A kernel no larger than the padded map; with "same" any fits, but what is beyond would only see padding."""
+    rows, columns = pair(pad) if not isinstance(pad, str) else (0, 0)
+    return _at_most(size, (shape[0] + 2 * rows, shape[1] + 2 * columns))
 
 
 def _at_most(size: Any, limit: Shape) -> Any:
@@ -199,8 +219,8 @@ def _out_shape(layers: Sequence[Layer], shape: Shape) -> Shape:
     return Network.build(layers, shape, np.random.default_rng(0), np.float32).shapes[-1]
 
 
-def _with_activation(layer: Layer, active: Layer | None) -> list[Layer]:
-    return [layer] if active is None else [layer, active]
+def _dropout(rate: float) -> list[Layer]:
+    return [Dropout(rate)] if rate else []
 
 
 def _initializer(active: Layer | None) -> str:
@@ -213,6 +233,10 @@ def _layer(active: str | Layer) -> Layer | None:
 
 def _is_activation(value: object) -> bool:
     return isinstance(value, Layer) or (isinstance(value, str) and value in ACTIVATIONS)
+
+
+def _is_rate(value: object) -> bool:
+    return is_real(value) and 0 <= value < 1  # type: ignore[operator]
 
 
 def _is_pool(value: object) -> bool:
@@ -254,5 +278,6 @@ _EXPECTED = {
     "pool_size": _SIZE,
     "padding": "it must be 'same', 'valid', an int of at least 0 or a pair of them",
     "pool": f"it must be one of {sorted(POOLS)}",
+    "dropout": "it must be a number in [0, 1)",
     "activation": f"it must be one of {sorted(ACTIVATIONS)} or a layer",
 }

@@ -57,8 +57,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     A stack of convolutions with activations and pools, then fully connected layers, trained by stochastic gradient
     descent on the cross-entropy. Where a parameter is one of `sklearn.neural_network.MLPClassifier`, so is its name.
 
-    `kernel_size`, `stride`, `padding`, `pool`, `pool_size` and `activation` take one value, or a sequence with one for
-    each layer; a pair (rows, columns) then stands inside the sequence.
+    `kernel_size`, `stride`, `padding`, `pool`, `pool_size`, `activation` and `dropout` take one value, or a sequence
+    with one for each layer; a pair (rows, columns) then stands inside the sequence.
 
     Parameters
     ----------
@@ -70,16 +70,22 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Windows of the pools, which are also their steps; 1: no pool after that convolution.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the fully connected layers before the output; () for none.
-    activation : {"relu", "leaky_relu", "tanh", "logistic", "identity"}, layer, or sequence of them, default="relu"
-        After every convolution and every hidden layer.
+    activation : str, layer, or sequence of them, default="relu"
+        After every convolution and every hidden layer: "relu", "leaky_relu", "elu", "gelu", "silu", "tanh",
+        "logistic" or "identity", or a layer.
     stride : int, or sequence of int or (int, int), default=1
         Steps of the kernels.
     padding : {"same", "valid"}, int, or sequence of them or (int, int), default="same"
         See `skcnn.layers.Conv2D`.
     pool : {"max", "min", "avg"} or sequence of them, default="max"
         What a pool keeps of its window.
+    batch_norm : bool, default=False
+        Whether a `BatchNorm` follows every convolution and every hidden layer, before the activation; these have no
+        bias then.
+    dropout : float in [0, 1), or sequence of them, default=0.0
+        Part of the numbers that `Dropout` leaves out after every block of a convolution and after every hidden layer.
     layers : sequence of Layer, default=None
-        All layers before the output; takes the place of the eight parameters above, which must keep their defaults. It
+        All layers before the output; takes the place of the ten parameters above, which must keep their defaults. It
         must end in rows, as after `Flatten`, `GlobalAvgPool2D` or `Dense`. The output layer is appended.
     image_shape : (h, w) or (h, w, c), default=None
         What a flat row of X unrolls into. None: (s, s, 1) if rows have s * s features, else (1, n_features, 1); kernels
@@ -91,15 +97,17 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         and standard deviation 1. (low, high): that range to -0.5..0.5. None: pixels are used as they are.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of all computation. "auto": float64 if X is, else float32.
-    solver : {"adam", "sgd"} or optimizer, default="adam"
-        A name, or an object of `skcnn.optimizers`: ``SGD(momentum=0.9)``.
+    solver : {"adam", "adamw", "rmsprop", "sgd"} or optimizer, default="adam"
+        A name, or an object of `skcnn.optimizers`: ``SGD(momentum=0.9)``, ``ClipNorm(Adam(), max_norm=1.0)``.
     learning_rate_init : float, default=0.002
         The learning rate, times the schedule's factor.
-    learning_rate : {"constant", "cosine"} or callable, default="cosine"
-        The schedule: a name, or ``schedule(epoch, max_iter)`` that returns the factor at a (fractional) epoch.
+    learning_rate : {"constant", "step", "exponential", "cosine", "one_cycle", "plateau"} or callable, default="cosine"
+        The schedule: a name, an object of `skcnn.schedules`, or ``schedule(epoch, max_iter)`` that returns the factor
+        at a (fractional) epoch.
     alpha : float, default=0.0001
         L2 penalty: ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss, for all weights but biases. Unlike
-        MLPClassifier's it is not divided by the rows of the batch.
+        MLPClassifier's it is not divided by the rows of the batch. With "adamw" it is the decoupled weight decay, where
+        0.01 is a usual value.
     batch_size : int or "auto", default="auto"
         Images a step. "auto": a hundredth of the rows, but 8 to 64.
     max_iter : int, default=20
@@ -202,6 +210,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         "stride": [_COUNT, list, tuple],
         "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, None, closed="left"), list, tuple],
         "pool": [StrOptions(set(POOLS)), list, tuple],
+        "batch_norm": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
         "layers": [list, tuple, None],
         "image_shape": [list, tuple, None],
         "data_format": [StrOptions({"channels_last", "channels_first"})],
@@ -236,6 +246,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         stride=1,
         padding="same",
         pool="max",
+        batch_norm=False,
+        dropout=0.0,
         layers=None,
         image_shape=None,
         data_format="channels_last",
@@ -266,6 +278,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.stride = stride
         self.padding = padding
         self.pool = pool
+        self.batch_norm = batch_norm
+        self.dropout = dropout
         self.layers = layers
         self.image_shape = image_shape
         self.data_format = data_format

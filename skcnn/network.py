@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.computation import Computation
 from skcnn.layers.base import Layer, Params, Shape
-from skcnn.lowering import Step, lower
+from skcnn.layers.computation import Computation
+from skcnn.layers.lowering import Step, lower
 from skcnn.trees import leaves
 from skcnn.values import times
 

@@ -7,23 +7,38 @@ order; weights are updated in place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skcnn.values import Value, is_real
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "optimizer_from"]
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "ClipNorm",
+    "Optimizer",
+    "RMSprop",
+    "decouples_decay",
+    "optimizer_from",
+]
 
 Array = NDArray[Any]
 State = dict[str, Any]
 
 
 class Optimizer(Protocol):
-    """What training asks of an optimizer."""
+    """What training asks of an optimizer.
+
+    If it has an attribute `decouples_decay` that is true, training does not add the L2 penalty's gradient to the
+    others, but shrinks the weights W by ``learning_rate * alpha`` of themselves before each step.
+    """
 
     def start(self, weights: list[Array]) -> State:
         """Return the state before the first step."""
@@ -144,7 +159,140 @@ class Adam(Value):
             w -= part
 
 
-OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+@dataclass(frozen=True, repr=False)
+class AdamW(Adam):
+    """Adam with decoupled weight decay: `alpha` shrinks the weights themselves, apart from the gradient's scaling.
+
+    ``W -= learning_rate * alpha * W``, then Adam's step. Biases, and the scales of a normalisation, do not decay. What
+    other libraries call `weight_decay`, 0.01 in many, is `alpha` here.
+
+    Parameters
+    ----------
+    beta_1, beta_2, epsilon
+        As for `Adam`.
+
+    References
+    ----------
+    Loshchilov, Hutter (2019), Decoupled weight decay regularization.
+    """
+
+    decouples_decay: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, repr=False)
+class RMSprop(Value):
+    """Steps divided by a running root mean square of the gradient.
+
+    ``v = rho * v + (1 - rho) * g^2``, ``u = momentum * u + g / (sqrt(v) + epsilon)``, ``w -= learning_rate * u``
+
+    Parameters
+    ----------
+    rho : float in [0, 1), default=0.9
+        How long the mean square remembers.
+    momentum : float in [0, 1), default=0.0
+    epsilon : float in (0, 1), default=1e-8
+        Keeps the division finite.
+
+    References
+    ----------
+    Tieleman, Hinton (2012), Neural networks for machine learning, lecture 6.5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> W, rmsprop = np.array([1.0]), RMSprop(rho=0.75)
+    >>> rmsprop.step([W], [np.array([2.0])], rmsprop.start([W]), learning_rate=0.1)
+    >>> W
+    array([0.8])
+    """
+
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        for name in ("rho", "momentum"):
+            self._check_number(name, 0, 1)
+        self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < 1, "a number in (0, 1)")
+
+    def start(self, weights: list[Array]) -> State:
+        state = {"squares": [np.zeros_like(w) for w in weights]}
+        return state | ({"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {})
+
+    def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
+        rho, momentum, epsilon = float(self.rho), float(self.momentum), float(self.epsilon)
+        for i, (w, g, v) in enumerate(zip(weights, grads, state["squares"], strict=True)):
+            v *= rho
+            part = np.multiply(1 - rho, g, out=np.empty_like(g))
+            part *= g
+            v += part
+            np.sqrt(v, out=part)
+            part += epsilon
+            g /= part
+            if momentum:
+                velocity = state["velocities"][i]
+                velocity *= momentum
+                velocity += g
+                np.multiply(learning_rate, velocity, out=g)
+            else:
+                g *= learning_rate
+            w -= g
+
+
+@dataclass(frozen=True, repr=False)
+class ClipNorm(Value):
+    """Another optimizer, given gradients whose norm, over all parameters together, is at most `max_norm`.
+
+    Parameters
+    ----------
+    optimizer : Optimizer, default=Adam()
+    max_norm : float, default=1.0
+        Above 0. Longer gradients are scaled to this length, and keep their direction.
+
+    References
+    ----------
+    Pascanu, Mikolov, Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> W, clipped = np.array([1.0, 1.0]), ClipNorm(SGD(momentum=0.0), max_norm=1.0)
+    >>> clipped.step([W], [np.array([3.0, 4.0])], clipped.start([W]), learning_rate=1.0)
+    >>> W
+    array([0.4, 0.2])
+    """
+
+    always_shown = ("optimizer", "max_norm")
+
+    optimizer: Optimizer = Adam()
+    max_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        fits = not isinstance(self.optimizer, type) and callable(getattr(self.optimizer, "step", None))
+        self._check("optimizer", fits, "an optimizer object, as in Adam()")
+        self._check("max_norm", is_real(self.max_norm) and 0 < self.max_norm < np.inf, "a finite number above 0")
+
+    @property
+    def decouples_decay(self) -> bool:
+        return decouples_decay(self.optimizer)
+
+    def start(self, weights: list[Array]) -> State:
+        return self.optimizer.start(weights)
+
+    def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
+        norm = sqrt(sum(float(np.vdot(g, g)) for g in grads))
+        if norm > self.max_norm:
+            for g in grads:
+                g *= float(self.max_norm) / norm
+        self.optimizer.step(weights, grads, state, learning_rate)
+
+
+OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+
+
+def decouples_decay(optimizer: Optimizer) -> bool:
+    """Whether the L2 penalty shrinks the weights rather than adding to the gradients."""
+    return bool(getattr(optimizer, "decouples_decay", False))
 
 
 def optimizer_from(solver: str | Optimizer) -> Optimizer:

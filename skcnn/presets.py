@@ -23,6 +23,8 @@ EXERCISE: dict[str, Any] = {
     "stride": 1,
     "padding": "same",
     "pool": "max",
+    "batch_norm": False,
+    "dropout": 0.0,
     "layers": None,
     "image_shape": None,
     "data_format": "channels_last",

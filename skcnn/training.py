@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.computation import Computation
+from skcnn.layers.computation import Computation
 from skcnn.losses import Loss
 from skcnn.network import Network
-from skcnn.optimizers import Optimizer, State
+from skcnn.optimizers import Optimizer, State, decouples_decay
 from skcnn.parallel import MOST_MEETING_SHARDS, Shard, Workers, cut
 from skcnn.process import calculation
 from skcnn.progress import Progress
 from skcnn.randomness import stream
-from skcnn.schedules import Schedule
+from skcnn.schedules import Schedule, factor
 from skcnn.stopping import EarlyStopping
 from skcnn.trees import add, arrays, is_weight, leaves
 
@@ -42,7 +42,8 @@ class Recipe:
     learning_rate : float
         Multiplied by the schedule's factor at every step.
     alpha : float
-        L2 penalty: ``0.5 * alpha * sum(W ** 2)`` of all weights but biases is added to the mean loss.
+        L2 penalty: ``0.5 * alpha * sum(W ** 2)`` of all weights but biases is added to the mean loss; or, if the
+        optimizer decouples it, the weights shrink by ``learning_rate * alpha`` of themselves at every step.
     batch_size, n_epochs : int
     shuffle : bool
         Whether every epoch goes through the samples in a new order.
@@ -149,6 +150,7 @@ class _Trainer:
         self.paths = [path for path, _ in leaves(network.params)]
         self.weights = [array for _, array in leaves(network.params)]
         self.state = recipe.optimizer.start(self.weights) if optimizer_state is None else optimizer_state
+        self.outcome = Outcome(self.state)
         self.gradients_checked = False
 
     def run(
@@ -159,7 +161,7 @@ class _Trainer:
         stopping: EarlyStopping | None,
         first_epoch: int,
     ) -> Outcome:
-        outcome = Outcome(self.state)
+        outcome = self.outcome
         for number in range(self.recipe.n_epochs):
             start = perf_counter()
             loss, diverged = self._epoch_or_nothing(workers, progress, first_epoch + number, number)
@@ -187,7 +189,8 @@ class _Trainer:
         return loss, diverged
 
     def _learning_rate(self, epoch: float) -> float:
-        return self.recipe.learning_rate * float(self.recipe.schedule(epoch, self.recipe.n_epochs))
+        recipe = self.recipe
+        return recipe.learning_rate * factor(recipe.schedule, epoch, recipe.n_epochs, self.outcome.history)
 
     def _epoch(self, workers: Workers, progress: Progress, epoch: int, number: int) -> float:
         """Go once through the samples; return their mean loss, each as it was when its batch came."""
@@ -209,8 +212,11 @@ class _Trainer:
     def _step(self, workers: Workers, rows: Array, place: tuple[int, int], learning_rate: float) -> float:
         """Take one step on a batch; return its mean loss, penalty included."""
         loss, grads, states = self._gradients(workers, rows, place)
-        loss += self._penalise(grads)
+        decoupled = decouples_decay(self.recipe.optimizer)
+        loss += 0.0 if decoupled else self._penalise(grads)
         if isfinite(loss):
+            if decoupled:
+                self._decay(learning_rate)
             self.recipe.optimizer.step(self.weights, grads, self.state, learning_rate)
             self.network.states[:] = states
         return loss
@@ -250,7 +256,7 @@ class _Trainer:
         losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
         d_logits /= shard.n_rows
         states = computation.new_states(caches)
-        d_prepared = computation.backward(caches, d_logits, shard)
+        _, d_prepared = computation.backward(caches, d_logits, shard)
         if not self.gradients_checked:
             self._check_gradients(computation.gradients(d_prepared))
         return float(losses.sum(dtype=np.float64)) / shard.n_rows, d_prepared, states
@@ -276,6 +282,12 @@ class _Trainer:
                     f"{path} is {type(array).__name__}, is read-only or shares the memory of another; return a copy"
                 )
         self.gradients_checked = True
+
+    def _decay(self, learning_rate: float) -> None:
+        """Shrink the weights by the penalty, apart from their gradients."""
+        for path, w in zip(self.paths, self.weights, strict=True):
+            if self.recipe.alpha and is_weight(path):
+                w *= 1 - learning_rate * self.recipe.alpha
 
     def _penalise(self, grads: list[Array]) -> float:
         """Add the L2 penalty's gradients; return the penalty."""

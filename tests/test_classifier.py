@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skcnn import NumpyCNNClassifier
 from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, MaxPool2D, MinPool2D, ReLU, Tanh
 from skcnn.optimizers import SGD, Adam
-from skcnn.schedules import Cosine
+from skcnn.schedules import Cosine, ReduceOnPlateau
 
 QUICK = {"n_kernels": (4, 8), "hidden_layer_sizes": (16,), "max_iter": 2, "random_state": 0}
 
@@ -559,6 +559,27 @@ class Wrapped(Layer):
     def backward(self, params, cache, d_out, *, need_d_x=True):
         d_x, grads = Dense(5).backward(params["inner"], cache, d_out, need_d_x=need_d_x)
         return d_x, {"inner": grads}
+
+
+def test_a_decoupled_decay_shrinks_the_weights_alone(digits):
+    """One step of the whole data: Adam's own, and W less by learning_rate * alpha of itself; biases by nothing."""
+    X, y = digits[0], digits[2]
+    settings = {"batch_size": len(X), "max_iter": 1, "learning_rate": "constant", "random_state": 0, "dtype": "float64"}
+    plain = NumpyCNNClassifier(solver="adam", alpha=0.0, **settings).fit(X, y)
+    decayed = NumpyCNNClassifier(solver="adamw", alpha=0.3, **settings).fit(X, y)
+    before = NumpyCNNClassifier(solver="adam", alpha=0.0, learning_rate_init=1e-300, **settings).fit(X, y)
+    for start, one, other in zip(before.coefs_, plain.coefs_, decayed.coefs_, strict=True):
+        np.testing.assert_allclose(other, one - 0.002 * 0.3 * start, rtol=0, atol=1e-14)
+    for one, other in zip(plain.intercepts_, decayed.intercepts_, strict=True):
+        np.testing.assert_array_equal(other, one)
+    assert decayed.loss_curve_ == plain.loss_curve_  # the penalty is no part of the loss
+
+
+def test_a_plateau_schedule_is_given_the_history(digits):
+    X, y = digits[0], digits[2]
+    schedule = ReduceOnPlateau(0.5, patience=0, tol=10.0)  # no epoch but the first falls by so much
+    clf = NumpyCNNClassifier(learning_rate=schedule, learning_rate_init=0.01, max_iter=4, random_state=0).fit(X, y)
+    assert [row["learning_rate"] for row in clf.history_] == [0.01, 0.01, 0.005, 0.0025]
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,19 +10,24 @@ from sklearn.utils.estimator_checks import (
 
 from skcnn import NumpyCNNClassifier
 from skcnn.layers import (
+    GELU,
     AvgPool2D,
+    BatchNorm,
     Conv2D,
     Dense,
     Flatten,
     GlobalAvgPool2D,
+    GlobalMaxPool2D,
     LeakyReLU,
     MaxPool2D,
     MinPool2D,
     ReLU,
+    Residual,
     Softmax,
+    SpatialDropout2D,
     Tanh,
 )
-from skcnn.optimizers import SGD, Adam
+from skcnn.optimizers import SGD, Adam, ClipNorm, RMSprop
 
 WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
 # Steps on several batches, a held-out split and float32 round differently when a row of weight 2 is two rows.
@@ -77,6 +82,24 @@ SETTINGS = {
         "layers": [Conv2D(8, bias="position"), ReLU(), Conv2D(8, bias=None), Softmax(), Flatten()]
     },
     "layers-dense": {"layers": [Flatten(), Dense(32), ReLU()]},
+    "batch-norm": {"batch_norm": True},
+    "dropout": {"dropout": 0.1},
+    "batch-norm-dropout-per-layer-early-stopping": {
+        "batch_norm": True,
+        "dropout": (0.0, 0.1, 0.2),
+        "early_stopping": True,
+    },
+    "layers-residual": {
+        "layers": [
+            Residual([Conv2D(8, bias=None), BatchNorm(), ReLU(), Conv2D(8)]),
+            SpatialDropout2D(0.1),
+            GlobalMaxPool2D(),
+            Residual([Dense(32), GELU(), Dense(8)]),
+        ],
+        "learning_rate_init": 0.01,
+    },
+    "adamw-one-cycle": {"solver": "adamw", "alpha": 0.01, "learning_rate": "one_cycle", "activation": "silu"},
+    "clipped-rmsprop-plateau": {"solver": ClipNorm(RMSprop()), "learning_rate": "plateau", "activation": "elu"},
 }
 # one batch of all rows in a fixed order, in double precision, by steps without a division: nothing is left to differ
 FULL_BATCH = {
@@ -102,7 +125,7 @@ def failures(setting, expected):
     ]
 
 
-QUICK = ("default", "float32", "early-stopping", "layers-flat")  # the others take minutes together
+QUICK = ("default", "float32", "early-stopping", "batch-norm", "layers-residual")  # the others take minutes together
 
 
 # the checks' small data make an estimator warn for good reasons; SCIPY_ARRAY_API=1, without which one check is skipped,

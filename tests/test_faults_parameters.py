@@ -241,7 +241,7 @@ def test_row_52_architectures_that_are_none(make, images, parameters, text):
     ("layers", "text"),
     [
         ([], r"layers must hold at least one layer, got"),
-        (["conv", Flatten()], r"layers\[0\] must be a layer \(.*Conv2D, Dense, Flatten.*\), got 'conv'"),
+        (["conv", Flatten()], r"layers\[0\] must be a layer \(.*Conv2D, Dense, Dropout, Flatten.*\), got 'conv'"),
         ([Conv2D(2), Flatten], r"layers\[1\] must be a layer \(.*\), got <class"),
         (
             [Conv2D(2), Dense(3)],

@@ -12,12 +12,10 @@ import skcnn
 PACKAGE = Path(skcnn.__file__).parent
 # from the ground up: a module may import those of the rows above it, and of its own row
 STOREYS = [
-    {"_version", "values", "randomness"},
+    {"_version", "values", "randomness", "parallel"},
     {"kernels", "initializers", "trees"},
     {"layers"},
-    {"losses", "optimizers", "schedules", "parallel", "process", "progress"},
-    {"lowering"},
-    {"computation"},
+    {"losses", "optimizers", "schedules", "process", "progress"},
     {"network"},
     {"prediction", "stopping", "training"},
     {"images", "architecture", "targets", "evaluation", "parameters", "record", "persistence", "datasets"},

@@ -12,21 +12,31 @@ from layer_reference import numeric_gradient, relative_error
 
 from skcnn import layers
 from skcnn.layers import (
+    ELU,
+    GELU,
     AvgPool2D,
+    BatchNorm,
     Conv2D,
     Dense,
+    Dropout,
     Flatten,
     GlobalAvgPool2D,
+    GlobalMaxPool2D,
     Layer,
     LeakyReLU,
     MaxPool2D,
     MinPool2D,
     ReLU,
+    Residual,
     Sigmoid,
+    SiLU,
     Softmax,
+    SpatialDropout2D,
     Tanh,
 )
 from skcnn.network import Network
+from skcnn.parallel import Shard
+from skcnn.trees import leaves
 
 LAYERS = [
     pytest.param(Conv2D(2), (5, 4, 2), id="conv-3x3-same"),
@@ -75,10 +85,36 @@ LAYERS = [
     *(
         pytest.param(layer, in_shape, id=f"{type(layer).__name__}-{len(in_shape)}d-{index}")
         for index, layer in enumerate(
-            [ReLU(), LeakyReLU(), LeakyReLU(0.3), LeakyReLU(0.0), Tanh(), Sigmoid(), Softmax()]
+            [
+                ReLU(),
+                LeakyReLU(),
+                LeakyReLU(0.3),
+                LeakyReLU(0.0),
+                ELU(),
+                ELU(0.5),
+                GELU(),
+                SiLU(),
+                Tanh(),
+                Sigmoid(),
+                Softmax(),
+                Dropout(),
+                Dropout(0.0),
+                Dropout(rate=0.2),
+                BatchNorm(),
+                BatchNorm(0.5, epsilon=0.1),
+            ]
         )
         for in_shape in [(7,), (3, 4, 2)]
     ),
+    pytest.param(GlobalMaxPool2D(), (3, 4, 2), id="global-max"),
+    pytest.param(GlobalMaxPool2D(), (1, 1, 3), id="global-max-1x1-map"),
+    pytest.param(SpatialDropout2D(rate=0.4), (3, 4, 5), id="spatial-dropout"),
+    pytest.param(Residual([Conv2D(2), Tanh()]), (3, 4, 2), id="residual"),
+    pytest.param(Residual((Conv2D(3, stride=2), Tanh(), Conv2D(3))), (5, 4, 2), id="residual-projection"),
+    pytest.param(Residual([Conv2D(2, bias=None), BatchNorm(), Tanh(), Dropout(0.2)]), (3, 4, 2), id="residual-norm"),
+    pytest.param(Residual([ReLU(), Conv2D(3), Dropout(0.3)]), (3, 4, 2), id="residual-dropout-and-activation-first"),
+    pytest.param(Residual([Residual([Conv2D(2)]), Conv2D(4)]), (3, 3, 2), id="residual-nested"),
+    pytest.param(Residual([Dense(5), Tanh()]), (5,), id="residual-rows"),
     pytest.param(Flatten(), (3, 4, 2), id="flatten-map"),
     pytest.param(Flatten(), (5,), id="flatten-row"),
     pytest.param(Dense(4), (6,), id="dense"),
@@ -86,6 +122,9 @@ LAYERS = [
     pytest.param(Dense(1, initializer="zeros"), (1,), id="dense-1-to-1"),
 ]
 every_layer = pytest.mark.parametrize(("layer", "in_shape"), LAYERS)
+# those that compute the same in training and prediction, whatever the rows beside a row
+plain_layers = [row for row in LAYERS if not (row.values[0].couples_rows or row.values[0].is_random)]
+every_plain_layer = pytest.mark.parametrize(("layer", "in_shape"), plain_layers)
 both_precisions = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 
 
@@ -99,27 +138,46 @@ def made(layer, in_shape, dtype=np.float64, n=3):
     """Parameters, input and output gradient; all parameters random, since biases at their start of 0 prove nothing."""
     rng = np.random.default_rng(0)
     params, out_shape = layer.build(in_shape, rng, dtype)
-    params = {name: rng.normal(size=p.shape).astype(dtype) for name, p in params.items()}
+    for _, array in leaves(params):
+        array[...] = rng.normal(size=array.shape)
     return params, numbers((n, *in_shape), rng).astype(dtype), rng.normal(size=(n, *out_shape)).astype(dtype)
+
+
+def forward(layer, params, x):
+    """A training pass; what is random in it is the same every time."""
+    meets = {"state": layer.initial_state(x.shape[1:], x.dtype), "shard": Shard(len(x))} if layer.couples_rows else {}
+    return layer.forward(params, x, train=True, rng=np.random.default_rng(0), **meets)
+
+
+def backward(layer, params, cache, d_out, **options):
+    if layer.couples_rows:
+        _, cache = cache
+        options["shard"] = Shard(len(d_out))
+    return layer.backward(params, cache, d_out, **options)
+
+
+def predicted(layer, params, x):
+    meets = {"state": layer.initial_state(x.shape[1:], x.dtype), "shard": None} if layer.couples_rows else {}
+    return layer.forward(params, x, **meets)
 
 
 def passed(layer, params, x, d_out):
     """Everything a training step computes, by name."""
-    out, cache = layer.forward(params, x, train=True)
-    d_x, grads = layer.backward(params, cache, d_out)
-    return {"out": out, "d_x": d_x, **grads}
+    out, cache = forward(layer, params, x)
+    d_x, grads = backward(layer, params, cache, d_out)
+    return {"out": out, "d_x": d_x, **dict(leaves(grads))}
 
 
 def gradient_errors(layer, in_shape):
     params, x, d_out = made(layer, in_shape)
 
     def value():
-        return (layer.forward(params, x)[0] * d_out).sum()
+        return (forward(layer, params, x)[0] * d_out).sum()
 
     results = passed(layer, params, x, d_out)
     return {
         name: relative_error(results[name], numeric_gradient(value, array))
-        for name, array in {"d_x": x, **params}.items()
+        for name, array in {"d_x": x, **dict(leaves(params))}.items()
     }
 
 
@@ -160,7 +218,7 @@ def test_shapes_are_as_build_promised(layer, in_shape):
     results = passed(layer, params, x, d_out)
     assert results.pop("out").shape == (3, *out_shape)
     assert results.pop("d_x").shape == (3, *in_shape)
-    assert {name: g.shape for name, g in results.items()} == {name: p.shape for name, p in params.items()}
+    assert {name: g.shape for name, g in results.items()} == {name: p.shape for name, p in leaves(params)}
     assert all(type(length) is int for length in out_shape)
 
 
@@ -169,14 +227,14 @@ def test_shapes_are_as_build_promised(layer, in_shape):
 def test_precision_is_kept(layer, in_shape, dtype):
     built, _ = layer.build(in_shape, np.random.default_rng(0), dtype)
     results = passed(layer, *made(layer, in_shape, dtype))
-    assert {array.dtype for array in [*built.values(), *results.values()]} == {np.dtype(dtype)}
+    assert {array.dtype for array in [*dict(leaves(built)).values(), *results.values()]} == {np.dtype(dtype)}
 
 
 @every_layer
 @pytest.mark.parametrize("n", [1, 3])
 def test_nothing_given_is_written_to_or_handed_on_as_gradient(layer, in_shape, n):
     params, x, d_out = given = made(layer, in_shape, n=n)
-    arrays = [x, d_out, *params.values()]
+    arrays = [x, d_out, *dict(leaves(params)).values()]
     before = copy.deepcopy(given)
     for writeable in (True, False):
         for array in arrays:
@@ -184,12 +242,12 @@ def test_nothing_given_is_written_to_or_handed_on_as_gradient(layer, in_shape, n
         results = passed(layer, *given)
         np.testing.assert_equal(given, before)
     # training adds to the gradients of the parameters, so these must not be anybody else's memory
-    owned = [results[name] for name in params]
+    owned = [results[name] for name, _ in leaves(params)]
     assert all(gradient.flags.writeable for gradient in owned)
     assert not any(np.shares_memory(gradient, array) for gradient in owned for array in arrays)
 
 
-@every_layer
+@every_plain_layer
 @both_precisions
 def test_a_batch_is_its_images_one_by_one(layer, in_shape, dtype, tolerance):
     params, x, d_out = made(layer, in_shape, dtype)
@@ -205,19 +263,22 @@ def test_a_batch_is_its_images_one_by_one(layer, in_shape, dtype, tolerance):
 def test_prediction_computes_the_same_and_keeps_nothing(layer, in_shape):
     params, x, _ = made(layer, in_shape)
     before = pickle.dumps((layer, params))
-    out, cache = layer.forward(params, x)
+    out, cache = predicted(layer, params, x)
     assert cache is None
     assert pickle.dumps((layer, params)) == before
-    np.testing.assert_array_equal(out, layer.forward(params, x, train=True)[0])
+    np.testing.assert_array_equal(out, predicted(layer, params, x)[0])
+    if not (layer.couples_rows or layer.is_random):
+        np.testing.assert_array_equal(out, forward(layer, params, x)[0])
 
 
 @every_layer
 def test_gradients_of_parameters_do_not_need_that_of_the_input(layer, in_shape):
     params, x, d_out = made(layer, in_shape)
-    _, cache = layer.forward(params, x, train=True)
-    _, grads = layer.backward(params, cache, d_out, need_d_x=False)
+    _, cache = forward(layer, params, x)
+    _, grads = backward(layer, params, cache, d_out, need_d_x=False)
     expected = passed(layer, params, x, d_out)
-    assert grads.keys() == params.keys()
+    grads = dict(leaves(grads))
+    assert grads.keys() == dict(leaves(params)).keys()
     for name, gradient in grads.items():
         np.testing.assert_array_equal(gradient, expected[name])
 
@@ -279,6 +340,49 @@ def test_relu_of_large_and_of_no_images(shape):
     np.testing.assert_array_equal(ReLU().forward({}, x)[0], np.where(x > 0, x, 0))
 
 
+@pytest.mark.parametrize("layer", [Dropout(0.25), SpatialDropout2D(0.25)], ids=repr)
+def test_dropout_leaves_out_its_part_and_keeps_the_expected_value(layer):
+    x = np.ones((40, 5, 5, 40))
+    out, _ = forward(layer, {}, x)
+    assert set(np.unique(out)) == {0.0, 1 / 0.75}
+    assert out.mean() == pytest.approx(1, abs=0.05)
+    of_maps = out.reshape(40, 25, 40)
+    assert (of_maps == of_maps[:, :1]).all() == isinstance(layer, SpatialDropout2D)
+    np.testing.assert_array_equal(forward(layer, {}, x.astype(np.float32))[0] > 0, out > 0)
+    np.testing.assert_array_equal(predicted(layer, {}, x)[0], x)
+
+
+@pytest.mark.parametrize("layers", [[], "conv", [ReLU], Conv2D(2), None])
+def test_a_residual_needs_layers(layers):
+    with pytest.raises(ValueError, match="Residual: layers must be a sequence of at least one layer"):
+        Residual(layers)
+
+
+@pytest.mark.parametrize(
+    ("layers", "in_shape", "text"),
+    [
+        ([Conv2D(2), Dense(3)], (4, 4, 1), r"layers\[1\] Dense\(n_units=3\): needs rows"),
+        ([Conv2D(2, kernel_size=2, padding="valid")], (4, 4, 1), "no stride leads from 4x4x1 to 3x3x2"),
+        ([Conv2D(2), Flatten()], (4, 4, 1), "no stride leads from 4x4x1 to 32"),
+        ([Dense(3)], (5,), "needs maps"),
+    ],
+)
+def test_a_residual_whose_shortcut_does_not_fit(layers, in_shape, text):
+    with pytest.raises(ValueError, match=text):
+        Residual(layers).build(in_shape, np.random.default_rng(0), np.float64)
+
+
+def test_a_residual_is_its_layers_and_its_shortcut():
+    block = Residual([Conv2D(3, stride=2), ReLU(), MaxPool2D(1)])
+    params, x, _ = made(block, (5, 4, 2))
+    out = predicted(block, params, x)[0]
+    hidden = ReLU().forward({}, Conv2D(3, stride=2).forward(params["0"], x)[0])[0]
+    shortcut = Conv2D(3, 1, 2, bias=None).forward(params["projection"], x)[0]
+    np.testing.assert_allclose(out, hidden + shortcut, rtol=1e-12)
+    assert block.window((5, 4, 2)) == ((3, 3), (2, 2))
+    assert block.multiply_adds((5, 4, 2), (3, 2, 3)) == 9 * 2 * 6 * 3 + 2 * 6 * 3
+
+
 def test_relu_has_no_gradient_at_zero():
     x = np.array([[-1.0, -0.0, 0.0, 1.0]])
     assert passed(ReLU(), {}, x, np.ones_like(x))["d_x"].tolist() == [[0, 0, 0, 1]]
@@ -308,6 +412,10 @@ BAD_FIELDS = [
     *((Dense, "use_bias", bad, "a bool") for bad in [1, 0, None, "kernel"]),
     *((pool, "pool_size", bad, SIZE) for pool in POOLS for bad in [*BAD_SIZES, None]),
     *((pool, "stride", bad, SIZE) for pool in POOLS for bad in BAD_SIZES),
+    *((layer, "rate", bad, "a number in [0, 1)") for layer in (Dropout, SpatialDropout2D) for bad in [1.0, -0.1, None]),
+    *((ELU, "alpha", bad, "a finite number of at least 0") for bad in [-0.1, np.inf, np.nan, True, "1", None]),
+    *((BatchNorm, "momentum", bad, "a number in [0, 1)") for bad in [1.0, -0.1, np.nan, True, None]),
+    *((BatchNorm, "epsilon", bad, "a finite number above 0") for bad in [0.0, -1e-5, np.inf, np.nan, None]),
     *((LeakyReLU, "negative_slope", bad, "a number in [0, 1)") for bad in [1.5, 1.0, -0.1, np.nan, True, "0.1", None]),
 ]
 

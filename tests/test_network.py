@@ -163,7 +163,7 @@ def test_gradients_of_the_whole_network_are_those_of_central_differences(loss, w
 
     computation = network.computation(train=True)
     logits, caches = computation.forward(x, Shard(len(x)))
-    grads = computation.gradients(computation.backward(caches, loss(logits, y, weight)[1], Shard(len(x))))
+    grads = computation.gradients(computation.backward(caches, loss(logits, y, weight)[1], Shard(len(x)))[1])
     for (path, array), (grad_path, grad) in zip(leaves(network.params), leaves(grads), strict=True):
         assert path == grad_path
         assert relative_error(grad, numeric_gradient(value, array, step=1e-6)) < 1e-6, path
@@ -174,7 +174,7 @@ def test_a_network_without_parameters_has_no_gradients():
     x = batch(network)
     computation = network.computation(train=True)
     out, caches = computation.forward(x, Shard(len(x)))
-    assert computation.gradients(computation.backward(caches, np.ones_like(out), Shard(len(x)))) == [{}, {}]
+    assert computation.gradients(computation.backward(caches, np.ones_like(out), Shard(len(x)))[1]) == [{}, {}]
     assert network.n_params == 0
 
 
@@ -191,7 +191,7 @@ def test_it_learns_on_its_own():
         computation = network.computation(train=True)
         logits, caches = computation.forward(x, Shard(len(x)))
         grads = computation.gradients(
-            computation.backward(caches, loss(logits, y)[1] / np.float32(len(x)), Shard(len(x)))
+            computation.backward(caches, loss(logits, y)[1] / np.float32(len(x)), Shard(len(x)))[1]
         )
         sgd.step(weights, [grad for _, grad in leaves(grads)], state, learning_rate=0.05)
     np.testing.assert_array_equal(loss.decide(network.predict(x)), y)
@@ -251,7 +251,7 @@ def test_a_layer_may_have_itself_replaced_by_what_computes_the_same():
     computation = network.computation(train=True)
     assert [type(step.placed) for step in computation.steps] == [Dense, _Doubled]
     out, caches = computation.forward(x, Shard(3))
-    grads = computation.gradients(computation.backward(caches, d_out, Shard(3)))
+    grads = computation.gradients(computation.backward(caches, d_out, Shard(3))[1])
     hidden, dense_cache = Dense(4).forward(network.params[0], x, train=True)
     expected, cache = _Double().forward(network.params[1], hidden, train=True)
     d_hidden, expected_grads = _Double().backward(network.params[1], cache, d_out)

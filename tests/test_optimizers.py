@@ -7,13 +7,25 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from skcnn.optimizers import OPTIMIZERS, SGD, Adam, optimizer_from
+from skcnn.optimizers import OPTIMIZERS, SGD, Adam, AdamW, ClipNorm, RMSprop, decouples_decay, optimizer_from
 from skcnn.trees import leaves
 
 SHAPES = [(3, 4), (4,), (2, 3, 1, 2)]
 # none is like the next, as under a schedule
 RATES = [0.1, 0.05, 0.2, 0.01, 0.1, 0.3]
-ALL = [SGD(momentum=0.0), SGD(0.9, nesterov=False), SGD(), Adam(), Adam(0.5, 0.9, 1e-3), Adam(beta_1=0.0)]
+ALL = [
+    SGD(momentum=0.0),
+    SGD(0.9, nesterov=False),
+    SGD(),
+    RMSprop(),
+    RMSprop(0.5, momentum=0.8, epsilon=1e-3),
+    Adam(),
+    Adam(0.5, 0.9, 1e-3),
+    Adam(beta_1=0.0),
+    AdamW(),
+    ClipNorm(SGD(), max_norm=2.0),  # shorter than the gradients drawn here,
+    ClipNorm(Adam(), max_norm=100.0),  # and longer
+]
 every_optimizer = pytest.mark.parametrize("optimizer", ALL, ids=repr)
 
 
@@ -61,12 +73,33 @@ def adam_closed_form(w, gs, rates, beta_1, beta_2, epsilon):
     return w
 
 
+def rmsprop_closed_form(w, gs, rates, rho, momentum, epsilon):
+    w, scaled = w.copy(), []
+    for t, rate in enumerate(rates, start=1):
+        ages = np.arange(t)[::-1]
+        square = (1 - rho) * np.tensordot(rho**ages, np.square(gs[:t]), 1)
+        scaled.append(gs[t - 1] / (np.sqrt(square) + epsilon))
+        w -= rate * np.tensordot(float(momentum) ** ages, scaled, 1)
+    return w
+
+
+CLOSED_FORMS = {SGD: sgd_closed_form, RMSprop: rmsprop_closed_form, Adam: adam_closed_form, AdamW: adam_closed_form}
+
+
+def clipped(grads, max_norm):
+    norm = np.sqrt(sum(np.square(g).sum() for g in grads))
+    return [g * min(1, max_norm / norm) for g in grads]
+
+
 @pytest.mark.parametrize("n_steps", [1, 2, 6])
 @every_optimizer
 def test_steps_are_those_of_the_closed_form(optimizer, n_steps):
     weights, grads = drawn(n_steps)
-    closed_form = sgd_closed_form if isinstance(optimizer, SGD) else adam_closed_form
     results = stepped(optimizer, weights, grads, RATES[:n_steps])
+    if isinstance(optimizer, ClipNorm):
+        grads = [clipped(step, optimizer.max_norm) for step in grads]
+        optimizer = optimizer.optimizer
+    closed_form = CLOSED_FORMS[type(optimizer)]
     for index, (w, result) in enumerate(zip(weights, results, strict=True)):
         expected = closed_form(w, [step[index] for step in grads], RATES[:n_steps], **vars(optimizer))
         np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
@@ -83,18 +116,28 @@ def test_steps_are_those_of_torch(optimizer):
     torch = pytest.importorskip("torch")
     weights, grads = drawn(20)
     tensors = [torch.tensor(w, requires_grad=True) for w in weights]
+    results = stepped(optimizer, weights, grads, [0.1] * 20)
+    max_norm = optimizer.max_norm if isinstance(optimizer, ClipNorm) else np.inf
+    optimizer = optimizer.optimizer if isinstance(optimizer, ClipNorm) else optimizer
     if isinstance(optimizer, Adam):
         betas = (optimizer.beta_1, optimizer.beta_2)
         theirs = torch.optim.Adam(tensors, lr=0.1, betas=betas, eps=optimizer.epsilon)
+    elif isinstance(optimizer, RMSprop):
+        settings = {"alpha": optimizer.rho, "momentum": optimizer.momentum, "eps": optimizer.epsilon}
+        theirs = torch.optim.RMSprop(tensors, lr=0.1, **settings)
     else:
         nesterov = optimizer.nesterov and optimizer.momentum > 0
         theirs = torch.optim.SGD(tensors, lr=0.1, momentum=optimizer.momentum, nesterov=nesterov)
     for step_grads in grads:
         for tensor, g in zip(tensors, step_grads, strict=True):
             tensor.grad = torch.tensor(g)
+        if max_norm < np.inf:
+            torch.nn.utils.clip_grad_norm_(tensors, max_norm)
         theirs.step()
-    for result, tensor in zip(stepped(optimizer, weights, grads, [0.1] * 20), tensors, strict=True):
-        np.testing.assert_allclose(result, tensor.detach().numpy(), rtol=0, atol=1e-12)
+    # PyTorch adds 1e-6 to the norm that it divides by
+    tolerance = 1e-12 if max_norm == np.inf else 1e-6
+    for result, tensor in zip(results, tensors, strict=True):
+        np.testing.assert_allclose(result, tensor.detach().numpy(), rtol=0, atol=tolerance)
 
 
 @every_optimizer
@@ -159,7 +202,14 @@ def test_leaves_are_walked_by_layer_and_name_however_deep():
             for bad in [1.0, -0.1, np.inf, None]
         ),
         # without an epsilon, a weight that never had a gradient would become 0 / 0
-        *((Adam, "epsilon", bad, "a number in (0, 1)") for bad in [0, 1.0, -0.1, np.inf, None]),
+        *(
+            (make, "epsilon", bad, "a number in (0, 1)")
+            for make in (Adam, RMSprop)
+            for bad in [0, 1.0, -0.1, np.inf, None]
+        ),
+        *((RMSprop, name, bad, "a number in [0, 1)") for name in ("rho", "momentum") for bad in [1.0, -0.1, None]),
+        *((ClipNorm, "max_norm", bad, "a finite number above 0") for bad in [0, -1.0, np.inf, np.nan, None]),
+        *((ClipNorm, "optimizer", bad, "an optimizer object, as in Adam()") for bad in ["adam", Adam, None]),
     ],
 )
 def test_a_field_out_of_range_is_refused(make, name, bad, expected):
@@ -176,7 +226,13 @@ def test_an_optimizer_is_a_value(optimizer):
         optimizer.momentum = 0.5
 
 
+def test_only_adamw_decouples_its_decay():
+    decoupled = [AdamW(), ClipNorm(AdamW())]
+    assert [optimizer for optimizer in [*ALL, *decoupled] if decouples_decay(optimizer)] == [AdamW(), *decoupled]
+
+
 def test_optimizers_go_by_name():
-    assert {name: optimizer_from(name) for name in OPTIMIZERS} == {"sgd": SGD(), "adam": Adam()}
+    found = {name: optimizer_from(name) for name in OPTIMIZERS}
+    assert found == {"sgd": SGD(), "rmsprop": RMSprop(), "adam": Adam(), "adamw": AdamW()}
     mine = SGD(momentum=0.5)
     assert optimizer_from(mine) is mine

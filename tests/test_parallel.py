@@ -10,7 +10,7 @@ from coupled_layer import BatchCenter, Noise
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skcnn import NumpyCNNClassifier
-from skcnn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
+from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, SpatialDropout2D
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
@@ -37,6 +37,15 @@ class Nested(Layer):
 
 PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
 POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=None), Flatten(), Nested()]
+NORMALISED = [
+    Conv2D(3, bias=None),
+    BatchNorm(),
+    ReLU(),
+    MaxPool2D(),
+    Residual([Conv2D(4, stride=2), BatchNorm(), ReLU(), Conv2D(4)]),
+    Flatten(),
+]
+REGULARISED = [*NORMALISED[:-1], SpatialDropout2D(0.2), Residual([Conv2D(4), Dropout(0.3)]), Flatten(), Dropout(0.5)]
 COUPLED = [Conv2D(3), BatchCenter(), ReLU(), MaxPool2D(), Flatten(), Dense(8), BatchCenter(), Noise()]
 
 
@@ -71,16 +80,16 @@ def fitted_bits(layers, images, n_jobs, **settings):
     X, y = images
     settings = {"dtype": "float32", "batch_size": 128, "max_iter": 2, "random_state": 0, **settings}
     clf = NumpyCNNClassifier(layers=layers, n_jobs=n_jobs, **settings).fit(X, y, sample_weight=1.0 + y)
-    states = [array.tobytes() for state in clf.network_.states for array in state.values()]
+    states = [array.tobytes() for _, array in leaves(clf.network_.states)]
     return (
-        [W.tobytes() for W in (*clf.coefs_, *clf.intercepts_)],
+        [array.tobytes() for _, array in leaves(clf.network_.params)],
         states,
         clf.predict_proba(X).tobytes(),
         clf.loss_curve_,
     )
 
 
-@pytest.mark.parametrize("layers", [PLAIN, COUPLED], ids=["plain", "coupled"])
+@pytest.mark.parametrize("layers", [PLAIN, COUPLED, REGULARISED], ids=["plain", "coupled", "regularised"])
 def test_same_bits_for_every_n_jobs(layers, images, small_shards):
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, batch_size=150).fit(*images)
     assert len(cut(128, clf.network_.rows_per_shard(128))) > 2, "the batches must be cut for this to say anything"
@@ -89,7 +98,9 @@ def test_same_bits_for_every_n_jobs(layers, images, small_shards):
         assert fitted_bits(layers, images, n_jobs) == one
 
 
-@pytest.mark.parametrize("layers", [PLAIN, COUPLED[:-1], POSITIONS], ids=["plain", "coupled", "positions"])
+@pytest.mark.parametrize(
+    "layers", [PLAIN, COUPLED[:-1], POSITIONS, NORMALISED], ids=["plain", "coupled", "positions", "normalised"]
+)
 def test_shards_add_up_to_what_one_would_be(layers, images, monkeypatch):
     """Of every kind of layer: those whose gradients are summed in their own form, those that meet, nested ones."""
     X, y = images
@@ -122,7 +133,7 @@ def test_shards_meet_as_one_batch_would(images, rng):
             logits, caches = computation.forward(x[part], shard)
             _, d_logits = SoftmaxCrossEntropy()(logits, y[part], shard.weight)
             states = computation.new_states(caches)
-            return computation.gradients(computation.backward(caches, d_logits, shard)), states
+            return computation.gradients(computation.backward(caches, d_logits, shard)[1]), states
 
         with Workers(2) as workers:
             results = workers.meet(work, parts, [Shard(50, weight[part], i) for i, part in enumerate(parts)])

@@ -1,23 +1,34 @@
 """The layers: frozen configuration with three functions, `build`, `forward` and `backward` (see `Layer`)."""
 
-from skcnn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.base import Layer
 from skcnn.layers.conv import Conv2D
 from skcnn.layers.dense import Dense, Flatten
-from skcnn.layers.pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D, MinPool2D
+from skcnn.layers.dropout import Dropout, SpatialDropout2D
+from skcnn.layers.norm import BatchNorm
+from skcnn.layers.pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D, MinPool2D
+from skcnn.layers.residual import Residual
 
 __all__ = [
+    "ELU",
+    "GELU",
     "AvgPool2D",
+    "BatchNorm",
     "Conv2D",
     "Dense",
+    "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
     "Layer",
     "LeakyReLU",
     "MaxPool2D",
     "MinPool2D",
     "ReLU",
+    "Residual",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "SpatialDropout2D",
     "Tanh",
 ]

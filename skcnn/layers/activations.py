@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import pi, prod, sqrt
 from typing import Any
 
 import numpy as np
 
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape
+from skcnn.values import is_real
 
-__all__ = ["LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
 
 
 LARGE_IMAGE = 2**16  # numbers
@@ -63,6 +64,95 @@ class LeakyReLU(Layer):
     def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
         slope = np.where(cache > 0, d_out.dtype.type(1), d_out.dtype.type(self.negative_slope))
         return d_out * slope, {}
+
+
+@dataclass(frozen=True, repr=False)
+class ELU(Layer):
+    """x where it is positive, `alpha` * (exp(x) - 1) elsewhere, which bends smoothly to -`alpha`.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        At least 0.
+
+    References
+    ----------
+    Clevert, Unterthiner, Hochreiter (2016), Fast and accurate deep network learning by exponential linear units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ELU().forward({}, np.array([[-1e4, 0.0, 2.0]]))[0]
+    array([[-1.,  0.,  2.]])
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check("alpha", is_real(self.alpha) and 0 <= self.alpha < np.inf, "a finite number of at least 0")
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+        zeros = _zeros(x.shape, x.dtype)
+        out = np.expm1(np.minimum(x, zeros))  # exp of a large positive number would overflow
+        out *= self.alpha
+        out += np.maximum(x, zeros)
+        return out, (x, out) if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+        x, out = cache
+        return d_out * np.where(x > 0, x.dtype.type(1), out + x.dtype.type(self.alpha)), {}
+
+
+@dataclass(frozen=True, repr=False)
+class GELU(Layer):
+    """x * P(X <= x) for a standard normal X: the exact form, by the error function.
+
+    References
+    ----------
+    Hendrycks, Gimpel (2016), Gaussian error linear units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GELU().forward({}, np.array([[-1e4, 0.0, 1e4]]))[0]
+    array([[   -0.,     0., 10000.]])
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+        from scipy.special import ndtr  # here, since it takes longer to import than all else below the classifier
+
+        below = ndtr(x)
+        return x * below, (x, below) if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+        x, below = cache
+        density = np.exp(x * x * x.dtype.type(-0.5))
+        density *= x.dtype.type(1 / sqrt(2 * pi))
+        return d_out * (below + x * density), {}
+
+
+@dataclass(frozen=True, repr=False)
+class SiLU(Layer):
+    """x / (1 + exp(-x)), also known as swish.
+
+    References
+    ----------
+    Elfwing, Uchibe, Doya (2018), Sigmoid-weighted linear units for neural network function approximation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SiLU().forward({}, np.array([[-1e4, 0.0, 1e4]]))[0]
+    array([[   -0.,     0., 10000.]])
+    """
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+        s = sigmoid(x)
+        return x * s, (x, s) if train else None
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+        x, s = cache
+        return d_out * (s + x * s * (1 - s)), {}
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,7 +12,7 @@ from skcnn.kernels.pooling import pool, pool_extremum, unpool_extremum, unpool_m
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
 from skcnn.values import Pair, pair, times
 
-__all__ = ["AvgPool2D", "GlobalAvgPool2D", "MaxPool2D", "MinPool2D"]
+__all__ = ["AvgPool2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "MaxPool2D", "MinPool2D"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,6 +156,42 @@ class GlobalAvgPool2D(Layer):
         n, h, w, c = cache
         share = (d_out / (h * w)).reshape(n, 1, 1, c)
         return np.broadcast_to(share, cache).copy(), {}
+
+    def window(self, in_shape: Shape) -> Window | None:
+        return None
+
+
+@dataclass(frozen=True, repr=False)
+class GlobalMaxPool2D(Layer):
+    """Keep the largest pixel of each whole map. Of several equal ones the first, row by row, is the winner.
+
+    Shape
+    -----
+    in (h, w, c), out (c,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GlobalMaxPool2D().forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0]
+    array([[15.]])
+    """
+
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
+        require_map(in_shape)
+        return {}, in_shape[2:]
+
+    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+        pixels = x.reshape(len(x), -1, x.shape[3])
+        if not train:
+            return pixels.max(axis=1), None
+        winners = pixels.argmax(axis=1)[:, np.newaxis]
+        return np.take_along_axis(pixels, winners, axis=1)[:, 0], (winners, x.shape)
+
+    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+        winners, in_shape = cache
+        d_x = np.zeros((in_shape[0], in_shape[1] * in_shape[2], in_shape[3]), dtype=d_out.dtype)
+        np.put_along_axis(d_x, winners, d_out[:, np.newaxis], axis=1)
+        return d_x.reshape(in_shape), {}
 
     def window(self, in_shape: Shape) -> Window | None:
         return None

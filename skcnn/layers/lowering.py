@@ -4,8 +4,8 @@ The largest of some rectified pixels is the largest of the pixels, rectified: Re
 change places. After the pool there is less to rectify, a quarter for windows of 2x2. The gradients are the same too:
 where the pixel that is kept is positive, it is the same one, and anywhere else they are 0.
 
-Layers know nothing of this exchange, and parameters keep their places: the network asks for its `steps` once, and runs
-these. In them a layer may be replaced by what its `place` returns, which computes the same faster.
+Layers know nothing of this exchange, and parameters keep their places: a stack asks for its steps once, and runs these.
+In them a layer may be replaced by what its `place` returns, which computes the same faster.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skcnn.layers import Layer, MaxPool2D, MinPool2D, ReLU
-from skcnn.layers.base import Placed, Shape
+from skcnn.layers.activations import ReLU
+from skcnn.layers.base import Layer, Placed, Shape
+from skcnn.layers.pool import MaxPool2D, MinPool2D
 
 __all__ = ["Step", "lower"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One computation of a network: a layer, what is computed for it, and where in the stack its parameters are."""
+    """One computation of a stack: a layer, what is computed for it, and where in the stack its parameters are."""
 
     layer: Layer
     placed: Placed

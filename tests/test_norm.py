@@ -1,0 +1,124 @@
+"""Batch normalisation: its statistics, and PyTorch's where it is installed."""
+
+import numpy as np
+import pytest
+
+from skcnn import NumpyCNNClassifier
+from skcnn.layers import BatchNorm, Conv2D, Flatten
+from skcnn.parallel import Shard
+
+
+def made(shape, momentum=0.9, epsilon=1e-5):
+    rng = np.random.default_rng(0)
+    layer = BatchNorm(momentum, epsilon)
+    params = {"scale": rng.normal(size=shape[-1]), "shift": rng.normal(size=shape[-1])}
+    return layer, params, layer.initial_state(shape[1:], np.float64), 3 + 2 * rng.normal(size=shape), rng
+
+
+def trained(layer, params, state, x, weight=None):
+    return layer.forward(params, x, train=True, state=state, shard=Shard(len(x), weight))
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (5, 3, 4, 2)])
+def test_each_channel_gets_mean_shift_and_deviation_scale(shape):
+    layer, params, state, x, _ = made(shape, epsilon=1e-12)
+    out, (new, _) = trained(layer, params, state, x)
+    axes = tuple(range(len(shape) - 1))
+    np.testing.assert_allclose(out.mean(axis=axes), params["shift"], atol=1e-12)
+    np.testing.assert_allclose(out.std(axis=axes), np.abs(params["scale"]), rtol=1e-9)
+    np.testing.assert_allclose(new["mean"], 0.1 * x.mean(axis=axes), rtol=1e-12)
+    np.testing.assert_allclose(new["variance"], 0.9 + 0.1 * x.var(axis=axes), rtol=1e-12)
+
+
+def test_a_weight_of_two_is_two_rows():
+    layer, params, state, x, rng = made((4, 3, 3, 2))
+    d_out, weight = rng.normal(size=x.shape), np.array([1.0, 2.0, 1.0, 2.0])
+    rows = np.repeat(np.arange(4), [1, 2, 1, 2])
+    once, (of_weights, cache) = trained(layer, params, state, x, weight)
+    again, (of_rows, cache_of_rows) = trained(layer, params, state, x[rows])
+    np.testing.assert_allclose(again, once[rows], rtol=1e-12)
+    for name in ("mean", "variance"):
+        np.testing.assert_allclose(of_rows[name], of_weights[name], rtol=1e-12)
+    # the loss has the weights in it, and so has the gradient that comes from there
+    weighted = d_out * weight[:, np.newaxis, np.newaxis, np.newaxis]
+    d_x, grads = layer.backward(params, cache, weighted, shard=Shard(4, weight))
+    d_rows, grads_of_rows = layer.backward(params, cache_of_rows, d_out[rows], shard=Shard(6))
+    np.testing.assert_allclose(d_rows * np.array([1, 2, 2, 1, 2, 2])[:, None, None, None], d_x[rows], rtol=1e-9)
+    for name, gradient in grads.items():
+        np.testing.assert_allclose(grads_of_rows[name], gradient, rtol=1e-9)
+
+
+def test_prediction_uses_the_running_statistics():
+    layer, params, _, x, _ = made((4, 3, 3, 2))
+    state = {"mean": np.array([1.0, -2.0]), "variance": np.array([4.0, 0.25])}
+    out, cache = layer.forward(params, x, state=state, shard=None)
+    expected = params["scale"] * (x - state["mean"]) / np.sqrt(state["variance"] + 1e-5) + params["shift"]
+    np.testing.assert_allclose(out, expected, rtol=1e-12)
+    assert cache is None
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3), (1, 2, 2, 3)])
+def test_a_batch_of_one_is_finite_and_a_single_number_tells_no_variance(shape):
+    layer, params, state, x, rng = made(shape)
+    out, (new, cache) = trained(layer, params, state, x)
+    d_x, _ = layer.backward(params, cache, rng.normal(size=shape), shard=Shard(1))
+    assert all(np.isfinite(array).all() for array in (out, d_x, *new.values()))
+    single = np.prod(shape[:-1]) == 1
+    assert np.array_equal(new["variance"], state["variance"]) == single
+
+
+def test_constant_numbers_stay_finite():
+    layer, params, state, x, rng = made((4, 3))
+    out, (_, cache) = trained(layer, params, state, np.full_like(x, 7.0))
+    np.testing.assert_allclose(out, np.broadcast_to(params["shift"], x.shape))
+    assert np.isfinite(layer.backward(params, cache, rng.normal(size=x.shape), shard=Shard(4))[0]).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_networks_with_it_train_on_any_batch(batch_size, data):
+    X, y = data
+    clf = NumpyCNNClassifier(4, batch_norm=True, batch_size=batch_size, max_iter=3, random_state=0).fit(X, y)
+    assert clf.stop_reason_ == "max_iter"
+    assert clf.loss_curve_[-1] < clf.loss_curve_[0]
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert [type(layer) for layer in clf.network_.layers[:2]] == [Conv2D, BatchNorm]
+    assert clf.intercepts_[:2] == [None, None]
+    assert clf.n_layers_ == 4
+
+
+def test_weights_do_not_depend_on_a_constant_added_to_the_images(data):
+    """Which tells that training uses the batch's statistics."""
+    X, y = data
+    settings = {"scaling": None, "dtype": "float64", "max_iter": 2, "random_state": 0}
+    layers = [BatchNorm(), Flatten()]
+    one, other = (NumpyCNNClassifier(layers=layers, **settings).fit(X + c, y) for c in (0, 50))
+    np.testing.assert_allclose(other.coefs_[0], one.coefs_[0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (5, 3, 4, 2)])
+def test_it_is_that_of_pytorch(shape):
+    torch = pytest.importorskip("torch")
+    layer, params, state, x, rng = made(shape)
+    d_out = rng.normal(size=shape)
+    make = torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d
+    theirs = make(shape[-1], eps=1e-5, momentum=0.1, dtype=torch.float64)
+    with torch.no_grad():
+        theirs.weight.copy_(torch.tensor(params["scale"]))
+        theirs.bias.copy_(torch.tensor(params["shift"]))
+    given = torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=True)
+    expected = theirs(given)
+    expected.backward(torch.tensor(np.moveaxis(d_out, -1, 1).copy()))
+    out, (new, cache) = trained(layer, params, state, x)
+    d_x, grads = layer.backward(params, cache, d_out, shard=Shard(len(x)))
+    n = x[..., 0].size
+    pairs = [
+        (out, np.moveaxis(expected.detach().numpy(), 1, -1)),
+        (d_x, np.moveaxis(given.grad.numpy(), 1, -1)),
+        (grads["scale"], theirs.weight.grad.numpy()),
+        (grads["shift"], theirs.bias.grad.numpy()),
+        (new["mean"], theirs.running_mean.numpy()),
+        # theirs is divided by n - 1
+        ((new["variance"] - 0.9) * n / (n - 1) + 0.9, theirs.running_var.numpy()),
+    ]
+    for ours, of_torch in pairs:
+        np.testing.assert_allclose(ours, of_torch, rtol=1e-9, atol=1e-12)
