@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from skcnn.architecture import ACTIVATIONS, ARCHITECTURE, POOLS, build_classifier, layers_from
+from skcnn.augmentation import augmentations_from
 from skcnn.evaluation import HeldOut, split_rows
 from skcnn.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
 from skcnn.layers import Layer
@@ -112,8 +113,16 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Images a step. "auto": a hundredth of the rows, but 8 to 64.
     max_iter : int, default=20
         Epochs. A budget: reaching it is no failure and warns of nothing.
+    max_time : float or None, default=None
+        Seconds after which `fit` ends, after a whole step.
     shuffle : bool, default=True
         Whether each epoch goes through the rows in a new order.
+    augment : callable, sequence of them or None, default=None
+        What is done to the images of every step: objects of `skcnn.augmentation`, or any ``(images, rng) -> images`` of
+        the scaled images (n, h, w, c).
+    label_smoothing : float in [0, 1), default=0.0
+        The part of each label that is spread over all classes alike in training: it keeps the network from being too
+        sure. Losses on held-out images are measured without it.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes by label, not negative; "balanced": every class weighs the same in total.
     early_stopping : bool, default=False
@@ -167,7 +176,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Best of `validation_scores_` in the last call of fit; None without early stopping.
     best_iter_ : int or None
         Its epoch, whose weights were kept; None without early stopping.
-    stop_reason_ : {"max_iter", "early_stopping", "diverged"}
+    stop_reason_ : {"max_iter", "early_stopping", "max_time", "interrupted", "diverged"}
         Why training ended.
     n_layers_ : int
         Layers with weights, and the input.
@@ -223,7 +232,10 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), _COUNT],
         "max_iter": [_COUNT],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "shuffle": ["boolean"],
+        "augment": [callable, list, tuple, None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -259,7 +271,10 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         alpha=0.0001,
         batch_size="auto",
         max_iter=20,
+        max_time=None,
         shuffle=True,
+        augment=None,
+        label_smoothing=0.0,
         class_weight=None,
         early_stopping=False,
         validation_fraction=0.1,
@@ -291,7 +306,10 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.alpha = alpha
         self.batch_size = batch_size
         self.max_iter = max_iter
+        self.max_time = max_time
         self.shuffle = shuffle
+        self.augment = augment
+        self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -356,7 +374,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             self.best_validation_score_ = float(stopping.best_score) if stopping else None
             if not self.warm_start:
                 del self._optimizer_state_
-        self._warn_if_diverged()
+        self._warn_how_it_ended()
         return self
 
     @available_if(_has_partial_fit)
@@ -393,7 +411,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
                 self._mean_weight_ = mean_weight(samples.weight, samples.rows)
             self._train(samples, None, None, Constant(), 1)
             self.best_iter_ = self.best_validation_score_ = None
-        self._warn_if_diverged()
+        self._warn_how_it_ended()
         return self
 
     def predict(self, X):
@@ -594,13 +612,13 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         )
         self.network_ = network
         self.history_ = self.history_ + outcome.history
-        self.t_ += len(samples.rows) * len(outcome.history)
+        self.t_ += outcome.n_seen
         self.stop_reason_ = outcome.stop_reason
         self._optimizer_state_ = (recipe.optimizer, outcome.optimizer_state)
 
     def _recipe(self, schedule, n_epochs):
         return Recipe(
-            loss=self._loss,
+            loss=loss_for(len(self.classes_), float(self.label_smoothing)),
             optimizer=optimizer_from(self.solver),
             schedule=schedule,
             # plain numbers: a NumPy float would have float32 computed in double precision
@@ -611,6 +629,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             shuffle=self.shuffle,
             seed=self._seed_,
             n_threads=self._n_threads(),
+            max_time=self.max_time,
+            augment=augmentations_from(self.augment),
         )
 
     def _batch_rule(self, n_rows):
@@ -619,7 +639,12 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     def _n_threads(self):
         return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)
 
-    def _warn_if_diverged(self):
+    def _warn_how_it_ended(self):
+        if self.stop_reason_ == "interrupted":
+            warnings.warn(
+                f"Training was interrupted in epoch {self.n_iter_}; the classifier is as its last step left it",
+                stacklevel=4,
+            )
         if self.stop_reason_ == "diverged":
             warnings.warn(
                 f"Training diverged in epoch {self.n_iter_}: the loss or a weight was not finite, so that epoch was "

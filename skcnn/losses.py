@@ -7,7 +7,7 @@ difference between what was predicted and what is true.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,18 @@ class Loss(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class SoftmaxCrossEntropy(Value):
-    """-log softmax(logits)[y], for logits (n, n_classes).
+    """-sum(target * log softmax(logits)), for logits (n, n_classes).
+
+    The target is 1 for class y and 0 for the others, of which `label_smoothing` is spread over all classes alike.
+
+    Parameters
+    ----------
+    label_smoothing : float in [0, 1), default=0.0
+
+    References
+    ----------
+    Szegedy, Vanhoucke, Ioffe, Shlens, Wojna (2016), Rethinking the Inception architecture for computer vision, section
+    7, for the smoothing.
 
     Examples
     --------
@@ -52,7 +63,11 @@ class SoftmaxCrossEntropy(Value):
     (array([10000.]), array([[ 1., -1.,  0.]]))
     """
 
-    out_activation = "softmax"
+    out_activation: ClassVar[str] = "softmax"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._check_number("label_smoothing", 0, 1)
 
     def __call__(self, logits: Array, y: Array, weight: Array | None = None) -> tuple[Array, Array]:
         true = np.arange(len(y)), y
@@ -62,6 +77,12 @@ class SoftmaxCrossEntropy(Value):
         losses = np.log(sums[:, 0]) - shifted[true]
         d_logits /= sums
         d_logits[true] -= 1
+        if self.label_smoothing:
+            # the target moves from class y, by this part, to the mean of all classes
+            spread = logits.dtype.type(self.label_smoothing)
+            losses += spread * (shifted[true] - shifted.mean(axis=1))
+            d_logits[true] += spread
+            d_logits -= spread / logits.dtype.type(logits.shape[1])
         return _weighted(losses, d_logits, weight)
 
     def probabilities(self, logits: Array) -> Array:
@@ -81,6 +102,11 @@ class SoftmaxCrossEntropy(Value):
 class SigmoidCrossEntropy(Value):
     """log(1 + exp(-z)) for class 1, log(1 + exp(z)) for class 0, for one logit z: (n, 1).
 
+    Parameters
+    ----------
+    label_smoothing : float in [0, 1), default=0.0
+        The part of the target, 1 or 0, that becomes 1/2.
+
     Examples
     --------
     >>> import numpy as np
@@ -89,12 +115,20 @@ class SigmoidCrossEntropy(Value):
     (array([10000.,     0.]), array([1., 0.]))
     """
 
-    out_activation = "logistic"
+    out_activation: ClassVar[str] = "logistic"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._check_number("label_smoothing", 0, 1)
 
     def __call__(self, logits: Array, y: Array, weight: Array | None = None) -> tuple[Array, Array]:
         z = logits[:, 0]
         losses = _softplus(np.where(y == 1, -z, z))
         d_logits = sigmoid(logits) - (y == 1).reshape(-1, 1).astype(logits.dtype)
+        if self.label_smoothing:
+            half = logits.dtype.type(self.label_smoothing / 2)
+            losses += half * np.where(y == 1, z, -z)
+            d_logits += np.where(y == 1, half, -half)[:, np.newaxis]
         return _weighted(losses, d_logits, weight)
 
     def probabilities(self, logits: Array) -> Array:
@@ -107,9 +141,9 @@ class SigmoidCrossEntropy(Value):
         return (logits[:, 0] > 0).astype(np.intp)
 
 
-def loss_for(n_classes: int) -> Loss:
+def loss_for(n_classes: int, label_smoothing: float = 0.0) -> Loss:
     """Return the loss for so many classes: one sigmoid logit for two, else a softmax over one logit a class."""
-    return SigmoidCrossEntropy() if n_classes == 2 else SoftmaxCrossEntropy()
+    return (SigmoidCrossEntropy if n_classes == 2 else SoftmaxCrossEntropy)(label_smoothing)
 
 
 def _softplus(z: Array) -> Array:

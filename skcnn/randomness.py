@@ -8,11 +8,12 @@ import numpy as np
 
 __all__ = ["stream"]
 
-_PURPOSES = ("weights", "shuffle", "layers")
+_PURPOSES = ("weights", "shuffle", "layers", "augment")
+Purpose = Literal["weights", "shuffle", "layers", "augment"]
 
 
-def stream(seed: int, purpose: Literal["weights", "shuffle", "layers"], *moment: int) -> np.random.Generator:
-    """Return the generator for a purpose ("weights", "shuffle", "layers") at a moment (epoch, step, shard, ...).
+def stream(seed: int, purpose: Purpose, *moment: int) -> np.random.Generator:
+    """Return the generator for a purpose at a moment (epoch, step, shard, ...).
 
     Streams of different purposes or moments are independent. Since each is made from its place and not from how much
     was drawn before, work may be cut, interrupted and spread over threads without changing a number.

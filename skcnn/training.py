@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn.augmentation import Augmentation, augment
+from skcnn.interruption import deferred_interrupt
 from skcnn.layers.computation import Computation
 from skcnn.losses import Loss
 from skcnn.network import Network
@@ -52,6 +54,10 @@ class Recipe:
         the numbers depend neither on the threads nor on whether training was interrupted between epochs.
     n_threads : int
         Changes no bit of the result.
+    max_time : float or None
+        Seconds after which no further step begins.
+    augment : sequence of augmentations
+        What is done to the images of every step, with a random stream of its own for every epoch, step and shard.
     """
 
     loss: Loss
@@ -64,6 +70,8 @@ class Recipe:
     shuffle: bool
     seed: int
     n_threads: int
+    max_time: float | None = None
+    augment: Sequence[Augmentation] = ()
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,11 @@ class Outcome:
     ----------
     history : list of dict
         An epoch each: epoch, loss, what `evaluate` returned, learning_rate (of its first step), seconds.
-    stop_reason : {"max_iter", "early_stopping", "diverged"}
+    stop_reason : {"max_iter", "early_stopping", "max_time", "interrupted", "diverged"}
+        "max_time", "interrupted": after a whole step, but perhaps in the middle of an epoch, which counts all the same.
         "diverged": the loss or a weight was not finite, and the weights of the last whole epoch were put back.
+    n_seen : int
+        How many samples were trained on, each as often as it came.
     optimizer_state : dict
         For going on.
     """
@@ -105,6 +116,7 @@ class Outcome:
     optimizer_state: State
     history: list[Row] = field(default_factory=list)
     stop_reason: str = "max_iter"
+    n_seen: int = 0
 
 
 def train(
@@ -136,8 +148,8 @@ def train(
     """
     trainer = _Trainer(network, samples, recipe, optimizer_state)
     try:
-        with calculation(), Workers(recipe.n_threads) as workers:
-            return trainer.run(workers, progress, evaluate, stopping, first_epoch)
+        with deferred_interrupt() as interrupted, calculation(), Workers(recipe.n_threads) as workers:
+            return trainer.run(workers, progress, evaluate, stopping, first_epoch, interrupted)
     finally:
         progress.close()
 
@@ -151,6 +163,7 @@ class _Trainer:
         self.weights = [array for _, array in leaves(network.params)]
         self.state = recipe.optimizer.start(self.weights) if optimizer_state is None else optimizer_state
         self.outcome = Outcome(self.state)
+        self.end = inf if recipe.max_time is None else perf_counter() + recipe.max_time
         self.gradients_checked = False
 
     def run(
@@ -160,18 +173,30 @@ class _Trainer:
         evaluate: Evaluate | None,
         stopping: EarlyStopping | None,
         first_epoch: int,
+        interrupted: Callable[[], bool],
     ) -> Outcome:
         outcome = self.outcome
+
+        def stop() -> bool:
+            """Whether to stop after this step, and if so, the reason for it."""
+            if interrupted():
+                outcome.stop_reason = "interrupted"
+            elif perf_counter() > self.end:
+                outcome.stop_reason = "max_time"
+            return outcome.stop_reason != "max_iter"
+
         for number in range(self.recipe.n_epochs):
             start = perf_counter()
-            loss, diverged = self._epoch_or_nothing(workers, progress, first_epoch + number, number)
+            loss, diverged = self._epoch_or_nothing(workers, progress, first_epoch + number, number, stop)
             row: Row = {"epoch": first_epoch + number + 1, "loss": loss}
             row |= evaluate(self.network) if evaluate else dict.fromkeys(HELD_OUT_COLUMNS)
             row |= {"learning_rate": self._learning_rate(number), "seconds": perf_counter() - start}
             outcome.history.append(row)
             progress.end_epoch(row)
-            if diverged or (stopping and stopping.update(row, self.network)):
+            stale = stopping is not None and stopping.update(row, self.network)
+            if diverged or stale:
                 outcome.stop_reason = "diverged" if diverged else "early_stopping"
+            if stop():
                 break
         if stopping:
             stopping.restore(self.network)
@@ -179,10 +204,12 @@ class _Trainer:
             outcome.optimizer_state = self.recipe.optimizer.start(self.weights)
         return outcome
 
-    def _epoch_or_nothing(self, workers: Workers, progress: Progress, epoch: int, number: int) -> tuple[float, bool]:
+    def _epoch_or_nothing(
+        self, workers: Workers, progress: Progress, epoch: int, number: int, stop: Callable[[], bool]
+    ) -> tuple[float, bool]:
         """Train one epoch; if it leaves a loss or weight that is not finite, undo it. Return the loss and whether."""
         before = self.network.copy()
-        loss = self._epoch(workers, progress, epoch, number)
+        loss = self._epoch(workers, progress, epoch, number, stop)
         diverged = not (isfinite(loss) and all(np.isfinite(w).all() for w in self.weights))
         if diverged:
             self.network.put_back(before)
@@ -192,18 +219,22 @@ class _Trainer:
         recipe = self.recipe
         return recipe.learning_rate * factor(recipe.schedule, epoch, recipe.n_epochs, self.outcome.history)
 
-    def _epoch(self, workers: Workers, progress: Progress, epoch: int, number: int) -> float:
-        """Go once through the samples; return their mean loss, each as it was when its batch came."""
+    def _epoch(self, workers: Workers, progress: Progress, epoch: int, number: int, stop: Callable[[], bool]) -> float:
+        """Go once through the samples, or as far as `stop` allows; return their mean loss, as it was at their step."""
         order, size = self._order(epoch), self.recipe.batch_size
-        n_steps, total = -(-len(order) // size), 0.0
+        n_steps, total, seen = -(-len(order) // size), 0.0, 0
         progress.start_epoch(number + 1, self.recipe.n_epochs, n_steps)
         for step in range(n_steps):
             rows = order[step * size : (step + 1) * size]
             total += len(rows) * self._step(workers, rows, (epoch, step), self._learning_rate(number + step / n_steps))
+            seen += len(rows)
             if not isfinite(total):
                 break
-            progress.step(total / min((step + 1) * size, len(order)))
-        return total / len(order)
+            progress.step(total / seen)
+            if stop():
+                break
+        self.outcome.n_seen += seen
+        return total / seen
 
     def _order(self, epoch: int) -> Array:
         rows = self.samples.rows
@@ -252,7 +283,10 @@ class _Trainer:
         """Return a shard's part of the batch's mean loss and of its gradients, and the layers' new states."""
         recipe = self.recipe
         rng = stream(recipe.seed, "layers", *place, shard.index) if self.network.is_random else None
-        logits, caches = computation.forward(self.samples.images[rows], shard, rng)
+        images = self.samples.images[rows]
+        if recipe.augment:
+            images = augment(images, recipe.augment, stream(recipe.seed, "augment", *place, shard.index))
+        logits, caches = computation.forward(images, shard, rng)
         losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
         d_logits /= shard.n_rows
         states = computation.new_states(caches)

@@ -15,7 +15,7 @@ STOREYS = [
     {"_version", "values", "randomness", "parallel"},
     {"kernels", "initializers", "trees"},
     {"layers"},
-    {"losses", "optimizers", "schedules", "process", "progress"},
+    {"losses", "optimizers", "schedules", "process", "progress", "interruption", "augmentation"},
     {"network"},
     {"prediction", "stopping", "training"},
     {"images", "architecture", "targets", "evaluation", "parameters", "record", "persistence", "datasets"},

@@ -1,6 +1,7 @@
 """Losses and their links, against SciPy's and at logits where a naive formula overflows."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,34 @@ def test_links_are_those_of_scipy(loss, size):
 
 
 @both_losses
+@sizes
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+def test_smoothed_losses_are_those_of_mixed_targets(loss, size, smoothing):
+    logits, y, weight = drawn(loss, size)
+    losses, d_logits = replace(loss, label_smoothing=smoothing)(logits, y, weight)
+    log_p = log_link(loss, logits)
+    n_classes = log_p.shape[1]
+    target = (1 - smoothing) * np.eye(n_classes)[y] + smoothing / n_classes
+    np.testing.assert_allclose(losses, -weight * (target * log_p).sum(axis=1), rtol=1e-10)
+    d = (np.exp(log_p) - target)[:, n_classes - logits.shape[1] if n_classes == 2 else 0 :]
+    np.testing.assert_allclose(d_logits, weight[:, np.newaxis] * d, atol=1e-12)
+
+
+@both_losses
+@pytest.mark.parametrize("bad", [1.0, -0.1, np.nan, None, "0"])
+def test_smoothing_out_of_range_is_refused(loss, bad):
+    with pytest.raises(ValueError, match=r"label_smoothing must be a number in \[0, 1\)"):
+        replace(loss, label_smoothing=bad)
+
+
+def test_smoothed_losses_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    logits, y, _ = drawn(SoftmaxCrossEntropy(), 3.0)
+    theirs = torch.nn.CrossEntropyLoss(label_smoothing=0.2, reduction="none")(torch.tensor(logits), torch.tensor(y))
+    np.testing.assert_allclose(SoftmaxCrossEntropy(0.2)(logits, y)[0], theirs.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [*BOTH, SoftmaxCrossEntropy(0.3), SigmoidCrossEntropy(0.3)], ids=repr)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gradient_is_that_of_central_differences(loss, weighted):
     logits, y, weight = drawn(loss, 3.0)

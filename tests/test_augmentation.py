@@ -1,0 +1,189 @@
+"""Augmentations: what they do to images, SciPy's interpolation, and what training does with them."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from skcnn import NumpyCNNClassifier
+from skcnn.augmentation import Crop, Cutout, Flip, Rotate, Shift, augment
+
+ALL = [Flip(), Flip("vertical", 0.8), Shift(), Shift(3), Rotate(), Rotate(180), Crop(), Crop(0.3), Cutout(), Cutout(3)]
+NOTHING = [Flip(probability=0), Shift(0), Rotate(0), Crop(1.0)]
+every_augmentation = pytest.mark.parametrize("change", ALL, ids=repr)
+
+
+def images(n=6, shape=(7, 9, 2), dtype=np.float32):
+    return np.random.default_rng(1).normal(size=(n, *shape)).astype(dtype)
+
+
+@every_augmentation
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(7, 9, 2), (1, 1, 1), (1, 5, 3)])
+def test_shape_and_type_stay_and_nothing_is_written(change, dtype, shape):
+    x = images(shape=shape, dtype=dtype)
+    before = x.copy()
+    x.flags.writeable = False
+    one, again = (change(x, np.random.default_rng(3)) for _ in range(2))
+    assert (one.shape, one.dtype) == (x.shape, x.dtype)
+    assert not np.shares_memory(one, x)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(one, again)
+    assert np.isfinite(one).all()
+
+
+@every_augmentation
+def test_images_are_changed_by_numbers_of_their_own(change):
+    x = np.repeat(images(1), 30, axis=0)
+    out = change(x, np.random.default_rng(0))
+    assert len({image.tobytes() for image in out}) > 1
+    assert out.min() >= min(x.min(), 0)
+    assert out.max() <= max(x.max(), 0)
+
+
+@pytest.mark.parametrize("change", NOTHING, ids=repr)
+def test_a_change_by_nothing_is_none(change):
+    x = images(dtype=np.float64)
+    np.testing.assert_allclose(change(x, np.random.default_rng(0)), x, atol=1e-12)
+
+
+def test_a_flip_mirrors():
+    x = images()
+    np.testing.assert_array_equal(Flip(probability=1)(x, np.random.default_rng(0)), x[:, :, ::-1])
+    np.testing.assert_array_equal(Flip("vertical", 1)(x, np.random.default_rng(0)), x[:, ::-1])
+    some = Flip()(images(2000, (1, 2, 1)), np.random.default_rng(0))
+    assert (some != images(2000, (1, 2, 1))).any(axis=(1, 2, 3)).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_shift_moves_by_whole_pixels_and_repeats_the_edge():
+    x = images(200, (5, 6, 1))
+    moves = set()
+    for image, moved in zip(x, Shift(2)(x, np.random.default_rng(0)), strict=True):
+        found = [
+            (down, right)
+            for down in range(-2, 3)
+            for right in range(-2, 3)
+            if np.array_equal(moved, image[np.clip(np.arange(5) + down, 0, 4)][:, np.clip(np.arange(6) + right, 0, 5)])
+        ]
+        assert len(found) == 1
+        moves.update(found)
+    assert len(moves) == 25
+
+
+def test_rotation_is_that_of_scipy():
+    x, degrees = images(4, (9, 6, 1), np.float64), 40.0
+    out = Rotate(degrees)(x, np.random.default_rng(5))
+    for image, turned, angle in zip(x, out, np.random.default_rng(5).uniform(-degrees, degrees, 4), strict=True):
+        cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        matrix, middle = np.array([[cos, -sin], [sin, cos]]), np.array([4.0, 2.5])
+        expected = ndimage.affine_transform(image[..., 0], matrix, middle - matrix @ middle, order=1, mode="nearest")
+        np.testing.assert_allclose(turned[..., 0], expected, atol=1e-12)
+
+
+def test_a_crop_is_a_straight_part_of_the_image():
+    rows, columns = np.meshgrid(np.arange(9.0), np.arange(6.0), indexing="ij")
+    x = np.repeat(np.stack([rows, columns], axis=-1)[np.newaxis], 50, axis=0)
+    out = Crop(0.5)(x, np.random.default_rng(0))
+    for axis, length in ((1, 9), (2, 6)):
+        steps = np.diff(out[..., axis - 1], axis=axis)
+        assert np.abs(steps - steps[:, :1, :1]).max() < 1e-12
+        assert (steps >= 0.5).all()
+        assert (steps <= 1).all()
+        assert out[..., axis - 1].max() <= length - 1
+
+
+def test_cutout_sets_a_square_to_0():
+    x = np.ones((300, 8, 9, 2))
+    cut = Cutout(3)(x, np.random.default_rng(0)) == 0
+    assert (cut[..., 0] == cut[..., 1]).all()
+    assert set(cut.any(axis=2)[..., 0].sum(axis=1)) | set(cut.any(axis=1)[..., 0].sum(axis=1)) == {2, 3}
+    assert (cut[..., 0].sum(axis=(1, 2)) == cut.any(axis=2)[..., 0].sum(1) * cut.any(axis=1)[..., 0].sum(1)).all()
+
+
+@every_augmentation
+def test_an_augmentation_is_a_value(change):
+    assert eval(repr(change)) == pickle.loads(pickle.dumps(change)) == change
+    assert hash(change) == hash(eval(repr(change)))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "bad", "expected"),
+    [
+        *((Flip, "axis", bad, "'horizontal' or 'vertical'") for bad in ["left", 1, None]),
+        *((Flip, "probability", bad, "a number in [0, 1]") for bad in [-0.1, 1.1, np.nan, None, True]),
+        *((Shift, "pixels", bad, "an int of at least 0") for bad in [-1, 0.5, True, None]),
+        *((Rotate, "degrees", bad, "a number in [0, 180]") for bad in [-1, 181, np.nan, None]),
+        *((Crop, "smallest", bad, "a number in (0, 1]") for bad in [0, 1.1, np.nan, None]),
+        *((Cutout, "size", bad, "an int of at least 1") for bad in [0, 2.0, None]),
+    ],
+)
+def test_a_field_out_of_range_is_refused(make, name, bad, expected):
+    with pytest.raises(ValueError, match=re.escape(f"{make.__name__}: {name} must be {expected}, got {bad!r}")):
+        make(**{name: bad})
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda x, rng: x[:, 1:], "got float64 of (3, 6, 9, 2)"),
+        (lambda x, rng: x.astype(np.float32), "got float32 of (3, 7, 9, 2)"),
+        (lambda x, rng: None, "got NoneType"),
+    ],
+)
+def test_what_a_callable_returns_is_checked(change, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        augment(images(3, dtype=np.float64), [change], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("bad", "text"), [([Shift(), "flip"], "got 'flip'"), (Shift, r"; write Shift\(\)$"), ([3], "got 3")]
+)
+def test_what_is_no_augmentation_is_refused(bad, text, make, data):
+    with pytest.raises(ValueError, match=rf"augment must hold callables \(images, rng\) -> images, .*{text}"):
+        make(augment=bad).fit(*data)
+
+
+def test_training_sees_changed_images_and_prediction_does_not(make, data):
+    X, y = data
+    seen = []
+
+    def watch(images, rng):
+        seen.append(images.copy())
+        return images
+
+    make(augment=[Shift(1), watch], batch_size=40, max_iter=3, shuffle=False).fit(X, y)
+    plain = make(augment=watch, batch_size=40, max_iter=1, shuffle=False).fit(X, y)
+    *epochs, as_given = seen
+    assert len({batch.tobytes() for batch in seen}) == 4, "every epoch draws anew"
+    assert all(np.isin(epoch, as_given).all() for epoch in epochs)
+    before = len(seen)
+    plain.predict(X)
+    assert len(seen) == before
+
+
+@pytest.mark.parametrize("how", ["a list", "one"])
+def test_same_bits_for_every_n_jobs(how, small_shards):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, (150, 28, 28), dtype=np.uint8), np.arange(150) % 3
+    changes = [Flip(), Shift(), Rotate(), Crop(), Cutout()] if how == "a list" else Shift(4)
+    bits = {
+        tuple(
+            W.tobytes()
+            for W in NumpyCNNClassifier(
+                3, augment=changes, dropout=0.2, batch_size=64, max_iter=2, random_state=0, n_jobs=n_jobs
+            )
+            .fit(X, y)
+            .coefs_
+        )
+        for n_jobs in (1, 2, 3, None)
+    }
+    assert len(bits) == 1
+
+
+def test_set_params_reaches_augmentations():
+    clf = NumpyCNNClassifier(augment=[Shift(1), Flip()])
+    clf.set_params(augment__0__pixels=3, augment__1__axis="vertical")
+    assert clf.augment == [Shift(3), Flip("vertical")]
+    assert NumpyCNNClassifier(augment=Rotate()).set_params(augment__degrees=5).augment == Rotate(5)
