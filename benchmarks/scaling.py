@@ -72,12 +72,14 @@ def images(rounds):
 
 @section
 def image_size(rounds):
-    """The same network on images of more and more pixels; microseconds a thousand pixels."""
-    rng, works = np.random.default_rng(0), {}
-    for side, n in ((14, 8192), (28, 4096), (56, 1024), (112, 512), (224, 256)):
-        X, y = rng.integers(0, 256, (n, side, side), dtype=np.uint8), np.arange(n) % 10
-        works[f"{side} x {side}, fit {n}"] = (lambda X=X, y=y: exercise().fit(X, y), n * side * side / 1000)
-    compare(works, rounds)
+    """The same network on images of more and more pixels, on one thread and on two; microseconds a thousand pixels."""
+    for n_jobs in (1, 2):
+        rng, works = np.random.default_rng(0), {}
+        for side, n in ((14, 8192), (28, 4096), (56, 1024), (112, 512), (224, 256)):
+            X, y = rng.integers(0, 256, (n, side, side), dtype=np.uint8), np.arange(n) % 10
+            fit = lambda X=X, y=y, n_jobs=n_jobs: exercise(n_jobs=n_jobs).fit(X, y)  # noqa: E731
+            works[f"{side} x {side}, n_jobs={n_jobs}, fit {n}"] = (fit, n * side * side / 1000)
+        compare(works, rounds)
 
 
 @section
