@@ -39,6 +39,7 @@ from skcnn.training import Recipe, Samples, train
 
 __all__ = ["NumpyCNNClassifier"]
 
+RISE_THAT_WARNS = 0.1  # of the loss from the first epoch to the last: less may be chance, as with dropout
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
@@ -353,7 +354,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Warns
         -----
         ConvergenceWarning
-            If the loss or a weight was no longer finite. The weights are then those before that epoch.
+            If the loss or a weight was no longer finite; the weights are then those before that epoch. Or if the loss
+            of the last epoch is clearly above that of the first.
         """
         with self._all_or_nothing():
             if not (self.warm_start and hasattr(self, "network_")):
@@ -369,12 +371,12 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
                     stacklevel=3,
                 )
             stopping = EarlyStopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
-            self._train(samples, held_out, stopping, schedule_from(self.learning_rate), self.max_iter)
+            outcome = self._train(samples, held_out, stopping, schedule_from(self.learning_rate), self.max_iter)
             self.best_iter_ = stopping.best_epoch if stopping else None
             self.best_validation_score_ = float(stopping.best_score) if stopping else None
             if not self.warm_start:
                 del self._optimizer_state_
-        self._warn_how_it_ended()
+        self._warn_how_it_ended(outcome)
         return self
 
     @available_if(_has_partial_fit)
@@ -409,9 +411,9 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             if not hasattr(self, "_batch_size_"):
                 self._batch_size_ = self._batch_rule(len(samples.rows))
                 self._mean_weight_ = mean_weight(samples.weight, samples.rows)
-            self._train(samples, None, None, Constant(), 1)
+            outcome = self._train(samples, None, None, Constant(), 1)
             self.best_iter_ = self.best_validation_score_ = None
-        self._warn_how_it_ended()
+        self._warn_how_it_ended(outcome)
         return self
 
     def predict(self, X):
@@ -615,6 +617,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.t_ += outcome.n_seen
         self.stop_reason_ = outcome.stop_reason
         self._optimizer_state_ = (recipe.optimizer, outcome.optimizer_state)
+        return outcome
 
     def _recipe(self, schedule, n_epochs):
         return Recipe(
@@ -639,19 +642,23 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     def _n_threads(self):
         return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)
 
-    def _warn_how_it_ended(self):
-        if self.stop_reason_ == "interrupted":
-            warnings.warn(
-                f"Training was interrupted in epoch {self.n_iter_}; the classifier is as its last step left it",
-                stacklevel=4,
+    def _warn_how_it_ended(self, outcome):
+        text, category = None, ConvergenceWarning
+        if outcome.stop_reason == "interrupted":
+            text = f"Training was interrupted in epoch {self.n_iter_}; the classifier is as its last step left it"
+            category = UserWarning
+        elif outcome.stop_reason == "diverged":
+            text = (
+                f"Training diverged in epoch {self.n_iter_}: {outcome.not_finite}, so that epoch was undone. "
+                f"A rate smaller than learning_rate_init={self.learning_rate_init} may converge."
             )
-        if self.stop_reason_ == "diverged":
-            warnings.warn(
-                f"Training diverged in epoch {self.n_iter_}: the loss or a weight was not finite, so that epoch was "
-                f"undone. A rate smaller than learning_rate_init={self.learning_rate_init} may converge.",
-                ConvergenceWarning,
-                stacklevel=4,  # past this method, fit, and scikit-learn's wrapper of it
+        elif (rise := outcome.history[-1]["loss"] - outcome.history[0]["loss"]) > RISE_THAT_WARNS:
+            text = (
+                f"The loss rose by {rise:.3g}, to {self.loss_:.3g} in epoch {self.n_iter_}. A rate smaller than "
+                f"learning_rate_init={self.learning_rate_init} may converge."
             )
+        if text:
+            warnings.warn(text, category, stacklevel=4)  # past this method, fit, and scikit-learn's wrapper of it
 
 
 _DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(NumpyCNNClassifier).parameters.items()}

@@ -109,6 +109,8 @@ class Outcome:
         "diverged": the loss or a weight was not finite, and the weights of the last whole epoch were put back.
     n_seen : int
         How many samples were trained on, each as often as it came.
+    not_finite : str
+        If training diverged: at which rate, and what was not finite.
     optimizer_state : dict
         For going on.
     """
@@ -117,6 +119,7 @@ class Outcome:
     history: list[Row] = field(default_factory=list)
     stop_reason: str = "max_iter"
     n_seen: int = 0
+    not_finite: str = ""
 
 
 def train(
@@ -165,6 +168,7 @@ class _Trainer:
         self.outcome = Outcome(self.state)
         self.end = inf if recipe.max_time is None else perf_counter() + recipe.max_time
         self.gradients_checked = False
+        self.last_rows = samples.rows[:1]
 
     def run(
         self,
@@ -210,10 +214,27 @@ class _Trainer:
         """Train one epoch; if it leaves a loss or weight that is not finite, undo it. Return the loss and whether."""
         before = self.network.copy()
         loss = self._epoch(workers, progress, epoch, number, stop)
-        diverged = not (isfinite(loss) and all(np.isfinite(w).all() for w in self.weights))
+        states = [array for _, array in leaves(self.network.states)]
+        diverged = not (isfinite(loss) and all(np.isfinite(array).all() for array in (*self.weights, *states)))
         if diverged:
+            rate, what = self._learning_rate(number), self._first_not_finite()
+            self.outcome.not_finite = f"at the learning rate {rate:.3g}, {what} was no longer finite"
             self.network.put_back(before)
         return loss, diverged
+
+    def _first_not_finite(self) -> str:
+        """Name the first layer whose parameters are not finite, or whose output for the last batch is not."""
+        network, x = self.network, self.samples.images[self.last_rows]
+        of_layers = zip(network.layers, network.params, network.states, strict=True)
+        for index, (layer, params, state) in enumerate(of_layers):
+            name = f"layers[{index}] {layer!r}" if index < len(network.layers) - 1 else "the output layer"
+            if not all(np.isfinite(array).all() for _, array in leaves([params, state])):
+                return f"a weight of {name}"
+            meets: dict[str, Any] = {"state": state, "shard": None} if layer.couples_rows else {}
+            x, _ = layer.forward(params, x, **meets)
+            if not np.isfinite(x).all():
+                return f"the output of {name}"
+        return "the loss"
 
     def _learning_rate(self, epoch: float) -> float:
         recipe = self.recipe
@@ -226,6 +247,7 @@ class _Trainer:
         progress.start_epoch(number + 1, self.recipe.n_epochs, n_steps)
         for step in range(n_steps):
             rows = order[step * size : (step + 1) * size]
+            self.last_rows = rows
             total += len(rows) * self._step(workers, rows, (epoch, step), self._learning_rate(number + step / n_steps))
             seen += len(rows)
             if not isfinite(total):

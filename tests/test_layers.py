@@ -340,6 +340,14 @@ def test_relu_of_large_and_of_no_images(shape):
     np.testing.assert_array_equal(ReLU().forward({}, x)[0], np.where(x > 0, x, 0))
 
 
+def test_row_59_dropout_of_nothing_and_of_all():
+    x = np.ones((2, 3))
+    np.testing.assert_array_equal(forward(Dropout(0.0), {}, x)[0], x)
+    for rate in (1, 1.5):
+        with pytest.raises(ValueError, match="rate must be a number in"):
+            Dropout(rate)
+
+
 @pytest.mark.parametrize("layer", [Dropout(0.25), SpatialDropout2D(0.25)], ids=repr)
 def test_dropout_leaves_out_its_part_and_keeps_the_expected_value(layer):
     x = np.ones((40, 5, 5, 40))
