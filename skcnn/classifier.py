@@ -21,7 +21,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skcnn.architecture import ACTIVATIONS, ARCHITECTURE, POOLS, build_classifier, layers_from
 from skcnn.augmentation import augmentations_from
 from skcnn.evaluation import HeldOut, split_rows
-from skcnn.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
+from skcnn.images import (
+    Images,
+    flatten,
+    image_format_for,
+    numeric_dtype,
+    require_same_shape,
+    stack_shape,
+    warn_if_scale_is_off,
+)
 from skcnn.layers import Layer
 from skcnn.losses import loss_for
 from skcnn.optimizers import OPTIMIZERS, optimizer_from
@@ -495,6 +503,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         """Return what `finish` makes of the network's outputs, block by block."""
         check_is_fitted(self)
         images = Images(self._rows(X, reset=False), self._format_)
+        if self.scaling is not None:
+            warn_if_scale_is_off(images.X, self._format_)
 
         def checked(logits):
             if not np.isfinite(logits).all():
@@ -588,6 +598,8 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
                 X_val, y_val = self._rows(X_val, y_val, reset=False)
             except ValueError as error:
                 raise ValueError(f"X_val, y_val: {error}") from error
+            if self.scaling is not None:
+                warn_if_scale_is_off(X_val, self._format_, "X_val")
             y_index = encode("y_val", y_val, self.classes_)
             return samples, HeldOut(Images(X_val, self._format_), y_index, None, self._loss, self._n_threads())
         if not self.early_stopping:

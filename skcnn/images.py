@@ -34,6 +34,8 @@ DataFormat = Literal["channels_last", "channels_first"]
 Scaling = Literal["auto", "standard"] | tuple[float, float] | None
 FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 DARK = 64  # uint8 images that stay below are hardly photographs
+ROWS_THAT_TELL = 256  # of images whose scale may be off
+SCALE_IS_OFF = 10
 ROWS_AT_A_TIME = 1024
 
 
@@ -177,6 +179,12 @@ class ImageFormat:
     center: Any = 0.0
     width: Any = 1.0
 
+    @property
+    def largest(self) -> float:
+        """The largest magnitude that the scale was made for: the end of a range, or four deviations from a mean."""
+        reach = self.width / 2 if np.ndim(self.width) == 0 else 4 * self.width
+        return float(np.max(np.abs(self.center) + reach))
+
     def read(self, rows: Array) -> Array:
         """Convert rows (n, h * w * c) of any number type to images (n, h, w, c), a C-contiguous copy."""
         h, w, c = self.shape
@@ -201,6 +209,22 @@ class Images:
 
     def __getitem__(self, rows: slice | Array) -> Array:
         return self.format.read(self.X[rows])
+
+
+def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None:
+    """Warn if pixels are ten times as large, or a tenth as large, as those that the scale was made for.
+
+    The first rows tell. Dark images of uint8 are just dark, since their range is always the same.
+    """
+    rows = X[:ROWS_THAT_TELL]
+    largest = max(float(rows.max()), -float(rows.min()))
+    factor = largest / format.largest
+    if factor >= SCALE_IS_OFF or (0 < factor <= 1 / SCALE_IS_OFF and X.dtype != np.uint8):
+        warnings.warn(
+            f"the pixels of {name} reach {largest:.3g}, but the classifier was fitted on pixels that reach about "
+            f"{format.largest:.3g}: are they on the same scale?",
+            stacklevel=4,
+        )
 
 
 def image_format_for(

@@ -725,3 +725,41 @@ def test_verbose_prints_a_clean_line_an_epoch_where_there_is_no_terminal(digits,
     assert out.err == ""
     NumpyCNNClassifier(**QUICK).fit(X, y)
     assert capsys.readouterr() == ("", "")
+
+
+def on_scale(scale, dtype, digits):
+    return (digits[0] / 16 * scale).astype(dtype)
+
+
+@pytest.mark.parametrize("scaling", ["auto", "standard", (0, 255)])
+@pytest.mark.parametrize(("fitted_on", "asked_on"), [((255, np.uint8), (1, float)), ((255, float), (1, np.float32))])
+def test_a_scale_that_is_off_warns(digits, fitted_on, asked_on, scaling):
+    """The commonest silent mistake: fitted on 0..255, asked on 0..1."""
+    X, other = on_scale(*fitted_on, digits), on_scale(*asked_on, digits)
+    clf = NumpyCNNClassifier(scaling=scaling, **QUICK).fit(X, digits[2])
+    for method in (clf.predict, clf.predict_proba, clf.decision_function):
+        with pytest.warns(UserWarning, match=r"the pixels of X reach 1, but .*: are they on the same scale\?"):
+            method(other)
+    with pytest.warns(UserWarning, match="the pixels of X_val reach 1,"):
+        clf.fit(X, digits[2], X_val=other, y_val=digits[2])
+
+
+def test_the_other_way_round_warns_too(digits):
+    clf = NumpyCNNClassifier(**QUICK).fit(on_scale(1, float, digits), digits[2])
+    with pytest.warns(UserWarning, match=r"the pixels of X reach 255, but the classifier was fitted .* about 1:"):
+        clf.predict(on_scale(255, np.uint8, digits))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scaling", ["auto", "standard", None])
+def test_images_on_the_same_scale_warn_of_nothing(digits, scaling):
+    X, y = on_scale(255, np.uint8, digits), digits[2]
+    clf = NumpyCNNClassifier(scaling=scaling, **QUICK).fit(X, y)
+    for other in (X, X[:1], X // 20, np.zeros_like(X[:1]), X.astype(float), 255.0 - X):
+        clf.predict(other)
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_scaling_no_scale_is_off(digits):
+    clf = NumpyCNNClassifier(scaling=None, **QUICK).fit(digits[0], digits[2])
+    clf.predict(digits[1] / 100)

@@ -55,6 +55,7 @@ def test_rows_1_and_2_values_that_are_no_numbers(make, data, fitted, value, text
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scaling", ["auto", (-4, 4), None], ids=str)
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
 def test_row_3_one_huge_value_leaves_finite_weights(make, data, scaling, dtype):
     X, y = data
     with warnings.catch_warnings():
@@ -81,6 +82,7 @@ HUGE = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("signs", HUGE)
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
 def test_row_4_huge_rows_give_finite_probabilities_or_an_error(make, data, signs, dtype):
     clf = make(dtype=dtype).fit(*data)
     for name in ("predict_proba", "predict_log_proba", "decision_function"):
@@ -93,6 +95,7 @@ def test_row_4_huge_rows_give_finite_probabilities_or_an_error(make, data, signs
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
 def test_row_4_outputs_that_overflow_are_refused(make, data, name):
     # 1e308 is beyond float32, and without rectifiers nothing can bring it back
     clf = make(dtype="float32", activation="identity").fit(*data)

@@ -157,6 +157,7 @@ def test_row_38_weights_that_leave_one_class(make, data):
 @pytest.mark.filterwarnings("ignore:batch_size=100 is larger:UserWarning")
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3.0}], ids=str)
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
 def test_row_39_a_row_of_weight_zero_is_as_if_removed(make, data, scaling, class_weight):
     X, y = data[0].copy(), data[1]
     weight = np.random.default_rng(2).uniform(0.5, 2, 40)
