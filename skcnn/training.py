@@ -182,10 +182,10 @@ class _Trainer:
         outcome = self.outcome
 
         def stop() -> bool:
-            """Whether to stop after this step, and if so, the reason for it."""
-            if interrupted():
+            """Whether to stop after this step; the first reason for it stands."""
+            if outcome.stop_reason == "max_iter" and interrupted():
                 outcome.stop_reason = "interrupted"
-            elif perf_counter() > self.end:
+            elif outcome.stop_reason == "max_iter" and perf_counter() > self.end:
                 outcome.stop_reason = "max_time"
             return outcome.stop_reason != "max_iter"
 

@@ -398,6 +398,14 @@ def test_the_layer_that_diverged_is_named(digits, layers, text):
     assert all(np.isfinite(array).all() for _, array in leaves(clf.network_.params))
 
 
+def test_divergence_is_told_even_if_the_time_was_up(digits):
+    clf = NumpyCNNClassifier(layers=[Flatten(), Poisoned()], max_time=1e-9, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
+        clf.fit(digits[0], digits[2])
+    assert clf.stop_reason_ == "diverged"
+    assert all(np.isfinite(array).all() for _, array in leaves(clf.network_.params))
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("solver", ["sgd", "rmsprop", "adam", "adamw"])
 @pytest.mark.parametrize("rate", [1e-6, 0.001, 0.01])

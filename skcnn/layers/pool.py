@@ -130,7 +130,19 @@ class AvgPool2D(_Pool2D):
 
 
 @dataclass(frozen=True, repr=False)
-class GlobalAvgPool2D(Layer):
+class _GlobalPool2D(Layer):
+    """What the global pools share: one number of each whole map."""
+
+    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
+        require_map(in_shape)
+        return {}, in_shape[2:]
+
+    def window(self, in_shape: Shape) -> Window | None:
+        return None
+
+
+@dataclass(frozen=True, repr=False)
+class GlobalAvgPool2D(_GlobalPool2D):
     """Take the mean of each whole map.
 
     Shape
@@ -144,10 +156,6 @@ class GlobalAvgPool2D(Layer):
     array([[7.5]])
     """
 
-    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
-        require_map(in_shape)
-        return {}, in_shape[2:]
-
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         # NumPy adds along these axes one by one, which in float32 loses digits on large maps
         return x.mean(axis=(1, 2), dtype=np.float64).astype(x.dtype, copy=False), x.shape if train else None
@@ -157,12 +165,9 @@ class GlobalAvgPool2D(Layer):
         share = (d_out / (h * w)).reshape(n, 1, 1, c)
         return np.broadcast_to(share, cache).copy(), {}
 
-    def window(self, in_shape: Shape) -> Window | None:
-        return None
-
 
 @dataclass(frozen=True, repr=False)
-class GlobalMaxPool2D(Layer):
+class GlobalMaxPool2D(_GlobalPool2D):
     """Keep the largest pixel of each whole map. Of several equal ones the first, row by row, is the winner.
 
     Shape
@@ -176,10 +181,6 @@ class GlobalMaxPool2D(Layer):
     array([[15.]])
     """
 
-    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
-        require_map(in_shape)
-        return {}, in_shape[2:]
-
     def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
         pixels = x.reshape(len(x), -1, x.shape[3])
         if not train:
@@ -192,6 +193,3 @@ class GlobalMaxPool2D(Layer):
         d_x = np.zeros((in_shape[0], in_shape[1] * in_shape[2], in_shape[3]), dtype=d_out.dtype)
         np.put_along_axis(d_x, winners, d_out[:, np.newaxis], axis=1)
         return d_x.reshape(in_shape), {}
-
-    def window(self, in_shape: Shape) -> Window | None:
-        return None
