@@ -22,6 +22,7 @@ __all__ = ["Network"]
 Array = NDArray[Any]
 
 NUMBERS_PER_SHARD = 2**19  # of the network's largest map
+MEETING_SHARD = 4  # times as many, where shards meet: they live all at once anyway, and the fewer the less they wait
 ROWS_PER_SHARD = 8  # at least, even of large maps: a dense layer's gradient costs the same for one row as for some,
 MOST_NUMBERS = 2**22  # but no more numbers than this, for the sake of memory
 WORK_WORTH_CUTTING = 3 * 2**23  # multiply-adds: less is done by one thread before another has begun
@@ -135,13 +136,15 @@ class Network:
         """How many numbers training adjusts."""
         return sum(array.size for _, array in leaves(self.params))
 
-    def rows_per_shard(self, n_rows: int) -> int:
+    def rows_per_shard(self, n_rows: int, meeting: bool = False) -> int:
         """Return how many of so many images are computed at a time, by their size alone.
 
-        Enough that Python's own part takes little of the time, and so few that a cache holds their maps.
+        Enough that Python's own part takes little of the time, and so few that a cache holds their maps. `meeting`:
+        the shards wait for each other, as those of a training batch do where a layer couples its rows.
         """
         largest_map, work = self._size
-        most = max(1, NUMBERS_PER_SHARD // largest_map, min(ROWS_PER_SHARD, MOST_NUMBERS // largest_map))
+        numbers = NUMBERS_PER_SHARD * (MEETING_SHARD if meeting else 1)
+        most = max(1, numbers // largest_map, min(ROWS_PER_SHARD, MOST_NUMBERS // largest_map))
         return min(most, -(-n_rows // 2)) if n_rows * work > WORK_WORTH_CUTTING else n_rows
 
     @cached_property

@@ -296,8 +296,9 @@ class _Trainer:
         return loss, arrays(computation.gradients(d_prepared)), states
 
     def _cut(self, n_rows: int) -> list[slice]:
-        least = -(-n_rows // MOST_MEETING_SHARDS) if self.network.couples_rows else 1
-        return cut(n_rows, max(self.network.rows_per_shard(n_rows), least))
+        meeting = self.network.couples_rows
+        least = -(-n_rows // MOST_MEETING_SHARDS) if meeting else 1
+        return cut(n_rows, max(self.network.rows_per_shard(n_rows, meeting), least))
 
     def _shard(
         self, computation: Computation, rows: Array, shard: Shard, place: tuple[int, int]

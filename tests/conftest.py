@@ -44,7 +44,7 @@ def digits():
 @pytest.fixture
 def small_shards(monkeypatch):
     """Batches of 64 images of 28 x 28 are cut into several shards, however few kernels there are."""
-    monkeypatch.setattr("skcnn.network.NUMBERS_PER_SHARD", 40 * 28 * 28 * 3)
+    monkeypatch.setattr("skcnn.network.NUMBERS_PER_SHARD", 10 * 28 * 28 * 3)
     monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0)
 
 

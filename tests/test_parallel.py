@@ -92,7 +92,8 @@ def fitted_bits(layers, images, n_jobs, **settings):
 @pytest.mark.parametrize("layers", [PLAIN, COUPLED, REGULARISED], ids=["plain", "coupled", "regularised"])
 def test_same_bits_for_every_n_jobs(layers, images, small_shards):
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, batch_size=150).fit(*images)
-    assert len(cut(128, clf.network_.rows_per_shard(128))) > 2, "the batches must be cut for this to say anything"
+    shards = cut(128, clf.network_.rows_per_shard(128, clf.network_.couples_rows))
+    assert len(shards) > 2, "the batches must be cut for this to say anything"
     one = fitted_bits(layers, images, 1)
     for n_jobs in (2, 3, None, -1):
         assert fitted_bits(layers, images, n_jobs) == one
@@ -109,7 +110,7 @@ def test_shards_add_up_to_what_one_would_be(layers, images, monkeypatch):
     for shards in (1, 2):
         monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0 if shards == 2 else np.inf)
         clf = NumpyCNNClassifier(layers=layers, n_jobs=1, **settings).fit(X, y, sample_weight=1.0 + y)
-        assert len(cut(150, clf.network_.rows_per_shard(150))) == shards
+        assert len(cut(150, clf.network_.rows_per_shard(150, clf.network_.couples_rows))) == shards
         both.append([array for _, array in leaves(clf.network_.params)])
     for one, other in zip(*both, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-12)

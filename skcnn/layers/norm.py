@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from skcnn.parallel import Shard
 
 __all__ = ["BatchNorm"]
+
+
+class _Cache(NamedTuple):
+    centred: Array  # by rows
+    deviation: Array  # (c,)
+    weight: Array | None  # of each row
+    total: Any  # the batch's numbers in a channel, each as often as its weight says
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,60 +87,78 @@ class BatchNorm(Layer):
         shard: Shard | None,
     ) -> Forward:
         if shard is None:
-            return x * self._factor(params, state) + self._term(params, state), None
-        weight = np.ones(len(x), x.dtype) if shard.weight is None else shard.weight
-        positions = prod(x.shape[1:-1])
-        total = shard.sum(weight.sum() * x.dtype.type(positions))
-        mean = shard.sum(_channel_sums(weight, x)) / total
-        centred = x - mean
-        variance = shard.sum(_channel_sums(weight, centred * centred)) / total
+            factor, term = self.in_prediction(params, state)
+            rows = _rows(x)
+            out = rows * _along(factor, rows)
+            out += _along(term, rows)
+            return out.reshape(x.shape), None
+        rows, positions = _rows(x), prod(x.shape[1:-1])
+        # a weight for each row of a map: that of its image
+        weight = None if shard.weight is None else np.repeat(shard.weight, len(rows) // len(x))[:, np.newaxis]
+        total = shard.sum(np.asarray(len(x) if shard.weight is None else shard.weight.sum(), x.dtype)) * positions
+        mean = shard.sum(_channel_sums(rows if weight is None else rows * weight, x)) / total
+        centred = rows - _along(mean, rows)
+        squares = np.einsum("ij,ij->j", centred if weight is None else centred * weight, centred)
+        variance = shard.sum(_channels(squares, x)) / total
         deviation = np.sqrt(variance + x.dtype.type(self.epsilon))
-        normal = centred
-        normal /= deviation
         # a batch whose channels are single numbers says nothing about the variance
         unknown = shard.n_rows * positions == 1
         new_state = {
             "mean": self._running(state["mean"], mean),
             "variance": state["variance"] if unknown else self._running(state["variance"], variance),
         }
-        return params["scale"] * normal + params["shift"], (new_state, (normal, deviation, weight / total))
+        out = centred * _along(params["scale"] / deviation, rows)
+        out += _along(params["shift"], rows)
+        return out.reshape(x.shape), (new_state, _Cache(centred, deviation, weight, total))
 
     def backward(  # type: ignore[override]
-        self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True, shard: Shard
+        self, params: Params, cache: _Cache, d_out: Array, *, need_d_x: bool = True, shard: Shard
     ) -> Backward:
         """Every number of the batch takes part in mean and variance, so it has a share in the gradients of all.
 
         With g = d_out, z the normalised numbers and p their shares (weights over their sum):
         ``d_x = scale / deviation * (g - p * (sum(g) + z * sum(g * z)))``, summed over the batch.
         """
-        normal, deviation, share = cache
-        every = np.ones(len(d_out), d_out.dtype)
-        d_shift, d_scale = _channel_sums(every, d_out), _channel_sums(every, d_out * normal)
+        centred, deviation, weight, total = cache
+        d_rows = _rows(d_out)
+        d_shift = _channel_sums(d_rows, d_out)
+        d_scale = _channels(np.einsum("ij,ij->j", d_rows, centred), d_out) / deviation
         grads = {"scale": d_scale, "shift": d_shift}
         all_shift, all_scale = shard.sum(np.stack([d_shift, d_scale]))
-        d_x = normal * all_scale
-        d_x += all_shift
-        d_x *= share.reshape(-1, *[1] * (d_out.ndim - 1))
-        np.subtract(d_out, d_x, out=d_x)
-        d_x *= params["scale"] / deviation
-        return d_x, grads
+        factor = params["scale"] / deviation
+        d_x = centred * _along(-factor * all_scale / (deviation * total), d_rows)
+        d_x -= _along(factor * all_shift / total, d_rows)
+        if weight is not None:
+            d_x *= weight
+        d_x += d_rows * _along(factor, d_rows)
+        return d_x.reshape(d_out.shape), grads
 
-    def _factor(self, params: Params, state: Params) -> Array:
-        """In prediction, the layer is a multiplication"""
-        factor: Array = params["scale"] / np.sqrt(state["variance"] + state["variance"].dtype.type(self.epsilon))
-        return factor
-
-    def _term(self, params: Params, state: Params) -> Array:
-        """and an addition."""
-        term: Array = params["shift"] - state["mean"] * self._factor(params, state)
-        return term
+    def in_prediction(self, params: Params, state: Params) -> tuple[Array, Array]:
+        """Return the factor and the term (c,) that the layer is in prediction: ``out = x * factor + term``."""
+        factor = params["scale"] / np.sqrt(state["variance"] + state["variance"].dtype.type(self.epsilon))
+        return factor, params["shift"] - state["mean"] * factor
 
     def _running(self, old: Array, of_batch: Array) -> Array:
         momentum = float(self.momentum)
         return momentum * old + (1 - momentum) * of_batch
 
 
-def _channel_sums(weight: Array, x: Array) -> Array:
-    """Sum of the rows, each times its weight, for each channel. As a product, which is faster than `sum`."""
-    sums: Array = (weight @ x.reshape(len(x), -1)).reshape(-1, x.shape[-1]).sum(axis=0)
+def _rows(x: Array) -> Array:
+    """The rows of all maps (n * h, w * c), or x (n, c) itself: NumPy is slow at many short runs of c numbers."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[2] * x.shape[3])
+
+
+def _along(of_channels: Array, rows: Array) -> Array:
+    """Numbers (c,) of the channels, repeated along a row."""
+    return np.tile(of_channels, rows.shape[1] // len(of_channels))
+
+
+def _channels(along: Array, x: Array) -> Array:
+    """Sums along a row, added up to sums (c,) of the channels of x."""
+    sums: Array = along.reshape(-1, x.shape[-1]).sum(axis=0)
     return sums
+
+
+def _channel_sums(rows: Array, x: Array) -> Array:
+    """Sums of the channels over all rows. As a product, which is faster than `sum`."""
+    return _channels(np.ones(len(rows), rows.dtype) @ rows, x)
