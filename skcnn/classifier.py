@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 import warnings
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
+from math import isfinite
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,23 +15,16 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skcnn.architecture import ACTIVATIONS, ARCHITECTURE, POOLS, build_classifier, layers_from
+from skcnn.architecture import ACTIVATIONS, POOLS
 from skcnn.augmentation import augmentations_from
+from skcnn.callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
+from skcnn.checkpoint import Checkpoint, digest
 from skcnn.evaluation import HeldOut, split_rows
-from skcnn.images import (
-    Images,
-    flatten,
-    image_format_for,
-    numeric_dtype,
-    require_same_shape,
-    stack_shape,
-    warn_if_scale_is_off,
-)
+from skcnn.images import Images, warn_if_scale_is_off
 from skcnn.layers import Layer
 from skcnn.losses import loss_for
 from skcnn.optimizers import OPTIMIZERS, optimizer_from
@@ -38,12 +33,14 @@ from skcnn.persistence import FittedStateMixin
 from skcnn.prediction import predict
 from skcnn.process import allowed_threads
 from skcnn.progress import Progress
-from skcnn.randomness import stream
+from skcnn.reading import ReadingMixin
+from skcnn.recipe import Recipe
 from skcnn.record import RecordMixin
 from skcnn.schedules import SCHEDULES, Constant, schedule_from
 from skcnn.stopping import EarlyStopping
-from skcnn.targets import check_labels, encode, mean_weight, require_classes, row_weights, scaled_weight
-from skcnn.training import Recipe, Samples, train
+from skcnn.targets import check_labels, encode, mean_weight, require_classes, scaled_weight
+from skcnn.training import Run, train
+from skcnn.values import is_real
 
 __all__ = ["NumpyCNNClassifier"]
 
@@ -61,7 +58,15 @@ def _has_partial_fit(classifier):
     return True
 
 
-class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, ClassifierMixin, BaseEstimator):
+class NumpyCNNClassifier(
+    CallbackSupportMixin,
+    RecordMixin,
+    ReadingMixin,
+    FittedStateMixin,
+    NestedValuesMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
     """Convolutional network classifier.
 
     A stack of convolutions with activations and pools, then fully connected layers, trained by stochastic gradient
@@ -135,7 +140,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes by label, not negative; "balanced": every class weighs the same in total.
     early_stopping : bool, default=False
-        Whether to hold rows out, stop when accuracy on them no longer rises, and keep the best weights. `X_val` and
+        Whether to hold rows out, stop when the score on them no longer rises, and keep the best weights. `X_val` and
         `y_val` take their place where they are given to `fit`.
     validation_fraction : float in (0, 1), default=0.1
         The part held out, stratified by class, at least one row for every class.
@@ -143,6 +148,9 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Epochs without a rise of `tol` that early stopping puts up with.
     tol : float, default=1e-4
         See `n_iter_no_change`.
+    scoring : str, callable or None, default=None
+        The score on held-out images: accuracy, or what scikit-learn's `scoring` names or defines, larger being better.
+        It is taken after every epoch (`validation_scores_`), and is what early stopping looks at.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights it finds, with a new schedule of `max_iter` epochs.
     n_jobs : int or None, default=None
@@ -166,7 +174,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     network_ : Network
         The layers with their weights; ``print(network_.summary())`` shows them.
     history_ : list of dict
-        An epoch each: epoch, loss, val_loss, val_accuracy, val_f1 (macro), learning_rate, seconds.
+        An epoch each: epoch, loss, val_loss, val_accuracy, val_f1 (macro), val_score, learning_rate, seconds.
     n_iter_ : int
         Epochs trained.
     t_ : int
@@ -180,12 +188,12 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     validation_loss_curve_ : list of float or None
         Mean loss on the held-out images after every epoch, without penalty; None without any.
     validation_scores_ : list of float or None
-        Accuracy on the held-out images after every epoch; None without any.
+        Score on the held-out images after every epoch, accuracy unless `scoring` says otherwise; None without any.
     best_validation_score_ : float or None
         Best of `validation_scores_` in the last call of fit; None without early stopping.
     best_iter_ : int or None
         Its epoch, whose weights were kept; None without early stopping.
-    stop_reason_ : {"max_iter", "early_stopping", "max_time", "interrupted", "diverged"}
+    stop_reason_ : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"}
         Why training ended.
     n_layers_ : int
         Layers with weights, and the input.
@@ -250,6 +258,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [_COUNT],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "scoring": [str, callable, None],
         "warm_start": ["boolean"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -289,6 +298,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         validation_fraction=0.1,
         n_iter_no_change=10,
         tol=1e-4,
+        scoring=None,
         warm_start=False,
         n_jobs=None,
         verbose=0,
@@ -324,6 +334,7 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.scoring = scoring
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -334,8 +345,9 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         tags.input_tags.three_d_array = True
         return tags
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, checkpoint=None):
         """Train the network.
 
         Parameters
@@ -349,6 +361,12 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         X_val, y_val : array-like, default=None
             Held-out images and labels that are measured after every epoch (`history_`). With `early_stopping` they
             also select the weights that are kept.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights, not negative.
+        checkpoint : str or path-like, default=None
+            A file that is written after every epoch, with all that is needed to go on. If it is there already, training
+            goes on from it, and ends in the same weights as if it had never been interrupted. It is removed when
+            training has ended, but not if Ctrl-C ended it. Load none that you do not trust: it holds pickled objects.
 
         Returns
         -------
@@ -357,7 +375,10 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
         Raises
         ------
         ValueError, TypeError
-            If an argument or parameter is not as described; the classifier is then as it was before.
+            If an argument or parameter is not as described, or a checkpoint is that of another fit, or damaged; the
+            classifier is then as it was before.
+        OSError
+            If the checkpoint cannot be written.
 
         Warns
         -----
@@ -365,26 +386,40 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             If the loss or a weight was no longer finite; the weights are then those before that epoch. Or if the loss
             of the last epoch is clearly above that of the first.
         """
+        callbacks = FitCallbacks(self, self.max_iter, X, y, sample_weight)
         with self._all_or_nothing():
-            if not (self.warm_start and hasattr(self, "network_")):
+            origin = self._origin() if checkpoint is not None else None
+            if not (self.warm_start and self._is_fitted()):
                 self._forget()
             samples, sample_weight = self._samples(X, y, sample_weight)
             require_classes(samples.y, samples.rows, self.classes_)
             self._mean_weight_ = mean_weight(samples.weight, samples.rows)
-            samples, held_out = self._hold_out(samples, sample_weight, X_val, y_val)
+            given = self._given_held_out(X_val, y_val, sample_weight_val)
+            kept, saved = self._checkpoint(checkpoint, origin, samples, given)
+            samples, held_out = self._hold_out(samples, sample_weight, given)
             self._batch_size_ = self._batch_rule(len(samples.rows))
             if self._batch_size_ > len(samples.rows):
                 warnings.warn(
                     f"batch_size={self.batch_size} is larger than the {len(samples.rows)} rows; it is clipped to them",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
-            stopping = EarlyStopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
-            outcome = self._train(samples, held_out, stopping, schedule_from(self.learning_rate), self.max_iter)
-            self.best_iter_ = stopping.best_epoch if stopping else None
-            self.best_validation_score_ = float(stopping.best_score) if stopping else None
+            run = saved["run"] if saved else self._new_run(self.early_stopping)
+            self._train(
+                run,
+                samples,
+                self._recipe(schedule_from(self.learning_rate), self.max_iter),
+                observers=[Progress(bool(self.verbose)), callbacks],
+                evaluate=held_out,
+                save=kept and (lambda run: kept.save(run=run, seed=self._seed_)),
+            )
+            self.best_iter_ = run.stopping.best_epoch if run.stopping else None
+            self.best_validation_score_ = float(run.stopping.best_score) if run.stopping else None
             if not self.warm_start:
                 del self._optimizer_state_
-        self._warn_how_it_ended(outcome)
+        if kept and run.stop_reason != "interrupted":
+            kept.remove()
+        callbacks.end_fit()
+        self._warn_how_it_ended(run, stacklevel=5)
         return self
 
     @available_if(_has_partial_fit)
@@ -419,9 +454,10 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
             if not hasattr(self, "_batch_size_"):
                 self._batch_size_ = self._batch_rule(len(samples.rows))
                 self._mean_weight_ = mean_weight(samples.weight, samples.rows)
-            outcome = self._train(samples, None, None, Constant(), 1)
+            run = self._new_run(early_stopping=False)
+            self._train(run, samples, self._recipe(Constant(), 1), observers=[Progress(bool(self.verbose))])
             self.best_iter_ = self.best_validation_score_ = None
-        self._warn_how_it_ended(outcome)
+        self._warn_how_it_ended(run, stacklevel=4)
         return self
 
     def predict(self, X):
@@ -516,120 +552,107 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
 
         return predict(self.network_, images, len(images.X), self._n_threads(), checked)
 
-    # Reading the input
-
-    def _rows(self, X, y="no_validation", *, reset):
-        """Return X with one validated row an image (and y, where given), and see to the images' shape."""
-        if not reset:
-            require_same_shape(stack_shape(X), self.image_shape_, self._format_.data_format)
-        flat = flatten(X)
-        with np.errstate(all="ignore"):  # sums of huge values of both signs are no error yet
-            return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
-
-    def _samples(self, X, y, sample_weight):
-        """Return the validated samples and sample_weight; in a first fit, set all that depends on them."""
-        first = not hasattr(self, "network_")
-        check_labels(y)
-        rows_of_X, y = self._rows(X, y, reset=first)
-        if not hasattr(self, "classes_"):
-            self.classes_ = np.unique(y)
-        y_index = encode("y", y, self.classes_)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, rows_of_X, ensure_non_negative=True)
-        weight = row_weights(sample_weight, self.class_weight, y_index, self.classes_)
-        rows = np.arange(len(y_index)) if weight is None else np.flatnonzero(weight > 0)
-        if first:
-            self._start(rows_of_X, stack_shape(X) or rows_of_X.shape, rows, weight)
-        elif self._built_from_ != self._foundations():
-            self._refuse_other_foundations()
-        return Samples(Images(rows_of_X, self._format_), y_index, weight, rows), sample_weight
-
-    def _start(self, X, shape, rows, weight):
-        """Set the seed, the image format and the untrained network."""
-        self._built_from_ = self._foundations()
-        self._seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._format_, guessed = image_format_for(
-            X, shape, rows, weight, self.image_shape, self.data_format, self.scaling, self.dtype
-        )
-        self.image_shape_ = self._format_.shape
-        layers = layers_from(self._built_from_, _DEFAULTS, self.image_shape_, shrink=guessed)
-        n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
-        rng = stream(self._seed_, "weights")
-        self.network_ = build_classifier(layers, n_outputs, self.image_shape_, rng, self._format_.dtype)
-        self.history_, self.t_ = [], 0
-
-    def _foundations(self):
-        """Return the parameters that are built into a network; lists as tuples, which nobody changes meanwhile."""
-        names = (*ARCHITECTURE, "layers", "image_shape", "data_format", "scaling", "dtype")
-        parameters = {name: getattr(self, name) for name in names}
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
-
-    def _refuse_other_foundations(self):
-        both = ((name, old, self._foundations()[name]) for name, old in self._built_from_.items())
-        changes = [f"{name} was {old} and is {new}" for name, old, new in both if old != new]
-        raise ValueError(
-            f"training cannot go on, since the network was built otherwise: {', '.join(changes)}. "
-            "Put it back, or start anew: set warm_start=False and call fit"
-        )
-
-    def _check_classes(self, classes):
-        """Set `classes_` in a first call of partial_fit, or hold later calls to it."""
-        if classes is None:
-            if not hasattr(self, "classes_"):
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            return
-        classes = np.unique(np.asarray(classes))
-        if not hasattr(self, "classes_"):
-            self.classes_ = classes
-        elif not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"classes={classes.tolist()} is not the same as on the first call: {self.classes_.tolist()}"
-            )
+    @staticmethod
+    def _defaults():
+        parameters = inspect.signature(NumpyCNNClassifier).parameters.items()
+        return {name: parameter.default for name, parameter in parameters}
 
     # Training
 
-    def _hold_out(self, samples, sample_weight, X_val, y_val):
-        """Return the samples to train on and the HeldOut to measure by, or None."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together: pass both or neither")
-        if X_val is not None:
+    def _given_held_out(self, X_val, y_val, sample_weight_val):
+        """Return the held-out images that were given to `fit`, or None."""
+        if X_val is None and y_val is None and sample_weight_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val go together, and sample_weight_val goes with them: pass both or neither")
+        try:
+            check_labels(y_val)
+            X_val, y_val = self._rows(X_val, y_val, reset=False)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val: {error}") from error
+        if self.scaling is not None:
+            warn_if_scale_is_off(X_val, self._format_, "X_val")
+        if sample_weight_val is not None:
             try:
-                check_labels(y_val)
-                X_val, y_val = self._rows(X_val, y_val, reset=False)
+                sample_weight_val = _check_sample_weight(sample_weight_val, X_val, ensure_non_negative=True)
             except ValueError as error:
-                raise ValueError(f"X_val, y_val: {error}") from error
-            if self.scaling is not None:
-                warn_if_scale_is_off(X_val, self._format_, "X_val")
-            y_index = encode("y_val", y_val, self.classes_)
-            return samples, HeldOut(Images(X_val, self._format_), y_index, None, self._loss, self._n_threads())
-        if not self.early_stopping:
-            return samples, None
+                raise ValueError(f"sample_weight_val: {error}") from error
+            if not sample_weight_val.any():
+                raise ValueError("sample_weight_val leaves no row: all weights are zero")
+        return self._held_out(X_val, encode("y_val", y_val, self.classes_), sample_weight_val)
+
+    def _hold_out(self, samples, sample_weight, given):
+        """Return the samples to train on and the HeldOut to measure by: those given, a part of the samples, or None."""
+        if given is not None or not self.early_stopping:
+            return samples, given
         kept, held = split_rows(samples.rows, samples.y, self.validation_fraction, self._seed_)
         weight = None if sample_weight is None else sample_weight[held]
-        images = Images(samples.images.X[held], self._format_)
-        return replace(samples, rows=kept), HeldOut(images, samples.y[held], weight, self._loss, self._n_threads())
+        return replace(samples, rows=kept), self._held_out(samples.images.X[held], samples.y[held], weight)
 
-    def _train(self, samples, held_out, stopping, schedule, n_epochs):
-        """Train a copy of the network, so that a failure leaves the old one alone; then take it over."""
-        network, recipe = self.network_.copy(), self._recipe(schedule, n_epochs)
-        weight = scaled_weight(samples.weight, self._mean_weight_, network.dtype)
+    def _held_out(self, X, y_index, weight):
+        score = None if self.scoring is None else self._scorer()
+        return HeldOut(Images(X, self._format_), y_index, weight, self._loss, self._n_threads(), score)
+
+    def _scorer(self):
+        """Return a function that scores, by `scoring`, this estimator as it would be with another network."""
+        from sklearn.metrics import check_scoring  # takes a while, and most programs never come here
+
+        scorer = check_scoring(self, self.scoring)
+
+        def score(network, X, y_index, weight):
+            fitted = copy(self)
+            fitted.network_ = network
+            vars(fitted).pop("feature_names_in_", None)  # these rows have been read before, and lost their names
+            weights = {} if weight is None else {"sample_weight": weight}
+            score = scorer(fitted, X, self.classes_[y_index], **weights)
+            if not (is_real(score) and isfinite(score)):
+                raise ValueError(
+                    f"scoring={self.scoring!r} must give a finite number for held-out images, got {score}"
+                )
+            return float(score)
+
+        return score
+
+    def _origin(self):
+        """Return what a fit depends on besides its arguments, before it has changed anything."""
+        changes_nothing = ("n_jobs", "verbose", "max_time")
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in changes_nothing}
+        goes_on = self.warm_start and self._is_fitted()
+        return digest(parameters, (self.network_.params, self.network_.states, self.n_iter_) if goes_on else None)
+
+    def _checkpoint(self, path, origin, samples, given):
+        """Return the Checkpoint at a path, and what it holds: of that fit, the seed is taken over."""
+        if path is None:
+            return None, None
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"checkpoint must be a path, got {path!r}")
+        held_out = given and (given.images.X, given.y, given.weight)
+        kept = Checkpoint(path, digest(origin, samples.images.X, samples.y, samples.weight, self.classes_, held_out))
+        saved = kept.load()
+        if saved:
+            self._seed_ = saved["seed"]
+        return kept, saved
+
+    def _new_run(self, early_stopping):
+        """Return a run that trains a copy of the network, so that a failure leaves the old one alone."""
         optimizer, state = getattr(self, "_optimizer_state_", (None, None))
-        outcome = train(
-            network,
-            replace(samples, weight=weight),
-            recipe,
-            progress=Progress(bool(self.verbose)),
-            evaluate=held_out,
-            stopping=stopping,
-            optimizer_state=deepcopy(state) if optimizer == recipe.optimizer else None,
+        goes_on = optimizer is not None and optimizer == optimizer_from(self.solver)
+        return Run(
+            self.network_.copy(),
+            EarlyStopping(self.n_iter_no_change, self.tol) if early_stopping else None,
+            deepcopy(state) if goes_on else None,
             first_epoch=self.n_iter_,
         )
-        self.network_ = network
-        self.history_ = self.history_ + outcome.history
-        self.t_ += outcome.n_seen
-        self.stop_reason_ = outcome.stop_reason
-        self._optimizer_state_ = (recipe.optimizer, outcome.optimizer_state)
-        return outcome
+
+    def _train(self, run, samples, recipe, **watching):
+        """Train, and take over what came of it."""
+        weight = scaled_weight(samples.weight, self._mean_weight_, run.network.dtype)
+        train(run, replace(samples, weight=weight), recipe, **watching)
+        self.network_ = run.network
+        self.history_ = self.history_ + run.history
+        self.t_ += run.n_seen
+        self.stop_reason_ = run.stop_reason
+        self._optimizer_state_ = (recipe.optimizer, run.optimizer_state)
 
     def _recipe(self, schedule, n_epochs):
         return Recipe(
@@ -654,23 +677,22 @@ class NumpyCNNClassifier(RecordMixin, FittedStateMixin, NestedValuesMixin, Class
     def _n_threads(self):
         return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)
 
-    def _warn_how_it_ended(self, outcome):
+    def _warn_how_it_ended(self, run, stacklevel):
         text, category = None, ConvergenceWarning
-        if outcome.stop_reason == "interrupted":
+        if run.stop_reason == "interrupted":
             text = f"Training was interrupted in epoch {self.n_iter_}; the classifier is as its last step left it"
             category = UserWarning
-        elif outcome.stop_reason == "diverged":
+        elif run.stop_reason == "diverged":
             text = (
-                f"Training diverged in epoch {self.n_iter_}: {outcome.not_finite}, so that epoch was undone. "
+                f"Training diverged in epoch {self.n_iter_}: {run.not_finite}, so that epoch was undone. "
                 f"A rate smaller than learning_rate_init={self.learning_rate_init} may converge."
             )
-        elif (rise := outcome.history[-1]["loss"] - outcome.history[0]["loss"]) > RISE_THAT_WARNS:
+        elif (rise := run.history[-1]["loss"] - run.history[0]["loss"]) > RISE_THAT_WARNS:
             text = (
                 f"The loss rose by {rise:.3g}, to {self.loss_:.3g} in epoch {self.n_iter_}. A rate smaller than "
                 f"learning_rate_init={self.learning_rate_init} may converge."
             )
         if text:
-            warnings.warn(text, category, stacklevel=4)  # past this method, fit, and scikit-learn's wrapper of it
-
-
-_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(NumpyCNNClassifier).parameters.items()}
+            warnings.warn(
+                text, category, stacklevel=stacklevel
+            )  # past this method, the one that was called, and its wrappers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -21,26 +22,33 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Images that are not trained on, with their class indices `y` (n,) and weights (n,) or None."""
+    """Images that are not trained on, with their class indices `y` (n,) and weights (n,) or None.
+
+    `score`, if given, is called with the network, the pixels (n, h * w * c), `y` and the weights; it returns a number.
+    """
 
     images: Images
     y: Array
     weight: Array | None
     loss: Loss
     n_threads: int
+    score: Callable[[Network, Array, Array, Array | None], float] | None = None
 
     def __call__(self, network: Network) -> dict[str, float]:
-        """Return the mean loss, accuracy and macro F1 of the network on these images."""
+        """Return the mean loss, accuracy, macro F1 and score of the network; without `score`, accuracy is the score."""
         from sklearn.metrics import accuracy_score, f1_score  # takes a while, and most programs never come here
 
         logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
         losses, _ = self.loss(logits, self.y, None)
         predicted = self.loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)
+        accuracy = float(accuracy_score(self.y, predicted, sample_weight=self.weight))
+        score = self.score(network, self.images.X, self.y, self.weight) if self.score else accuracy
         return {
             "val_loss": float(np.average(losses.astype(np.float64), weights=self.weight)),
-            "val_accuracy": float(accuracy_score(self.y, predicted, sample_weight=self.weight)),
+            "val_accuracy": accuracy,
             "val_f1": float(macro_f1),
+            "val_score": score,
         }
 
 

@@ -45,6 +45,7 @@ EXERCISE: dict[str, Any] = {
     "validation_fraction": 0.1,
     "n_iter_no_change": 10,
     "tol": 1e-4,
+    "scoring": None,
     "warm_start": False,
     "n_jobs": None,
     "verbose": 0,

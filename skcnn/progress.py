@@ -41,14 +41,16 @@ class Progress:
                 self._bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
                 self._bar.update()
 
-    def end_epoch(self, row: dict[str, Any]) -> None:
-        """Show the epoch's row of the history."""
+    def end_epoch(self, run: Any) -> bool:
+        """Show the last row of the run's history; never ask for an end."""
         if not self._verbose:
-            return
+            return False
         self.close()
+        row = run.history[-1]
         figures = " ".join(f"{name}={row[name]:.4f}" for name in _SHOWN if row[name] is not None)
         with suppress(*_NOBODY_WATCHES):
             print(f"{self._title}: {row['seconds']:.1f}s {figures}", flush=True)  # fits 80 columns
+        return False
 
     def close(self) -> None:
         """Take the bar away; a line, or a traceback, follows."""

@@ -44,8 +44,8 @@ class RecordMixin:
 
     @property
     def validation_scores_(self) -> list[float] | None:
-        """Accuracy on the held-out images after every epoch; None without any."""
-        return self._validation_column("val_accuracy")
+        """Score, accuracy if no `scoring` was given, on the held-out images after every epoch; None without any."""
+        return self._validation_column("val_score")
 
     def _validation_column(self, name: str) -> list[float] | None:
         column = [row[name] for row in self.history_]

@@ -23,7 +23,7 @@ class EarlyStopping:
         The column of the history that is the score; larger is better.
     """
 
-    def __init__(self, patience: int, tol: float, metric: str = "val_accuracy"):
+    def __init__(self, patience: int, tol: float, metric: str = "val_score"):
         self.patience, self.tol, self.metric = patience, tol, metric
         self.best_score, self.best_epoch = -np.inf, 0
         self._best: Network | None = None

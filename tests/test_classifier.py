@@ -245,7 +245,8 @@ def test_dtype_of_all_computation(colour, X_dtype, dtype, result):
 def test_attributes_tell_of_the_training(digits):
     X, X_test, y, y_test = digits
     clf = NumpyCNNClassifier(**{**QUICK, "max_iter": 4}).fit(X, y, X_val=X_test, y_val=y_test)
-    assert list(clf.history_[0]) == ["epoch", "loss", "val_loss", "val_accuracy", "val_f1", "learning_rate", "seconds"]
+    held_out = ["val_loss", "val_accuracy", "val_f1", "val_score"]
+    assert list(clf.history_[0]) == ["epoch", "loss", *held_out, "learning_rate", "seconds"]
     assert [row["epoch"] for row in clf.history_] == [1, 2, 3, 4]
     assert clf.n_iter_ == 4
     assert clf.t_ == 4 * len(X)

@@ -17,12 +17,16 @@ STOREYS = [
     {"layers"},
     {"losses", "optimizers", "schedules", "process", "progress", "interruption", "augmentation"},
     {"network"},
-    {"prediction", "stopping", "training"},
+    {"prediction", "stopping"},
+    {"recipe"},
+    {"gradients"},
+    {"training", "checkpoint"},
     {"images", "architecture", "targets", "evaluation", "parameters", "record", "persistence", "datasets"},
+    {"reading", "callbacks"},
     {"classifier"},
     {"presets", "__init__"},
 ]
-USES_SKLEARN = {"classifier", "evaluation", "targets", "datasets", "persistence"}
+USES_SKLEARN = {"classifier", "callbacks", "reading", "evaluation", "targets", "datasets", "persistence"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
@@ -65,14 +69,16 @@ from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
 from skcnn.progress import Progress
+from skcnn.recipe import Recipe, Samples
 from skcnn.schedules import Constant
-from skcnn.training import Recipe, Samples, train
+from skcnn.training import Run, train
 rng = np.random.default_rng(0)
 network = Network.build([Conv2D(2), ReLU(), Flatten(), Dense(2)], (4, 4, 1), rng, np.float64)
 x = rng.normal(size=(20, 4, 4, 1)); y = (x.mean(axis=(1, 2, 3)) > 0).astype(int)
 recipe = Recipe(SoftmaxCrossEntropy(), SGD(), Constant(), 0.1, 0.0, 5, 40, True, 0, 1)
-outcome = train(network, Samples(x, y, None, np.arange(20)), recipe, progress=Progress(False))
-assert outcome.history[-1]["loss"] < 0.1, outcome.history[-1]
+run = Run(network)
+train(run, Samples(x, y, None, np.arange(20)), recipe, observers=[Progress(False)])
+assert run.history[-1]["loss"] < 0.1, run.history[-1]
 """
     subprocess.run([sys.executable, "-c", script, str(PACKAGE)], check=True)
 

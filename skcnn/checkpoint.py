@@ -1,0 +1,97 @@
+"""Checkpoint: a training run kept in a file while it goes on, so that a killed one need not begin anew."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from skcnn._version import __version__
+
+__all__ = ["Checkpoint", "digest"]
+
+_MAGIC = b"skcnn checkpoint\n"
+_HASH_SIZE = hashlib.sha256().digest_size
+
+
+class Checkpoint:
+    """A file with what a fit needs to go on, written whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        While it is written, a second file of this name and ``.part`` stands beside it.
+    digest : str
+        Of all that the fit depends on: a file of another digest is refused.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], digest: str):
+        self.path, self.digest = Path(path), digest
+        self._part = self.path.with_name(self.path.name + ".part")
+
+    def load(self) -> dict[str, Any] | None:
+        """Return what was last saved, or None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            If the file is no checkpoint, is damaged, or is another fit's.
+        """
+        if not self.path.exists():
+            return None
+        whole = self.path.read_bytes()
+        head, body = whole[: len(_MAGIC) + _HASH_SIZE], whole[len(_MAGIC) + _HASH_SIZE :]
+        if head != _MAGIC + hashlib.sha256(body).digest():
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is not a checkpoint, or is damaged; remove it to start anew"
+            )
+        saved: dict[str, Any] = joblib.load(io.BytesIO(body))
+        for name, now in (("version", __version__), ("digest", self.digest)):
+            if saved[name] != now:
+                what = f"skcnn {saved[name]}" if name == "version" else "a fit of other parameters, data or weights"
+                raise ValueError(
+                    f"checkpoint={str(self.path)!r} was written by {what}, so this fit cannot go on from it; "
+                    "remove it to start anew, or name another file"
+                )
+        return saved
+
+    def save(self, **content: Any) -> None:
+        """Put new content in the place of the old; a process that is killed meanwhile leaves one or the other."""
+        body = io.BytesIO()
+        joblib.dump({"version": __version__, "digest": self.digest, **content}, body)
+        try:
+            with open(self._part, "wb") as file:
+                file.write(_MAGIC + hashlib.sha256(body.getbuffer()).digest())
+                file.write(body.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(self._part, self.path)
+        except OSError:
+            self._part.unlink(missing_ok=True)
+            raise
+
+    def remove(self) -> None:
+        """Remove the file, and what a killed writer may have left beside it."""
+        for path in (self.path, self._part):
+            path.unlink(missing_ok=True)
+
+
+def digest(*content: Any) -> str:
+    """Return a short text that differs wherever the content does.
+
+    Raises
+    ------
+    ValueError
+        If something cannot be pickled, and so not be recognised by another process.
+    """
+    try:
+        return str(joblib.hash(content, hash_name="sha1"))
+    except Exception as error:  # pickling calls code of any object
+        raise ValueError(
+            "checkpoint needs parameters that can be pickled, so that another process can tell that they are the same; "
+            f"write functions as those of a module rather than as lambda: {error}"
+        ) from error
