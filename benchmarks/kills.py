@@ -1,0 +1,88 @@
+"""Does a training that was killed end in the same weights as one that was not?
+
+    python benchmarks/kills.py                # 20 trainings, each killed (SIGKILL) at a random moment: about 5 minutes
+    python benchmarks/kills.py --kills 3
+
+Each training, of a network with batch norm, dropout and augmentation on scikit-learn's digits, runs in a process of its
+own that writes a checkpoint after every epoch. It is killed at a random moment of the time that a whole one takes, and
+started again with the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+EPOCHS = 60
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        print(fit(args.child))
+        return 0
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        expected = run(folder)
+        seconds = time.perf_counter() - start
+        print(f"one training, not killed: {seconds:.1f} s, weights {expected}")
+        draw = random.Random(args.seed)
+        same = [killed_and_resumed(folder, draw.uniform(0, seconds), expected) for _ in range(args.kills)]
+        left = [path.name for path in Path(folder).iterdir()]
+    print(f"{sum(same)} of {len(same)} ended in the same bytes; files left: {left}")
+    return 0 if all(same) and not left else 1
+
+
+def fit(path):
+    """Train, from the checkpoint if there is one; return a digest of all weights."""
+    from sklearn.datasets import load_digits
+
+    from skcnn import NumpyCNNClassifier
+    from skcnn.augmentation import Rotate, Shift
+    from skcnn.trees import leaves
+
+    X, y = load_digits(return_X_y=True)
+    clf = NumpyCNNClassifier(
+        n_kernels=(8, 16), batch_norm=True, dropout=0.2, augment=[Shift(1), Rotate(10)], label_smoothing=0.05,
+        dtype="float32", max_iter=EPOCHS, early_stopping=True, n_iter_no_change=EPOCHS, random_state=0,
+    )  # fmt: skip
+    clf.fit(X[:800], y[:800], checkpoint=path)
+    bytes_ = b"".join(a.tobytes() for _, a in leaves([clf.network_.params, clf.network_.states]))
+    return hashlib.sha256(bytes_).hexdigest()[:16]
+
+
+def run(folder):
+    """Run a training in a process of its own, to its end."""
+    command = [sys.executable, __file__, "--child", str(Path(folder, "training.checkpoint"))]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def killed_and_resumed(folder, moment, expected):
+    """Kill a training at a moment, run it again; return whether it ends in the expected weights."""
+    path = Path(folder, "training.checkpoint")
+    process = subprocess.Popen([sys.executable, __file__, "--child", str(path)], stdout=subprocess.DEVNULL)
+    try:
+        process.wait(moment)
+        how = "ended before"
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        how = "killed"
+    found = "a checkpoint" if path.exists() else "no checkpoint"
+    same = run(folder) == expected
+    print(f"{how} at {moment:.2f} s, {found}, the same weights in the end: {same}", flush=True)
+    return same
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""Training that is interrupted and goes on, as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from skcnn.augmentation import Shift
+from skcnn.checkpoint import Checkpoint, digest
+from skcnn.layers import BatchNorm, Conv2D, Dropout, Flatten, ReLU
+from skcnn.optimizers import SGD
+from skcnn.schedules import ReduceOnPlateau
+from skcnn.trees import leaves
+
+KILLS = Path(__file__).parents[1] / "benchmarks" / "kills.py"
+SETTINGS = {
+    "plain": {},
+    "momentum": {"solver": SGD()},
+    "regularised": {
+        "layers": [Conv2D(2), BatchNorm(), ReLU(), Dropout(0.2), Flatten()],
+        "n_kernels": (16, 32),
+        "hidden_layer_sizes": (100,),
+        "augment": Shift(1),
+    },
+    "early stopping": {"early_stopping": True, "n_iter_no_change": 3},
+    "plateau": {"learning_rate": ReduceOnPlateau(0.5, patience=0, tol=0.5)},
+}
+
+
+class Stop(Exception):
+    """Raised in the middle of training, as a kill would end it: nothing remains but the file."""
+
+
+class Trap:
+    """What happens at which call of `trapped`."""
+
+    calls, at, what = 0, 0, None
+
+
+def trapped(images, rng):
+    """An augmentation that changes nothing, but in which something may happen when its turn has come."""
+    Trap.calls += 1
+    if Trap.calls == Trap.at:
+        Trap.what()
+    return images
+
+
+def stop():
+    raise Stop
+
+
+@pytest.fixture(autouse=True)
+def no_trap():
+    Trap.calls, Trap.at, Trap.what = 0, 0, stop
+    yield
+    Trap.at = 0
+
+
+def bits(clf):
+    return [array.tobytes() for _, array in leaves([clf.network_.params, clf.network_.states])]
+
+
+def stopped(unfitted, call, *data, **arguments):
+    """Fit a clone until the augmentation is called for the n-th time; nothing of it is left."""
+    clf = clone(unfitted)
+    Trap.calls, Trap.at = 0, call
+    with pytest.raises(Stop):
+        clf.fit(*data, **arguments)
+    Trap.at = 0
+    assert not hasattr(clf, "network_")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_training_that_was_cut_off_ends_in_the_same_bytes(name, make, data, tmp_path):
+    X, y = data
+    path = tmp_path / "here.checkpoint"
+    settings = dict(SETTINGS[name])
+    changes = [settings.pop("augment")] if "augment" in settings else []
+    unfitted = make(max_iter=6, batch_size=8, augment=[*changes, trapped], **settings)
+    whole = clone(unfitted).fit(X, y, sample_weight=1.0 + y)
+
+    arguments = {"sample_weight": 1.0 + y, "checkpoint": path}
+    for call in (7, 12, 1):  # from the beginning, and then from what was saved, which may be nothing new
+        stopped(unfitted, call, X, y, **arguments)
+    assert path.exists()
+    resumed = clone(unfitted).fit(X, y, **arguments)
+    assert bits(resumed) == bits(whole)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    assert (resumed.n_iter_, resumed.t_, resumed.stop_reason_) == (whole.n_iter_, whole.t_, whole.stop_reason_)
+    assert (resumed.best_iter_, resumed.validation_scores_) == (whole.best_iter_, whole.validation_scores_)
+    assert list(tmp_path.iterdir()) == [], "it is removed when training has ended"
+
+
+def test_what_was_saved_is_trained_no_second_time(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=4, batch_size=40, augment=[trapped])
+    stopped(unfitted, 3, *data, checkpoint=path)
+    Trap.calls = 0
+    clone(unfitted).fit(*data, checkpoint=path)
+    assert Trap.calls == 2
+
+
+def test_a_random_seed_is_taken_over(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, random_state=None, batch_size=8, augment=[trapped], early_stopping=True)
+    stopped(unfitted, 8, *data, checkpoint=path)
+    (tmp_path / "copy").write_bytes(path.read_bytes())
+    one = clone(unfitted).fit(*data, checkpoint=path)
+    other = clone(unfitted).fit(*data, checkpoint=tmp_path / "copy")
+    assert bits(one) == bits(other), "though both began with seeds of their own"
+    assert bits(one) != bits(clone(unfitted).fit(*data))
+
+
+def test_warm_start_goes_on_from_the_weights_it_had(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, warm_start=True, batch_size=8, augment=[trapped])
+    whole, cut_off = clone(unfitted).fit(*data), clone(unfitted).fit(*data)
+    whole.fit(*data)
+    Trap.calls, Trap.at = 0, 8
+    with pytest.raises(Stop):
+        cut_off.fit(*data, checkpoint=path)
+    assert cut_off.n_iter_ == 3, "as it was before"
+    cut_off.fit(*data, checkpoint=path)
+    assert bits(cut_off) == bits(whole)
+    assert cut_off.n_iter_ == whole.n_iter_ == 6
+
+
+@pytest.mark.parametrize("change", ["parameter", "X", "y", "sample_weight", "held out", "weights"])
+def test_a_checkpoint_of_another_fit_is_refused(change, make, data, tmp_path):
+    (X, y), path = data, tmp_path / "c"
+    unfitted = make(max_iter=3, batch_size=8, warm_start=change == "weights", augment=[trapped])
+    stopped(unfitted, 8, X, y, checkpoint=path)
+    kept = path.read_bytes()
+    other = clone(unfitted)
+    arguments = {"X": X, "y": y}
+    if change == "parameter":
+        other.set_params(alpha=0.5)
+    elif change == "weights":
+        other.fit(X, y)
+    elif change == "held out":
+        arguments |= {"X_val": X, "y_val": y}
+    else:
+        arguments |= {"X": {"X": X + 1}, "y": {"y": (y + 1) % 3}, "sample_weight": {"sample_weight": 1.0 + y}}[change]
+    with pytest.raises(ValueError, match=r"checkpoint='.*c' was written by a fit of other parameters, data or weights"):
+        other.fit(**arguments, checkpoint=path)
+    assert path.read_bytes() == kept
+
+
+def test_what_changes_no_number_is_no_other_fit(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, batch_size=8, augment=[trapped])
+    stopped(unfitted, 8, *data, checkpoint=path)
+    resumed = clone(unfitted).set_params(n_jobs=1, verbose=1, max_time=1e9).fit(*data, checkpoint=str(path))
+    assert bits(resumed) == bits(clone(unfitted).fit(*data))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-3], lambda b: b[:200] + bytes([b[200] ^ 1]) + b[201:], lambda b: b"", lambda b: b"GIF"],
+    ids=["cut", "a bit", "empty", "another"],
+)
+def test_a_damaged_checkpoint_is_refused(damage, make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, batch_size=8, augment=[trapped])
+    stopped(unfitted, 8, *data, checkpoint=path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match="is not a checkpoint, or is damaged; remove it to start anew"):
+        clone(unfitted).fit(*data, checkpoint=path)
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("skcnn.checkpoint.__version__", "0.0.7")
+    Checkpoint(tmp_path / "c", "d").save(a=1)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"was written by skcnn 0\.0\.7"):
+        Checkpoint(tmp_path / "c", "d").load()
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
+    kept = Checkpoint(tmp_path / "c", "d")
+    kept.save(a=1)
+
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        kept.save(a=2)
+    assert kept.load()["a"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_what_a_killed_writer_left_is_overwritten_and_removed(tmp_path):
+    kept = Checkpoint(tmp_path / "c", "d")
+    (tmp_path / "c.part").write_bytes(b"half of")
+    assert kept.load() is None
+    kept.save(a=1)
+    assert kept.load()["a"] == 1
+    (tmp_path / "c.part").write_bytes(b"half of")
+    kept.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", ["no folder", "a folder"])
+def test_a_place_that_cannot_be_written_is_an_error(fault, make, data, tmp_path):
+    path = tmp_path / "missing" / "c" if fault == "no folder" else tmp_path
+    clf = make(max_iter=2)
+    with pytest.raises(OSError, match=str(tmp_path)):
+        clf.fit(*data, checkpoint=path)
+    assert not hasattr(clf, "network_")
+
+
+def test_a_checkpoint_is_a_path(make, data):
+    with pytest.raises(TypeError, match="checkpoint must be a path, got 3"):
+        make().fit(*data, checkpoint=3)
+
+
+def test_parameters_that_cannot_be_recognised_are_an_error(make, data, tmp_path):
+    clf = make(learning_rate=lambda epoch, max_iter: 1.0)
+    with pytest.raises(ValueError, match="checkpoint needs parameters that can be pickled"):
+        clf.fit(*data, checkpoint=tmp_path / "c")
+
+
+def test_digest_tells_values_apart():
+    same = [np.arange(3), {"a": SGD(0.5)}, None]
+    assert digest(*same) == digest(np.arange(3), {"a": SGD(0.5)}, None)
+    others = ([np.arange(3.0), *same[1:]], [same[0], {"a": SGD(0.6)}, None], same[:2])
+    assert len({digest(*content) for content in (same, *others)}) == 4
+
+
+def test_ctrl_c_keeps_the_checkpoint(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, batch_size=8, augment=trapped)
+    whole = clone(unfitted).fit(*data)
+    Trap.calls, Trap.at, Trap.what = 0, 8, lambda: signal.raise_signal(signal.SIGINT)
+    with pytest.warns(UserWarning, match="interrupted in epoch 2"):
+        clone(unfitted).fit(*data, checkpoint=path)
+    assert bits(clone(unfitted).fit(*data, checkpoint=path)) == bits(whole)
+    assert not path.exists()
+
+
+@pytest.mark.slow
+def test_killed_processes_end_in_the_same_bytes():
+    done = subprocess.run([sys.executable, KILLS, "--kills", "4"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("killed at") >= 1
