@@ -606,9 +606,7 @@ class NumpyCNNClassifier(
             weights = {} if weight is None else {"sample_weight": weight}
             score = scorer(fitted, X, self.classes_[y_index], **weights)
             if not (is_real(score) and isfinite(score)):
-                raise ValueError(
-                    f"scoring={self.scoring!r} must give a finite number for held-out images, got {score}"
-                )
+                raise ValueError(f"scoring={self.scoring!r} must give a finite number for held-out images, got {score}")
             return float(score)
 
         return score

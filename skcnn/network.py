@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skcnn.layers.base import Layer, Params, Shape
 from skcnn.layers.computation import Computation
+from skcnn.layers.folding import fold_layers, fold_params
 from skcnn.layers.lowering import Step, lower
 from skcnn.trees import leaves
 from skcnn.values import times
@@ -74,6 +75,11 @@ class Network:
     def steps(self) -> tuple[Step, ...]:
         """What is computed: the layers, some in another order."""
         return lower(self.layers, self.shapes)
+
+    @cached_property
+    def _prediction_steps(self) -> tuple[Step, ...]:
+        folded = fold_layers(self.layers)
+        return self.steps if folded == self.layers else lower(folded, self.shapes)
 
     def __repr__(self) -> str:
         layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
@@ -160,8 +166,13 @@ class Network:
         return self.computation().predict(x)
 
     def computation(self, train: bool = False) -> Computation:
-        """Return the passes through the network, for as long as its weights stay as they are."""
-        return Computation(self.steps, self.params, self.states, train)
+        """Return the passes through the network, for as long as its weights stay as they are.
+
+        In prediction, layers do the work of the normalisations behind them (see `skcnn.layers.folding`).
+        """
+        if train or self._prediction_steps is self.steps:
+            return Computation(self.steps, self.params, self.states, train)
+        return Computation(self._prediction_steps, *fold_params(self.layers, self.params, self.states), train=False)
 
     def summary(self) -> str:
         """Return a table: each layer's output shape, parameters, receptive field and multiply-adds for one image.
