@@ -39,6 +39,11 @@ class Net:
         return list(zip((1, *self.kernels[:-1]), self.kernels, self.pooled, strict=True))
 
 
+EXERCISE = Net(kernels=(6, 6), kernel_size=5, pooled=(False, True), hidden=100, solver="sgd")
+DEEPER = Net((32, 32, 64, 64), 3, (False, True, False, True), hidden=128, solver="adam")
+DEFAULT = Net((16, 32), 3, (True, True), hidden=100, solver="adam")
+
+
 def scaled(X):
     return X.astype(np.float32) / 255 - 0.5
 
@@ -120,9 +125,14 @@ class Torch:
 
         labels = torch.from_numpy(y)
         for rows in torch.randperm(len(X)).split(self.batch):
-            self.optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(self.network(X[rows]), labels[rows]).backward()
-            self.optimizer.step()
+            self.step(X[rows], labels[rows])
+
+    def step(self, images, labels):
+        import torch
+
+        self.optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(self.network(images), labels).backward()
+        self.optimizer.step()
 
     def fit_somehow(self, X, y):
         self.predict(X[:1])

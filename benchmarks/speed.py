@@ -21,14 +21,11 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from peers import OURS, PEERS, Net
+from peers import DEEPER, DEFAULT, EXERCISE, OURS, PEERS, Net
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcnn.datasets import load_fashion_mnist
 
-EXERCISE = Net(kernels=(6, 6), kernel_size=5, pooled=(False, True), hidden=100, solver="sgd")
-DEEPER = Net((32, 32, 64, 64), 3, (False, True, False, True), hidden=128, solver="adam")
-DEFAULT = Net((16, 32), 3, (True, True), hidden=100, solver="adam")
 PYTORCH = ("PyTorch", "PyTorch, channels_last", "PyTorch, compiled")
 TRAINING = (*PYTORCH, "Keras", "skorch", "JAX", "MLPClassifier")
 PREDICTION = (*PYTORCH, "Keras", "skorch", "JAX", "onnxruntime", "MLPClassifier")

@@ -27,7 +27,7 @@ from skcnn.evaluation import HeldOut, split_rows
 from skcnn.images import Images, warn_if_scale_is_off
 from skcnn.layers import Layer
 from skcnn.losses import loss_for
-from skcnn.optimizers import OPTIMIZERS, optimizer_from
+from skcnn.optimizers import OPTIMIZERS, decouples_decay, optimizer_from
 from skcnn.parameters import NestedValuesMixin
 from skcnn.persistence import FittedStateMixin
 from skcnn.prediction import predict
@@ -45,6 +45,7 @@ from skcnn.values import is_real
 __all__ = ["NumpyCNNClassifier"]
 
 RISE_THAT_WARNS = 0.1  # of the loss from the first epoch to the last: less may be chance, as with dropout
+USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # of weights, apart from their gradients; or in the loss
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
@@ -112,17 +113,18 @@ class NumpyCNNClassifier(
         and standard deviation 1. (low, high): that range to -0.5..0.5. None: pixels are used as they are.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of all computation. "auto": float64 if X is, else float32.
-    solver : {"adam", "adamw", "rmsprop", "sgd"} or optimizer, default="adam"
+    solver : {"adam", "adamw", "rmsprop", "sgd"} or optimizer, default="adamw"
         A name, or an object of `skcnn.optimizers`: ``SGD(momentum=0.9)``, ``ClipNorm(Adam(), max_norm=1.0)``.
     learning_rate_init : float, default=0.002
         The learning rate, times the schedule's factor.
     learning_rate : {"constant", "step", "exponential", "cosine", "one_cycle", "plateau"} or callable, default="cosine"
         The schedule: a name, an object of `skcnn.schedules`, or ``schedule(epoch, max_iter)`` that returns the factor
         at a (fractional) epoch.
-    alpha : float, default=0.0001
-        L2 penalty: ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss, for all weights but biases. Unlike
-        MLPClassifier's it is not divided by the rows of the batch. With "adamw" it is the decoupled weight decay, where
-        0.01 is a usual value.
+    alpha : float or "auto", default="auto"
+        Weight decay, of all weights but biases and the scales of a normalisation. With "adamw" it is decoupled: the
+        weights shrink by ``learning_rate * alpha`` of themselves at every step. With any other solver it is an L2
+        penalty: ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss; unlike MLPClassifier's it is not divided by
+        the rows of the batch. "auto": 0.05 where it is decoupled, 0.0001 elsewhere.
     batch_size : int or "auto", default="auto"
         Images a step. "auto": a hundredth of the rows, but 8 to 64.
     max_iter : int, default=20
@@ -246,7 +248,7 @@ class NumpyCNNClassifier(
         "solver": [StrOptions(set(OPTIMIZERS)), HasMethods(["start", "step"])],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(SCHEDULES)), callable],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), _COUNT],
         "max_iter": [_COUNT],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
@@ -283,10 +285,10 @@ class NumpyCNNClassifier(
         data_format="channels_last",
         scaling="auto",
         dtype="auto",
-        solver="adam",
+        solver="adamw",
         learning_rate_init=0.002,
         learning_rate="cosine",
-        alpha=0.0001,
+        alpha="auto",
         batch_size="auto",
         max_iter=20,
         max_time=None,
@@ -653,13 +655,14 @@ class NumpyCNNClassifier(
         self._optimizer_state_ = (recipe.optimizer, run.optimizer_state)
 
     def _recipe(self, schedule, n_epochs):
+        optimizer = optimizer_from(self.solver)
         return Recipe(
             loss=loss_for(len(self.classes_), float(self.label_smoothing)),
-            optimizer=optimizer_from(self.solver),
+            optimizer=optimizer,
             schedule=schedule,
             # plain numbers: a NumPy float would have float32 computed in double precision
             learning_rate=float(self.learning_rate_init),
-            alpha=float(self.alpha),
+            alpha=self._decay(optimizer),
             batch_size=self._batch_size_,
             n_epochs=n_epochs,
             shuffle=self.shuffle,
@@ -671,6 +674,11 @@ class NumpyCNNClassifier(
 
     def _batch_rule(self, n_rows):
         return min(max(n_rows // 100, 8), 64, n_rows) if self.batch_size == "auto" else self.batch_size
+
+    def _decay(self, optimizer):
+        if self.alpha == "auto":
+            return USUAL_DECAY if decouples_decay(optimizer) else USUAL_PENALTY
+        return float(self.alpha)
 
     def _n_threads(self):
         return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)

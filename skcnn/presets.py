@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from skcnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from skcnn.augmentation import Flip, Shift
+from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
 from skcnn.optimizers import SGD
 
-__all__ = ["EXERCISE", "EXERCISE_ORIGINAL"]
+__all__ = ["DEEP", "EXERCISE", "EXERCISE_ORIGINAL"]
 
 EXERCISE: dict[str, Any] = {
     "n_kernels": (6, 6),
@@ -53,12 +54,12 @@ EXERCISE: dict[str, Any] = {
 }
 """A small network for Fashion-MNIST, 28x28 grey, trained one image at a time: about 0.89 test accuracy in 3 epochs."""
 
+# the architecture's own parameters stand at their defaults where `layers` replaces them
+_REPLACED: dict[str, Any] = {"n_kernels": (16, 32), "kernel_size": 3, "pool_size": 2}
+
 EXERCISE_ORIGINAL: dict[str, Any] = {
     **EXERCISE,
-    # the architecture's own parameters stand at their defaults, since `layers` replaces them
-    "n_kernels": (16, 32),
-    "kernel_size": 3,
-    "pool_size": 2,
+    **_REPLACED,
     "layers": (
         Conv2D(6, kernel_size=5, bias="position"),
         ReLU(),
@@ -71,3 +72,27 @@ EXERCISE_ORIGINAL: dict[str, Any] = {
     ),
 }
 """The same with a bias for every position of a map, as networks written by hand have had it."""
+
+
+def _block(n_kernels: int) -> tuple[Layer, ...]:
+    return Conv2D(n_kernels, bias=None), BatchNorm(), ReLU()
+
+
+DEEP: dict[str, Any] = {
+    **EXERCISE,
+    **_REPLACED,
+    "layers": (
+        *(*_block(32), *_block(32), MaxPool2D(2), Dropout(0.1)),
+        *(*_block(64), *_block(64), MaxPool2D(2), Dropout(0.1)),
+        *(Flatten(), Dense(128, use_bias=False), BatchNorm(), ReLU(), Dropout(0.2)),
+    ),
+    "augment": (Flip(), Shift(1)),
+    "solver": "adamw",
+    "learning_rate_init": 0.005,
+    "learning_rate": "one_cycle",
+    "alpha": 0.02,
+    "batch_size": 128,
+    "max_iter": 16,
+}
+"""Four convolutions with batch norm, for grey images of about 28x28 pixels that may be mirrored, such as Fashion-MNIST:
+for those who have minutes rather than seconds. 600,000 parameters. What was measured is in the documentation."""

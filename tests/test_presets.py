@@ -4,17 +4,34 @@ import pytest
 from skcnn import NumpyCNNClassifier, presets
 from skcnn.datasets import load_fashion_mnist
 
+EXERCISE_LAYERS = ["Conv2D", "ReLU", "Conv2D", "ReLU", "MaxPool2D", "Flatten", "Dense", "ReLU", "Dense"]
+BLOCK = ["Conv2D", "BatchNorm", "ReLU"]
+LAYERS = {
+    "EXERCISE": EXERCISE_LAYERS,
+    "EXERCISE_ORIGINAL": EXERCISE_LAYERS,
+    "DEEP": [
+        *(2 * [*BLOCK, *BLOCK, "MaxPool2D", "Dropout"]),
+        *("Flatten", "Dense", "BatchNorm", "ReLU", "Dropout", "Dense"),
+    ],
+}
+N_PARAMS = {
+    "EXERCISE": 119_772,
+    "EXERCISE_ORIGINAL": 119_772 + 2 * (784 - 1) * 6,
+    "DEEP": 9 * (32 + 32 * 32 + 32 * 64 + 64 * 64) + 2 * (32 + 32 + 64 + 64 + 128) + 49 * 64 * 128 + 128 * 10 + 10,
+}
+
 
 @pytest.mark.parametrize("name", presets.__all__)
 def test_presets_leave_nothing_to_defaults(name):
     preset = getattr(presets, name)
     assert set(preset) == set(NumpyCNNClassifier().get_params(deep=False))
-    clf = NumpyCNNClassifier(**{**preset, "max_iter": 1, "random_state": 0})
+    few = {"max_iter": 1, "batch_size": min(preset["batch_size"], 20), "random_state": 0}
+    clf = NumpyCNNClassifier(**{**preset, **few})
     X, y = np.random.default_rng(0).integers(0, 256, (20, 28, 28)).astype(np.uint8), np.arange(20) % 10
     clf.fit(X, y)
     kinds = [type(layer).__name__ for layer in clf.network_.layers]
-    assert kinds == ["Conv2D", "ReLU", "Conv2D", "ReLU", "MaxPool2D", "Flatten", "Dense", "ReLU", "Dense"]
-    assert clf.network_.n_params == {"EXERCISE": 119_772, "EXERCISE_ORIGINAL": 119_772 + 2 * (784 - 1) * 6}[name]
+    assert kinds == LAYERS[name]
+    assert clf.network_.n_params == N_PARAMS[name]
 
 
 @pytest.mark.slow

@@ -1,0 +1,125 @@
+"""Accuracy on the test part of Fashion-MNIST, and on digits, over several seeds; and how long training took.
+
+    python benchmarks/accuracy.py defaults               # 3 seeds: about 5 minutes
+    python benchmarks/accuracy.py defaults --peer        # PyTorch beside it, in turn: the same network, batches, epochs
+    python benchmarks/accuracy.py DEEP                   # 3 seeds: about an hour
+    python benchmarks/accuracy.py digits                 # stratified 5-fold, 3 seeds of the split: about a minute
+
+Networks train on all 60,000 images, and the last weights are measured once. Nothing was chosen by the test part: see
+`choices.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import time
+
+import numpy as np
+from peers import DEFAULT, TorchChannelsLast
+from sklearn.datasets import load_digits
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from skcnn import NumpyCNNClassifier, presets
+from skcnn.datasets import load_fashion_mnist
+from skcnn.schedules import schedule_from
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["defaults", "DEEP", "digits"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
+    parser.add_argument("--peer", action="store_true", help="PyTorch too, for the defaults")
+    args = parser.parse_args()
+    print(f"{args.what}, commit {_commit()}", flush=True)
+    if args.what == "digits":
+        digits(args.seeds)
+    else:
+        preset = getattr(presets, args.what) if args.what == "DEEP" else {}
+        fashion_mnist({"skcnn": ours, "PyTorch": pytorch} if args.peer else {"skcnn": ours}, preset, args.seeds)
+
+
+def digits(seeds):
+    """Print the mean accuracy of 5 folds for every seed of the split, by defaults and by the preset."""
+    X, y = load_digits(return_X_y=True)
+    for name, preset in {"defaults": {}, "presets.DIGITS": presets.DIGITS}.items():
+        means = []
+        for seed in seeds:
+            folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+            clf = NumpyCNNClassifier(**{**preset, "random_state": seed})
+            means.append(cross_val_score(clf, X, y, cv=folds).mean())
+        _report(name, means)
+
+
+def fashion_mnist(contenders, preset, seeds):
+    """Print accuracy and seconds of fitting of every contender and seed, in turn."""
+    X_train, y_train = load_fashion_mnist(return_X_y=True)
+    X_test, y_test = load_fashion_mnist(subset="test", return_X_y=True)
+    scores, seconds = ({name: [] for name in contenders} for _ in range(2))
+    for seed in seeds:
+        for name, contender in contenders.items():
+            predicted, took = contender(preset, seed, X_train, y_train, X_test)
+            scores[name].append(accuracy_score(y_test, predicted))
+            seconds[name].append(took)
+            print(f"{name}, seed {seed}: accuracy {scores[name][-1]:.4f}, fitted in {took:.0f} s", flush=True)
+    for name in contenders:
+        _report(name, scores[name], f", fitted in {np.median(seconds[name]):.0f} s (median)")
+
+
+def ours(preset, seed, X_train, y_train, X_test):
+    clf = NumpyCNNClassifier(**{**preset, "random_state": seed})
+    start = time.perf_counter()
+    clf.fit(X_train, y_train)
+    seconds = time.perf_counter() - start
+    return clf.predict(X_test), seconds
+
+
+def pytorch(preset, seed, X_train, y_train, X_test):
+    """Train the default network by the default recipe, with PyTorch's own initial weights, in its faster layout."""
+    import torch
+
+    torch.manual_seed(seed)
+    recipe = NumpyCNNClassifier().get_params()
+    batch, n_epochs = 64, recipe["max_iter"]
+    peer = TorchChannelsLast(DEFAULT, batch)
+    decay = [{"params": group, "weight_decay": rate} for group, rate in _decaying(peer.module, recipe["alpha"])]
+    peer.optimizer = getattr(torch.optim, {"adam": "Adam", "adamw": "AdamW"}[recipe["solver"]])(decay)
+    schedule = schedule_from(recipe["learning_rate"])
+    images, test_images, labels = (
+        peer.prepare(X_train),
+        peer.prepare(X_test),
+        torch.from_numpy(y_train.astype(np.int64)),
+    )
+    start = time.perf_counter()
+    for epoch in range(n_epochs):
+        batches = torch.randperm(len(images)).split(batch)
+        for step, rows in enumerate(batches):
+            rate = recipe["learning_rate_init"] * schedule(epoch + step / len(batches), n_epochs)
+            for group in peer.optimizer.param_groups:
+                group["lr"] = rate
+            peer.step(images[rows], labels[rows])
+    seconds = time.perf_counter() - start
+    return torch.cat(peer.predict(test_images)).argmax(1).numpy(), seconds
+
+
+def _decaying(module, alpha):
+    """The parameters of a module in two groups: weights, which decay, and biases."""
+    parameters = list(module.parameters())
+    return ([p for p in parameters if p.ndim > 1], alpha), ([p for p in parameters if p.ndim == 1], 0.0)
+
+
+def _report(name, scores, more=""):
+    spread = np.std(scores, ddof=len(scores) > 1)
+    each = " ".join(f"{score:.4f}" for score in scores)
+    print(f"{name}: {each}, mean {np.mean(scores):.4f} +- {spread:.4f}{more}", flush=True)
+
+
+def _commit():
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""docs/mlp_parity.md names all that MLPClassifier has, and is right about what we have of it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from skcnn import NumpyCNNClassifier
+from skcnn.optimizers import SGD, Adam
+
+PAGE = Path(__file__).parents[1] / "docs" / "mlp_parity.md"
+KINDS = ["Parameters", "Attributes", "Methods"]
+
+
+def rows(kind):
+    """The table below a heading: what stands in the second column, by the name in the first."""
+    section = PAGE.read_text(encoding="utf-8").split(f"\n## {kind}\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section.split("|---|---|---|")[1], flags=re.MULTILINE))
+
+
+def names(estimator):
+    """The public names of a fitted estimator, by kind."""
+    parameters = set(inspect.signature(type(estimator)).parameters)
+    others = {name for name in dir(estimator) if not name.startswith("_") and hasattr(estimator, name)} - parameters
+    methods = {name for name in others if callable(getattr(estimator, name))}
+    return {"Parameters": parameters, "Attributes": others - methods, "Methods": methods}
+
+
+@pytest.fixture(scope="module")
+def table(data):
+    """`data` with named columns."""
+    X, y = data
+    return pd.DataFrame(X).add_prefix("pixel"), y
+
+
+@pytest.fixture(scope="module", params=[("adam", False), ("adam", True), ("sgd", False), ("sgd", True)])
+def theirs(request, table):
+    solver, early_stopping = request.param
+    mlp = MLPClassifier(4, solver=solver, early_stopping=early_stopping, max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return names(mlp.fit(*table))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_name_is_documented(theirs, kind):
+    assert theirs[kind] <= set(rows(kind))
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_is_right_about_ours(make, table, kind, early_stopping):
+    ours = names(make(early_stopping=early_stopping).fit(*table))[kind]
+    here = {name for name, cell in rows(kind).items() if cell == "yes"}
+    absent = set(rows(kind)) - here
+    assert here
+    assert here <= ours
+    assert not absent & ours
+
+
+def test_other_names_are_parameters_of_an_optimizer():
+    reached = {name for solver in (SGD(), Adam()) for name in NumpyCNNClassifier(solver=solver).get_params()}
+    others = {cell for cell in rows("Parameters").values() if cell not in ("yes", "no")}
+    assert others
+    assert others <= {f"`{name}`" for name in reached}
