@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skcnn import NumpyCNNClassifier
+from skcnn.augmentation import Cutout, Shift
 from skcnn.layers import (
     GELU,
     AvgPool2D,
@@ -65,7 +66,7 @@ SETTINGS = {
     "balanced": {"class_weight": "balanced"},
     "standard-scaling": {"scaling": "standard"},
     "no-scaling": {"scaling": None},
-    "penalty": {"alpha": 0.01},
+    "penalty": {"solver": "adam", "alpha": 0.01},
     "one-thread": {"n_jobs": 1},
     "two-threads": {"n_jobs": 2, "batch_size": 32},
     "all-threads": {"n_jobs": -1, "dtype": "float32"},
@@ -84,6 +85,8 @@ SETTINGS = {
     "layers-dense": {"layers": [Flatten(), Dense(32), ReLU()]},
     "batch-norm": {"batch_norm": True},
     "dropout": {"dropout": 0.1},
+    "augmentation": {"augment": [Shift(1), Cutout(1)], "label_smoothing": 0.05},
+    "scoring": {"early_stopping": True, "scoring": "neg_log_loss", "dropout": 0.1},
     "batch-norm-dropout-per-layer-early-stopping": {
         "batch_norm": True,
         "dropout": (0.0, 0.1, 0.2),

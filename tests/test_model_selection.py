@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 
@@ -60,3 +61,31 @@ def test_a_candidate_that_does_not_fit_scores_nan(digits):
     assert scores[0] > 0.5
     assert np.isnan(scores[1])
     assert result.best_params_ == {"cnn__kernel_size": 3}
+
+
+SPACE = {"max_iter": [1, 3], "n_kernels": [2, (4, 8)], "solver__momentum": [0.0, 0.9]}
+
+
+@pytest.mark.parametrize("kind", ["halving", "halving over epochs", "randomised"])
+def test_other_searches_run_in_processes(kind, digits):
+    cnn = NumpyCNNClassifier(solver=SGD(), learning_rate_init=0.01, random_state=0)
+    searches = {
+        "halving": lambda n_jobs: HalvingGridSearchCV(cnn, SPACE, cv=2, n_jobs=n_jobs, random_state=0),
+        "halving over epochs": lambda n_jobs: HalvingRandomSearchCV(
+            cnn,
+            {name: SPACE[name] for name in ("n_kernels", "solver__momentum")},
+            n_candidates=4,
+            resource="max_iter",
+            max_resources=8,
+            min_resources=2,
+            factor=2,
+            cv=2,
+            n_jobs=n_jobs,
+            random_state=0,
+        ),
+        "randomised": lambda n_jobs: RandomizedSearchCV(cnn, SPACE, n_iter=5, cv=2, n_jobs=n_jobs, random_state=0),
+    }
+    serial, parallel = (searches[kind](n_jobs).fit(*digits) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(serial.cv_results_["mean_test_score"], parallel.cv_results_["mean_test_score"])
+    assert serial.best_params_ == parallel.best_params_
+    assert serial.best_score_ > 0.5

@@ -1,0 +1,128 @@
+"""Time to an accuracy of 0.90 on the test part of Fashion-MNIST, from a cold start: import, data, training, checking.
+
+    python benchmarks/race.py                             # skcnn, PyTorch, Keras, in turn: about 5 minutes
+    python benchmarks/race.py --rounds 1 --only skcnn
+
+Every contender is a new process that trains the default network by one recipe (batches of 64, Adam, a rate that
+falls from 0.002 by a cosine over 3 epochs) and looks at the test images after every epoch. The clock runs from the
+start of the process to the end of the one whose look sees 0.90. It is a race and no choice: nothing is kept of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from math import cos, pi
+
+GOAL, BATCH, RATE, EPOCHS = 0.90, 64, 0.002, 3
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=list(CONTENDERS), nargs="+", default=list(CONTENDERS))
+    parser.add_argument("--child", choices=list(CONTENDERS), help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        return race(args.child, args.seed)
+    times = {name: [] for name in args.only}
+    for seed in range(args.rounds):
+        for name in args.only:
+            start = time.perf_counter()
+            command = [sys.executable, __file__, "--child", name, "--seed", str(seed)]
+            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1]
+            times[name].append(time.perf_counter() - start)
+            print(f"{name}, seed {seed}: {times[name][-1]:.1f} s, {told}", flush=True)
+    for name, seconds in times.items():
+        print(f"{name}: median {statistics.median(seconds):.1f} s")
+    return 0
+
+
+def race(name, seed):
+    """Train until a look sees the goal; print what it saw, and when."""
+    from skcnn.datasets import load_fashion_mnist
+
+    parts = (load_fashion_mnist(subset=part, return_X_y=True) for part in ("train", "test"))
+    accuracies = CONTENDERS[name](seed, *next(parts), *next(parts))
+    print(" ".join(f"{accuracy:.4f}" for accuracy in accuracies))
+    return 0 if accuracies[-1] >= GOAL else 1
+
+
+def rate_at(epoch):
+    return RATE * (1 + cos(pi * epoch / EPOCHS)) / 2
+
+
+def skcnn(seed, X, y, X_test, y_test):
+    from skcnn import NumpyCNNClassifier
+
+    class Look:
+        """A callback of scikit-learn that ends training at the goal."""
+
+        accuracies = []  # noqa: RUF012  # of the one that there is
+
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            if context.task_name == "epoch":
+                self.accuracies.append(fitted_estimator.score(X_test, y_test))
+                return self.accuracies[-1] >= GOAL
+            return None
+
+    recipe = {"solver": "adam", "alpha": 0.0, "learning_rate_init": RATE, "batch_size": BATCH, "max_iter": EPOCHS}
+    NumpyCNNClassifier(**recipe, random_state=seed).set_callbacks(Look()).fit(X, y)
+    return Look.accuracies
+
+
+def pytorch(seed, X, y, X_test, y_test):
+    import torch
+    from peers import DEFAULT, TorchChannelsLast
+
+    torch.manual_seed(seed)
+    peer = TorchChannelsLast(DEFAULT, BATCH)
+    images, test_images, labels = peer.prepare(X), peer.prepare(X_test), torch.from_numpy(y.astype("int64"))
+    accuracies = []
+    for epoch in range(EPOCHS):
+        batches = torch.randperm(len(images)).split(BATCH)
+        for step, rows in enumerate(batches):
+            peer.optimizer.param_groups[0]["lr"] = rate_at(epoch + step / len(batches))
+            peer.step(images[rows], labels[rows])
+        predicted = torch.cat(peer.predict(test_images)).argmax(1).numpy()
+        accuracies.append((predicted == y_test).mean())
+        if accuracies[-1] >= GOAL:
+            break
+    return accuracies
+
+
+def keras(seed, X, y, X_test, y_test):
+    import keras
+    from peers import DEFAULT, Keras
+
+    keras.utils.set_random_seed(seed)
+    peer = Keras(DEFAULT, BATCH)
+    images, test_images, steps = peer.prepare(X), peer.prepare(X_test), -(-len(X) // BATCH)
+    accuracies = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            self.model.optimizer.learning_rate = rate_at(len(accuracies) + batch / steps)
+
+        def on_epoch_end(self, epoch, logs=None):
+            accuracies.append((peer.predict(test_images).argmax(1) == y_test).mean())
+            self.model.stop_training = bool(accuracies[-1] >= GOAL)
+
+    peer.model.fit(images, y, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[Look()])
+    return accuracies
+
+
+CONTENDERS = {"skcnn": skcnn, "PyTorch": pytorch, "Keras": keras}
+
+if __name__ == "__main__":
+    sys.exit(main())
