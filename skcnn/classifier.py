@@ -127,7 +127,7 @@ class NumpyCNNClassifier(
         the rows of the batch. "auto": 0.05 where it is decoupled, 0.0001 elsewhere.
     batch_size : int or "auto", default="auto"
         Images a step. "auto": a hundredth of the rows, but 8 to 64.
-    max_iter : int, default=20
+    max_iter : int, default=15
         Epochs. A budget: reaching it is no failure and warns of nothing.
     max_time : float or None, default=None
         Seconds after which `fit` ends, after a whole step.
@@ -290,7 +290,7 @@ class NumpyCNNClassifier(
         learning_rate="cosine",
         alpha="auto",
         batch_size="auto",
-        max_iter=20,
+        max_iter=15,
         max_time=None,
         shuffle=True,
         augment=None,
