@@ -9,12 +9,21 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from skcnn import NumpyCNNClassifier
 from skcnn.datasets import load_fashion_mnist
+from skcnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+
+
+def stack(initializer):
+    """The default layers, with other initial weights."""
+    convolutions = ([Conv2D(n, initializer=initializer), ReLU(), MaxPool2D()] for n in (16, 32))
+    return [*chain.from_iterable(convolutions), Flatten(), Dense(100, initializer=initializer), ReLU()]
+
 
 ADAM = {"solver": "adam", "alpha": 1e-4, "max_iter": 10}
 SETTINGS = {
@@ -27,6 +36,7 @@ SETTINGS = {
     "adam, dropout 0.2": {**ADAM, "dropout": 0.2},
     "adam, dropout 0.4 of the hidden layer": {**ADAM, "dropout": (0.0, 0.0, 0.4)},
     "adam, label smoothing 0.1": {**ADAM, "label_smoothing": 0.1},
+    "adam, Glorot's weights": {**ADAM, "layers": stack("glorot_uniform")},
     "adamw": {"max_iter": 10},
     "adamw, 15 epochs": {"max_iter": 15},
     "adamw, 20 epochs": {"max_iter": 20},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from skcnn.training import Run
@@ -15,8 +16,13 @@ except ImportError:  # scikit-learn 1.6 to 1.8
         """Nothing: this scikit-learn has no callbacks."""
 
     def with_callbacks(method: Any) -> Any:
-        """Return the method as it is: this scikit-learn has no callbacks."""
-        return method
+        """Wrap a method in nothing, so that warnings count as many callers as where there are callbacks."""
+
+        @wraps(method)
+        def same(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            return method(estimator, *args, **kwargs)
+
+        return same
 
 
 __all__ = ["CallbackSupportMixin", "FitCallbacks", "with_callbacks"]

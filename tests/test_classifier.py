@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcnn import NumpyCNNClassifier
+from skcnn.augmentation import Shift
 from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, MaxPool2D, MinPool2D, ReLU, Tanh
 from skcnn.optimizers import SGD, Adam, ClipNorm
 from skcnn.schedules import Cosine, ReduceOnPlateau
@@ -334,6 +335,30 @@ def test_partial_fit_learns_from_a_stream(digits):
     assert {row["learning_rate"] for row in clf.history_} == {0.002}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        {"solver": SGD()},
+        {"batch_norm": True, "dropout": 0.2, "augment": Shift(1), "label_smoothing": 0.1},
+        {"solver": ClipNorm(Adam()), "shuffle": False, "batch_size": 7},
+    ],
+    ids=["default", "momentum", "regularised", "clipped"],
+)
+def test_partial_fit_k_times_is_fit_for_k_epochs(digits, setting, dtype):
+    X, _, y, _ = digits
+    clf = NumpyCNNClassifier(**{**QUICK, "max_iter": 3, "learning_rate": "constant", "dtype": dtype, **setting})
+    weight = 1.0 + y % 3
+    step_by_step = clone(clf)
+    for _ in range(3):
+        step_by_step.partial_fit(X[:200], y[:200], sample_weight=weight[:200], classes=range(10))
+    clf.fit(X[:200], y[:200], sample_weight=weight[:200])
+    ours, others = (leaves([c.network_.params, c.network_.states]) for c in (clf, step_by_step))
+    assert [array.tobytes() for _, array in ours] == [array.tobytes() for _, array in others]
+    assert clf.loss_curve_ == step_by_step.loss_curve_
+
+
 def test_partial_fit_goes_on_from_fit(digits):
     X, _, y, _ = digits
     clf = NumpyCNNClassifier(**QUICK).fit(X, y)
@@ -416,7 +441,7 @@ def test_a_rate_at_which_it_converges_warns_of_nothing(digits, solver, rate):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "rmsprop", "adam", "adamw", SGD(momentum=0.0), ClipNorm(SGD())], ids=repr)
-@pytest.mark.parametrize("rate", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize("rate", [0.01, 0.1, 1.0, 1e3, 1e6])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_row_60_no_rate_leaves_numbers_that_are_not_finite(digits, solver, rate, batch_norm):
     X, X_test, y, _ = digits
