@@ -12,10 +12,10 @@ Networks train on all 60,000 images, and the last weights are measured once. Not
 from __future__ import annotations
 
 import argparse
-import subprocess
 import time
 
 import numpy as np
+from exercise import commit
 from peers import DEFAULT, TorchChannelsLast
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score
@@ -23,8 +23,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skcnn import NumpyCNNClassifier, presets
 from skcnn.augmentation import Rotate
-from skcnn.classifier import USUAL_DECAY
 from skcnn.datasets import load_fashion_mnist
+from skcnn.fitting import USUAL_DECAY
 from skcnn.schedules import schedule_from
 
 TURNED = {  # what the user guide shows for digits
@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
     parser.add_argument("--peer", action="store_true", help="PyTorch too, for the defaults")
     args = parser.parse_args()
-    print(f"{args.what}, commit {_commit()}", flush=True)
+    print(f"{args.what}, commit {commit()}", flush=True)
     if args.what == "digits":
         digits(args.seeds)
     else:
@@ -118,12 +118,6 @@ def _report(name, scores, more=""):
     spread = np.std(scores, ddof=len(scores) > 1)
     each = " ".join(f"{score:.4f}" for score in scores)
     print(f"{name}: {each}, mean {np.mean(scores):.4f} +- {spread:.4f}{more}", flush=True)
-
-
-def _commit():
-    return subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def main():
     X_test, y_test = load_fashion_mnist(subset="test", return_X_y=True)
     preset = getattr(presets, args.preset)
     run = torch_predictions if args.peer else our_predictions
-    print(f"{args.peer or 'skcnn'} {args.preset}, commit {_commit()}")
+    print(f"{args.peer or 'skcnn'} {args.preset}, commit {commit()}")
     scores = []
     for seed in args.seeds:
         start = time.perf_counter()
@@ -73,7 +73,7 @@ def _scaled(images):
     return (images.float() / 255 - 0.5).unsqueeze(1)
 
 
-def _commit():
+def commit():
     return subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()

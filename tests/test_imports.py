@@ -22,11 +22,11 @@ STOREYS = [
     {"gradients"},
     {"training", "checkpoint"},
     {"images", "architecture", "targets", "evaluation", "parameters", "record", "persistence", "datasets"},
-    {"reading", "callbacks"},
+    {"reading", "fitting", "callbacks"},
     {"classifier"},
     {"presets", "__init__"},
 ]
-USES_SKLEARN = {"classifier", "callbacks", "reading", "evaluation", "targets", "datasets", "persistence"}
+USES_SKLEARN = {"classifier", "callbacks", "reading", "fitting", "evaluation", "targets", "datasets", "persistence"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
