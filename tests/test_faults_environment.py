@@ -389,7 +389,8 @@ def _search_scores(digits, n_jobs):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_row_80_a_parallel_search_scores_the_same(digits, serial_scores, backend):
+def test_row_80_a_parallel_search_scores_the_same(digits, serial_scores, backend, monkeypatch):
+    monkeypatch.undo()  # neither other processes nor the scores to compare with know of small shards
     assert np.isfinite(serial_scores["mean_test_score"]).all()
     assert len(set(serial_scores["mean_test_score"])) == 4
     with joblib.parallel_config(backend):
