@@ -37,7 +37,10 @@ def main():
         seconds = time.perf_counter() - start
         print(f"one training, not killed: {seconds:.1f} s, weights {expected}")
         draw = random.Random(args.seed)
-        same = [killed_and_resumed(folder, draw.uniform(0, seconds), expected) for _ in range(args.kills)]
+        same = []
+        while len(same) < args.kills:
+            outcome = killed_and_resumed(folder, draw.uniform(0, seconds), expected)
+            same += [] if outcome is None else [outcome]
         left = [path.name for path in Path(folder).iterdir()]
     print(f"{sum(same)} of {len(same)} ended in the same bytes; files left: {left}")
     return 0 if all(same) and not left else 1
@@ -68,19 +71,18 @@ def run(folder):
 
 
 def killed_and_resumed(folder, moment, expected):
-    """Kill a training at a moment, run it again; return whether it ends in the expected weights."""
+    """Kill a training at a moment, run it again; return whether its end is as expected, or None if it ended before."""
     path = Path(folder, "training.checkpoint")
     process = subprocess.Popen([sys.executable, __file__, "--child", str(path)], stdout=subprocess.DEVNULL)
     try:
         process.wait(moment)
-        how = "ended before"
+        return None
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        how = "killed"
     found = "a checkpoint" if path.exists() else "no checkpoint"
     same = run(folder) == expected
-    print(f"{how} at {moment:.2f} s, {found}, the same weights in the end: {same}", flush=True)
+    print(f"killed at {moment:.2f} s, {found}, the same weights in the end: {same}", flush=True)
     return same
 
 
