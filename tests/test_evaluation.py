@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
-from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, make_scorer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -52,7 +52,7 @@ def test_weights_need_their_images(make, parts):
 
 SCORINGS = {
     "name": "neg_log_loss",
-    "scorer": make_scorer(f1_score, average="macro", zero_division=0.0),
+    "scorer": make_scorer(balanced_accuracy_score),
     "callable": lambda clf, X, y, sample_weight=None: float((clf.predict(X) == y).sum()),
     "numpy number": lambda clf, X, y: np.float32(len(X)),
 }
