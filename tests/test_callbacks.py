@@ -10,8 +10,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcnn import NumpyCNNClassifier
-
 callback = pytest.importorskip("sklearn.callback")
 
 
@@ -126,5 +124,4 @@ def test_early_stopping_and_callbacks_agree_on_the_last_epoch(make, data):
     assert clf.stop_reason_ == "early_stopping"
     epochs = [note for note in notes.notes if note[:2] == ("end", "epoch")]
     assert len(epochs) == clf.n_iter_ < 20
-    assert isinstance(NumpyCNNClassifier().get_params(), dict)
     assert np.isfinite(notes.score)
