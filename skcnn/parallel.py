@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn.process import numpy_settings
+
 __all__ = ["Shard", "Workers", "cut"]
 
 Array = NDArray[Any]
@@ -206,7 +208,7 @@ def _work_too(function: Callable[[Any], Result], tasks: Iterator[_Task], ahead: 
 
 def _quietly(function: Callable[..., Result]) -> Callable[..., Result]:
     def quiet(*args: Any) -> Result:
-        with np.errstate(all="ignore"):  # a new thread starts with NumPy's defaults, not with its caller's settings
+        with numpy_settings():  # a new thread starts with NumPy's defaults, not with its caller's
             return function(*args)
 
     return quiet

@@ -12,10 +12,10 @@ import skcnn
 PACKAGE = Path(skcnn.__file__).parent
 # from the ground up: a module may import those of the rows above it, and of its own row
 STOREYS = [
-    {"_version", "values", "randomness", "parallel"},
+    {"_version", "values", "randomness", "process", "parallel"},
     {"kernels", "initializers", "trees"},
     {"layers"},
-    {"losses", "optimizers", "schedules", "process", "progress", "interruption", "augmentation"},
+    {"losses", "optimizers", "schedules", "progress", "interruption", "augmentation"},
     {"network"},
     {"prediction", "stopping"},
     {"recipe"},

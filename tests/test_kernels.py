@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skcnn.kernels import convolution as module
-from skcnn.kernels.convolution import Direct
+from skcnn.kernels.convolution import Direct, Patches
 from skcnn.kernels.maps import crop, pad
 from skcnn.kernels.plan import convolution, cost, ways
+from skcnn.kernels.products import narrow_gradient, narrow_product
 from skcnn.kernels.winograd import MOST_PRODUCTS, Winograd, transforms
 
 NO_FRAME = ((0, 0), (0, 0))
@@ -117,8 +118,25 @@ def test_few_channels_are_tiled_and_many_are_not():
     few, many = (convolution((30, 30), (3, 3), (1, 1), c, c) for c in (1, 64))
     assert few.columns > 1
     assert many.columns == 1
+    assert isinstance(few, Patches)
     assert isinstance(many, Winograd)
     assert isinstance(convolution((30, 30), (3, 3), (2, 2), 64, 64), Direct)
+
+
+@given(
+    some=st.sampled_from([(), (1,), (2, 3)]),
+    m=st.sampled_from([1, 5, 24, 97, 128, 131, 3 * 98]),
+    p=st.integers(1, 9),
+    q=st.integers(1, 9),
+)
+def test_narrow_products_are_products(some, m, p, q):
+    rng = np.random.default_rng(0)
+    x, d_out, W = (rng.normal(size=(*some, *shape)) for shape in ((m, p), (m, q), (p, q)))
+    out = np.full((*some, m, q), np.nan)
+    np.testing.assert_allclose(narrow_product(x, W), x @ W, atol=1e-12)
+    narrow_product(x, W, out=out)
+    np.testing.assert_allclose(out, x @ W, atol=1e-12)
+    np.testing.assert_allclose(narrow_gradient(d_out, x), d_out.swapaxes(-1, -2) @ x, atol=1e-12)
 
 
 def test_a_map_is_padded_and_cropped_only_where_it_must_be():

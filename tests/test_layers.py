@@ -477,7 +477,7 @@ NEEDS_ROWS = "needs rows, got maps of shape (3, 3, 2)"
             f"initializer {one_number!r} returned shape (1,), needed (2, 2, 2, 4)",
         ),
     ],
-    ids=lambda value: repr(value) if isinstance(value, Layer) else "",
+    ids=lambda value: repr(value).split(" at 0x")[0] if isinstance(value, Layer) else "",
 )
 def test_what_does_not_fit_is_refused_by_build_with_the_layer_s_place(before, layer, text):
     stack = [Conv2D(2), MaxPool2D(2), before, layer, ReLU()]

@@ -15,7 +15,7 @@ from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
 from skcnn.parallel import FEW_SHARDS, Shard, Workers, cut
-from skcnn.process import allowed_threads, one_blas_thread
+from skcnn.process import BUFFER_NUMBERS, allowed_threads, one_blas_thread
 from skcnn.trees import leaves
 
 
@@ -247,6 +247,23 @@ def test_blas_threads_are_the_same_after_fit_predict_and_failure(images):
             with pytest.raises(ValueError, match="too large"):
                 clf.set_params(scaling=None).fit(X.astype(float), y).predict(X / 255 * 1.7e308)
             assert blas_threads() == before
+
+
+def test_numpy_s_settings_are_the_caller_s_again(images):
+    X, y = images
+    seen = []
+
+    def augment(x, rng):
+        seen.append((threading.current_thread(), np.getbufsize(), np.geterr()["over"]))
+        return x
+
+    before = np.getbufsize(), np.geterr()
+    clf = NumpyCNNClassifier(augment=augment, max_iter=2, n_jobs=2, random_state=0).fit(X, y)
+    clf.predict(X)
+    with pytest.raises(ZeroDivisionError):
+        clf.set_params(augment=lambda x, rng: 1 / 0).fit(X, y)
+    assert (np.getbufsize(), np.geterr()) == before
+    assert {(size, over) for _, size, over in seen} == {(BUFFER_NUMBERS, "ignore")}
 
 
 def test_n_jobs_none_takes_what_blas_may():

@@ -1,14 +1,13 @@
-"""Convolution as matrix products, and what its two ways of computing share.
+"""Convolution as matrix products, and what its ways of computing share.
 
-The patch under every position could be laid out as a row of a matrix, with the kernels as columns of another: correct,
-and slow, since a 5x5 kernel copies every pixel 25 times, and a product with few kernels is too narrow to be fast.
-Instead
+The patch under every position can be laid out as a row of a matrix, with the kernels as columns of another (`Patches`):
+correct, and slow for many channels, since a 5x5 kernel copies every pixel 25 times. Instead
 
-- maps are unfolded along their rows only (`_Convolution._unfold`): a pixel is copied kw times, not kh * kw. The rows of
-  a kernel are the terms of a sum, for which `Direct` adds up kh products, and `Winograd` needs fewer.
-- several neighbouring outputs are computed by one row of the product (`tiled`), from the pixels that all of them see.
-  The matrix holds the kernel once for each of them, and zeros: more arithmetic, but fewer copies and a wider product.
-  These outputs lie side by side in the result, so nothing has to be rearranged.
+- maps are unfolded along their rows only: a pixel is copied kw times, not kh * kw. The rows of a kernel are the terms
+  of a sum, for which `Direct` adds up kh products, and `Winograd` needs fewer.
+- in every way, several neighbouring outputs are computed by one row of the product, from the pixels that all of them
+  see. The matrix holds the kernel once for each of them, and zeros: more arithmetic, but fewer copies, and a product
+  that is wide enough to be fast. These outputs lie side by side in the result, so nothing has to be rearranged.
 
 All is done some images, or some rows of a large image, at a time, so that the unfolded rows stay in the cache.
 """
@@ -24,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn.kernels.maps import contiguous_strides, copy_runs, crop, output_size, pad, write_runs
+from skcnn.kernels.products import narrow_gradient, narrow_product
 from skcnn.values import Pair
 
 Array = NDArray[Any]
 
-UNFOLDED_NUMBERS = 2**18  # at a time, or somewhat more: 1 MiB in float32. More leave the cache, fewer take more calls
+UNFOLDED_NUMBERS = 2**20  # at a time, or somewhat more: 4 MiB in float32
 
 
 class Band(NamedTuple):
@@ -45,7 +45,7 @@ class Kernels(NamedTuple):
 
     Attributes
     ----------
-    matrices : ndarray (n_products, tile_width * c, columns * k)
+    matrices : ndarray (n_products, product_length, columns * k)
     bias : ndarray (covered columns * k,) or None
         For one row of the output.
     """
@@ -115,6 +115,11 @@ class Convolution:
         return (self.columns - 1) * self.stride[1] + self.kernel_size[1]
 
     @cached_property
+    def product_length(self) -> int:
+        """Numbers of a row of a product: those that a tile sees of one row of the map."""
+        return self.tile_width * self.n_channels
+
+    @cached_property
     def n_products(self) -> int:
         """Products that are added up for one row of tiles."""
         raise NotImplementedError
@@ -158,7 +163,7 @@ class Convolution:
         """Return the gradients by the prepared kernels and bias, given x and that by the output."""
         d_out = pad(d_out, ((0, 0), (0, 0)), 0, to=self.covered)
         d_kernels = KernelGradients(
-            np.zeros((self.n_products, self.columns * self.n_kernels, self.tile_width * self.n_channels), x.dtype),
+            np.zeros((self.n_products, self.columns * self.n_kernels, self.product_length), x.dtype),
             np.zeros(self.covered[1] * self.n_kernels, x.dtype),
         )
         for band in self._bands(len(x)):
@@ -171,7 +176,7 @@ class Convolution:
         return self._kernel_gradient(d_matrices), d_bias.reshape(-1, self.n_kernels).sum(axis=0)
 
     def _matrices(self, W: Array) -> Array:
-        """Turn W into the matrices (n_products, pixels of a tile's row * c, columns * k) of the products."""
+        """Turn W into the matrices (n_products, product_length, columns * k) of the products."""
         raise NotImplementedError
 
     def _kernel_gradient(self, gradients: Array) -> Array:
@@ -248,9 +253,9 @@ class Direct(Convolution):
         seen = self._seen(x, band)
         part = self._outputs(out, band)
         sums = part.reshape(band.n_images, -1, first.shape[1])
-        np.matmul(next(seen), first, out=sums)
+        narrow_product(next(seen), first, out=sums)
         for rows, matrix in zip(seen, others, strict=True):
-            sums += np.matmul(rows, matrix)
+            sums += narrow_product(rows, matrix)
         if bias is not None:
             part_rows = part.reshape(-1, len(bias))
             part_rows += bias
@@ -258,9 +263,9 @@ class Direct(Convolution):
     def _add_gradients(self, x: Array, d_out: Array, d_kernels: KernelGradients, band: Band) -> None:
         d_matrices, d_bias = d_kernels
         d_part = self._outputs(d_out, band)
-        d_columns = d_part.reshape(band.n_images, -1, d_matrices.shape[1]).transpose(0, 2, 1)
+        d_rows = d_part.reshape(band.n_images, -1, d_matrices.shape[1])
         for rows, d_matrix in zip(self._seen(x, band), d_matrices, strict=True):
-            d_matrix += np.matmul(d_columns, rows).sum(axis=0)
+            d_matrix += narrow_gradient(d_rows, rows).sum(axis=0)
         d_bias += d_part.reshape(-1, len(d_bias)).sum(axis=0)
 
     def _seen(self, x: Array, band: Band) -> Iterator[Array]:
@@ -283,3 +288,37 @@ class Direct(Convolution):
             strides=(of_image, of_row, self.columns * self.stride[1] * of_pixel),
             length=self.tile_width * self.n_channels,
         )
+
+
+class Patches(Direct):
+    """One product, on whole patches: the textbook's way, and the fastest for maps of few channels."""
+
+    @cached_property
+    def product_length(self) -> int:
+        return self.kernel_size[0] * self.tile_width * self.n_channels
+
+    @cached_property
+    def n_products(self) -> int:
+        return 1
+
+    @cached_property
+    def rows_unfolded(self) -> int:
+        return self.kernel_size[0]
+
+    def _matrices(self, W: Array) -> Array:
+        return self._tiled(W).reshape(1, self.product_length, -1)
+
+    def _kernel_gradient(self, gradients: Array) -> Array:
+        by_rows = gradients.reshape(-1, self.kernel_size[0], self.tile_width * self.n_channels).swapaxes(0, 1)
+        return self._untiled(np.ascontiguousarray(by_rows))
+
+    def _seen(self, x: Array, band: Band) -> Iterator[Array]:
+        of_image, of_row, of_pixel, _ = contiguous_strides(x)
+        patches = copy_runs(
+            x,
+            offset=band.first_image * of_image + band.first_tile * self.stride[0] * of_row,
+            shape=(band.n_images, band.n_tiles, self.tiles[1], self.kernel_size[0]),
+            strides=(of_image, self.stride[0] * of_row, self.columns * self.stride[1] * of_pixel, of_row),
+            length=self.tile_width * self.n_channels,
+        )
+        yield patches.reshape(band.n_images, -1, self.product_length)

@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from skcnn.kernels.convolution import Convolution, Direct
+from skcnn.kernels.convolution import Convolution, Direct, Patches
 from skcnn.kernels.winograd import MOST_PRODUCTS, Winograd
 from skcnn.values import Pair
 
 __all__ = ["convolution"]
 
 # nanoseconds
-PER_RUN = 2.3  # a run of neighbouring numbers to copy,
-PER_COPIED = 0.075  # and each number of it
-PER_PRODUCT_ROW = 2.5  # a row of a matrix product: narrow ones are slow,
-PER_MULTIPLY_ADD = 0.022  # and each multiplication with its addition
-PER_PASS = 0.12  # a number that is added to another array
-PER_TRANSFORMED = 0.04  # a number of Winograd's transforms, for each number it is made of
-PER_RELAID = 0.25  # a number of an image that tiles do not fit: framed before, cropped after
+PER_RUN = 3.2  # a run of neighbouring numbers to copy,
+PER_SHORT_RUN = 2.2  # of 1, 2 or 4 numbers, which are copied at once,
+PER_COPIED = 0.13  # and each number of it
+PER_PRODUCT_ROW = 1.8  # a row of a matrix product: narrow ones are slow,
+PER_MULTIPLY_ADD = 0.019  # and each multiplication with its addition
+PER_PASS = 0.19  # a number that is added to another array
+PER_TRANSFORMED = 0.074  # a number of Winograd's transforms, for each number it is made of
+PER_RELAID = 0.03  # a number of an image that tiles do not fit: framed before, cropped after
 
 COLUMNS = (1, 2, 4, 8)
 ROWS = (2, 4)  # of Winograd's tiles; more would cost too many decimals
@@ -41,6 +42,8 @@ def ways(in_size: Pair, kernel_size: Pair, stride: Pair, n_channels: int, n_kern
     out_size = Direct(*shapes).out_size
     for columns in (c for c in COLUMNS if c == 1 or c <= out_size[1]):
         yield Direct(*shapes, columns)
+        if kernel_size[0] > 1:
+            yield Patches(*shapes, columns)
         if stride[0] == 1 and kernel_size[0] > 1:
             for rows in ROWS:
                 if rows + kernel_size[0] - 1 <= MOST_PRODUCTS:
@@ -52,8 +55,9 @@ def cost(way: Convolution) -> float:
     n_tiles = way.tiles[0] * way.tiles[1]
     run = way.tile_width * way.n_channels
     outputs = way.covered[0] * way.covered[1] * way.n_kernels
-    multiply_adds = run * way.columns * way.n_kernels
-    unfolded = n_tiles * way.rows_unfolded * (PER_RUN + run * PER_COPIED)
+    multiply_adds = way.product_length * way.columns * way.n_kernels
+    per_run = PER_SHORT_RUN if run in (1, 2, 4) else PER_RUN
+    unfolded = n_tiles * way.rows_unfolded * (per_run + run * PER_COPIED)
     products = n_tiles * way.n_products * (PER_PRODUCT_ROW + multiply_adds * PER_MULTIPLY_ADD)
     if isinstance(way, Winograd):
         transformed = way.tiles[0] * way.placed_size[1] * way.n_channels * way.n_products + outputs

@@ -25,6 +25,7 @@ import numpy as np
 
 from skcnn.kernels.convolution import Array, Band, Convolution, KernelGradients, Kernels
 from skcnn.kernels.maps import contiguous_strides, copy_runs
+from skcnn.kernels.products import narrow_gradient, narrow_product
 
 POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity: small fractions, whose powers stay small
 MOST_PRODUCTS = len(POINTS) + 1
@@ -91,7 +92,7 @@ class Winograd(Convolution):
     def _forward_band(self, x: Array, kernels: Kernels, out: Array, band: Band) -> None:
         matrices, bias = kernels
         A = self._transforms(x.dtype).A
-        products = np.matmul(self._unfold(x, band), matrices)
+        products = narrow_product(self._unfold(x, band), matrices)
         if bias is not None:
             values = products[ONE].reshape(-1, len(bias))
             values += bias
@@ -104,8 +105,8 @@ class Winograd(Convolution):
         d_rows = self._rows(d_out, band)
         d_products = np.empty((self.n_products, band.n_images, band.n_tiles, d_rows.shape[3]), dtype=x.dtype)
         np.matmul(A, d_rows, out=d_products.transpose(1, 2, 0, 3))
-        d_columns = d_products.reshape(self.n_products, -1, d_matrices.shape[1]).transpose(0, 2, 1)
-        d_matrices += np.matmul(d_columns, self._unfold(x, band))
+        d_rows = d_products.reshape(self.n_products, -1, d_matrices.shape[1])
+        d_matrices += narrow_gradient(d_rows, self._unfold(x, band))
         d_bias += d_products[ONE].reshape(-1, len(d_bias)).sum(axis=0)
 
     def _rows(self, out: Array, band: Band) -> Array:
