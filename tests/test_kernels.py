@@ -115,7 +115,7 @@ def test_the_cheapest_way_is_taken():
 
 
 def test_few_channels_are_tiled_and_many_are_not():
-    few, many = (convolution((30, 30), (3, 3), (1, 1), c, c) for c in (1, 64))
+    few, many = (convolution((30, 30), (3, 3), (1, 1), *c) for c in ((1, 16), (64, 64)))
     assert few.columns > 1
     assert many.columns == 1
     assert isinstance(few, Patches)
