@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from math import cos, pi
+from math import cos, inf, pi
 
 GOAL, BATCH, RATE, EPOCHS = 0.90, 64, 0.002, 5
 
@@ -34,9 +34,10 @@ def main():
         for name in args.only:
             start = time.perf_counter()
             command = [sys.executable, __file__, "--child", name, "--seed", str(seed)]
-            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1]
-            times[name].append(time.perf_counter() - start)
-            print(f"{name}, seed {seed}: {times[name][-1]:.1f} s, {told}", flush=True)
+            told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split("seen:")[-1]
+            seconds, reached = time.perf_counter() - start, float(told.split()[-1]) >= GOAL
+            times[name].append(seconds if reached else inf)
+            print(f"{name}, seed {seed}: {seconds:.1f} s, {told.strip()}", "" if reached else "(not there)", flush=True)
     for name, seconds in times.items():
         print(f"{name}: median {statistics.median(seconds):.1f} s")
     return 0
@@ -48,8 +49,8 @@ def race(name, seed):
 
     parts = (load_fashion_mnist(subset=part, return_X_y=True) for part in ("train", "test"))
     accuracies = CONTENDERS[name](seed, *next(parts), *next(parts))
-    print(" ".join(f"{accuracy:.4f}" for accuracy in accuracies))
-    return 0 if accuracies[-1] >= GOAL else 1
+    print("seen:", *(f"{accuracy:.4f}" for accuracy in accuracies))
+    return 0
 
 
 def rate_at(epoch):

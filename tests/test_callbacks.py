@@ -106,15 +106,15 @@ def test_clones_and_pickles_do_as_they_do_in_scikit_learn(make, data):
 def test_without_callbacks_in_scikit_learn_nothing_is_missing():
     script = """
 import sys
+import sklearn.pipeline  # imports the module itself, where there is one
 sys.modules["sklearn.callback"] = None  # as in scikit-learn before 1.9
 import numpy as np
 import skcnn.callbacks
 from skcnn import NumpyCNNClassifier
 assert not hasattr(skcnn.callbacks.CallbackSupportMixin, "set_callbacks")
+X, y = np.eye(6), np.arange(6) % 2
+assert NumpyCNNClassifier(n_kernels=1, max_iter=1, image_shape=(2, 3)).fit(X, y).n_iter_ == 1
 """
-    # scikit-learn itself imports the module, so it is imported first
-    script = "import sklearn.pipeline\n" + script + "X = np.eye(6); y = np.arange(6) % 2\n"
-    script += "assert NumpyCNNClassifier(n_kernels=1, max_iter=1, image_shape=(2, 3)).fit(X, y).n_iter_ == 1\n"
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
