@@ -139,7 +139,8 @@ class NumpyCNNClassifier(
     tol : float, default=1e-4
         See `n_iter_no_change`.
     scoring : str, callable or None, default=None
-        The score on held-out images: accuracy, or what scikit-learn's `scoring` names or defines, larger being better.
+        The score on held-out images: accuracy, or what scikit-learn's `scoring` names or defines, larger being better;
+        weighted, if a scorer takes weights.
         It is taken after every epoch (`validation_scores_`), and is what early stopping looks at.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights it finds, with a new schedule of `max_iter` epochs.
@@ -176,9 +177,10 @@ class NumpyCNNClassifier(
     loss_curve_ : list of float
         Loss of every epoch.
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out images after every epoch, without penalty; None without any.
+        Mean loss on the held-out images after every epoch, without penalty; None without any, and in place of an epoch
+        that had none.
     validation_scores_ : list of float or None
-        Score on the held-out images after every epoch, accuracy unless `scoring` says otherwise; None without any.
+        Score on the held-out images after every epoch, accuracy unless `scoring` says otherwise; None as above.
     best_validation_score_ : float or None
         Best of `validation_scores_` in the last call of fit; None without early stopping.
     best_iter_ : int or None
@@ -355,8 +357,9 @@ class NumpyCNNClassifier(
             Their weights, not negative.
         checkpoint : str or path-like, default=None
             A file that is written after every epoch, with all that is needed to go on. If it is there already, training
-            goes on from it, and ends in the same weights as if it had never been interrupted. It is removed when
-            training has ended, but not if Ctrl-C ended it. Load none that you do not trust: it holds pickled objects.
+            goes on from it, and ends in the same weights as if it had never been interrupted; with `warm_start`, if the
+            classifier has the weights that it began with. It is removed when training has ended, but not if Ctrl-C or
+            `max_time` ended it. Load none that you do not trust: it holds pickled objects.
 
         Returns
         -------
@@ -384,9 +387,10 @@ class NumpyCNNClassifier(
             samples, sample_weight = self._samples(X, y, sample_weight)
             require_classes(samples.y, samples.rows, self.classes_)
             self._mean_weight_ = mean_weight(samples.weight, samples.rows)
-            given = self._given_held_out(X_val, y_val, sample_weight_val)
+            score = self._score()
+            given = self._given_held_out(X_val, y_val, sample_weight_val, score)
             kept, saved = self._checkpoint(checkpoint, origin, samples, given)
-            samples, held_out = self._hold_out(samples, sample_weight, given)
+            samples, held_out = self._hold_out(samples, sample_weight, given, score)
             self._batch_size_ = self._batch_rule(len(samples.rows))
             if self._batch_size_ > len(samples.rows):
                 warnings.warn(
@@ -406,7 +410,7 @@ class NumpyCNNClassifier(
             self.best_validation_score_ = float(run.stopping.best_score) if run.stopping else None
             if not self.warm_start:
                 del self._optimizer_state_
-        if kept and run.stop_reason != "interrupted":
+        if kept and run.stop_reason not in ("interrupted", "max_time"):
             kept.remove()
         callbacks.end_fit()
         self._warn_how_it_ended(run, stacklevel=5)

@@ -14,6 +14,7 @@ from skcnn.images import Images
 from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.prediction import predict
+from skcnn.process import calculation
 
 __all__ = ["HeldOut", "split_rows"]
 
@@ -38,9 +39,10 @@ class HeldOut:
         """Return the mean loss, accuracy, macro F1 and score of the network; without `score`, accuracy is the score."""
         from sklearn.metrics import accuracy_score, f1_score  # takes a while, and most programs never come here
 
-        logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
-        losses, _ = self.loss(logits, self.y, None)
-        predicted = self.loss.decide(logits)
+        with calculation():
+            logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
+            losses, _ = self.loss(logits, self.y, None)
+            predicted = self.loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)
         accuracy = float(accuracy_score(self.y, predicted, sample_weight=self.weight))
         score = self.score(network, self.images.X, self.y, self.weight) if self.score else accuracy

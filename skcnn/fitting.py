@@ -6,9 +6,11 @@ import os
 import warnings
 from copy import copy, deepcopy
 from dataclasses import replace
+from inspect import signature
 from math import isfinite
 from typing import Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight
 
@@ -30,12 +32,21 @@ RISE_THAT_WARNS = 0.1  # of the loss from the first epoch to the last: less may 
 USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # of weights, apart from their gradients; or in the loss
 
 
+def _takes_weights(scorer):
+    """Whether a scorer can be given `sample_weight`: those that scikit-learn makes can if their metric can."""
+    try:
+        parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
+    except (TypeError, ValueError):  # not every function can tell
+        return False
+    return "sample_weight" in parameters
+
+
 class FittingMixin:
     """The parts of `NumpyCNNClassifier.fit`."""
 
     history_: list[dict[str, Any]]
 
-    def _given_held_out(self, X_val, y_val, sample_weight_val):
+    def _given_held_out(self, X_val, y_val, sample_weight_val, score):
         """Return the held-out images that were given to `fit`, or None."""
         if X_val is None and y_val is None and sample_weight_val is None:
             return None
@@ -47,7 +58,7 @@ class FittingMixin:
         except ValueError as error:
             raise ValueError(f"X_val, y_val: {error}") from error
         if self.scaling is not None:
-            warn_if_scale_is_off(X_val, self._format_, "X_val")
+            warn_if_scale_is_off(X_val, self._format_, "X_val", stacklevel=6)
         if sample_weight_val is not None:
             try:
                 sample_weight_val = _check_sample_weight(sample_weight_val, X_val, ensure_non_negative=True)
@@ -55,31 +66,35 @@ class FittingMixin:
                 raise ValueError(f"sample_weight_val: {error}") from error
             if not sample_weight_val.any():
                 raise ValueError("sample_weight_val leaves no row: all weights are zero")
-        return self._held_out(X_val, encode("y_val", y_val, self.classes_), sample_weight_val)
+        return self._held_out(X_val, encode("y_val", y_val, self.classes_), sample_weight_val, score)
 
-    def _hold_out(self, samples, sample_weight, given):
+    def _hold_out(self, samples, sample_weight, given, score):
         """Return the samples to train on and the HeldOut to measure by: those given, a part of the samples, or None."""
         if given is not None or not self.early_stopping:
             return samples, given
         kept, held = split_rows(samples.rows, samples.y, self.validation_fraction, self._seed_)
         weight = None if sample_weight is None else sample_weight[held]
-        return replace(samples, rows=kept), self._held_out(samples.images.X[held], samples.y[held], weight)
+        return replace(samples, rows=kept), self._held_out(samples.images.X[held], samples.y[held], weight, score)
 
-    def _held_out(self, X, y_index, weight):
-        score = None if self.scoring is None else self._scorer()
+    def _held_out(self, X, y_index, weight, score):
         return HeldOut(Images(X, self._format_), y_index, weight, self._loss, self._n_threads(), score)
 
-    def _scorer(self):
-        """Return a function that scores, by `scoring`, this estimator as it would be with another network."""
+    def _score(self):
+        """Return a function that scores, by `scoring`, this estimator as it would be with another network; or None."""
+        if self.scoring is None:
+            return None
         from sklearn.metrics import check_scoring  # takes a while, and most programs never come here
 
         scorer = check_scoring(self, self.scoring)
+        takes_weights = _takes_weights(scorer)
 
         def score(network, X, y_index, weight):
             fitted = copy(self)
             fitted.network_ = network
-            vars(fitted).pop("feature_names_in_", None)  # these rows have been read before, and lost their names
-            weights = {} if weight is None else {"sample_weight": weight}
+            # these rows have been read before: they lost their names, and their scale was looked at
+            vars(fitted).pop("feature_names_in_", None)
+            fitted.scaling = None
+            weights = {"sample_weight": weight} if takes_weights and weight is not None else {}
             score = scorer(fitted, X, self.classes_[y_index], **weights)
             if not (is_real(score) and isfinite(score)):
                 raise ValueError(f"scoring={self.scoring!r} must give a finite number for held-out images, got {score}")
@@ -91,6 +106,8 @@ class FittingMixin:
         """Return what a fit depends on besides its arguments, before it has changed anything."""
         changes_nothing = ("n_jobs", "verbose", "max_time")
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in changes_nothing}
+        if isinstance(self.random_state, np.random.RandomState):
+            del parameters["random_state"]  # has gone on since; what was drawn from it is in the checkpoint
         goes_on = self.warm_start and self._is_fitted()
         return digest(parameters, (self.network_.params, self.network_.states, self.n_iter_) if goes_on else None)
 
@@ -101,8 +118,10 @@ class FittingMixin:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"checkpoint must be a path, got {path!r}")
         held_out = given and (given.images.X, given.y, given.weight)
-        kept = Checkpoint(path, digest(origin, samples.images.X, samples.y, samples.weight, self.classes_, held_out))
+        read = vars(self._format_), samples.images.X, samples.y, samples.weight, self.classes_
+        kept = Checkpoint(path, digest(origin, read, held_out))
         saved = kept.load()
+        kept.check_place()
         if saved:
             self._seed_ = saved["seed"]
         return kept, saved
@@ -121,7 +140,16 @@ class FittingMixin:
     def _train(self, run, samples, recipe, **watching):
         """Train, and take over what came of it."""
         weight = scaled_weight(samples.weight, self._mean_weight_, run.network.dtype)
-        train(run, replace(samples, weight=weight), recipe, **watching)
+        if weight is not None:  # one that is next to nothing beside the others may be 0 in this precision
+            samples = replace(samples, weight=weight, rows=samples.rows[weight[samples.rows] > 0])
+            if not len(samples.rows):
+                raise ValueError(
+                    f"sample_weight leaves no row: in {weight.dtype}, all weights are 0 beside a mean of "
+                    f"{self._mean_weight_:.3g}, that of the first call"
+                )
+        else:
+            samples = replace(samples, weight=None)
+        train(run, samples, recipe, **watching)
         self.network_ = run.network
         self.history_ = self.history_ + run.history
         self.t_ += run.n_seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -63,10 +64,7 @@ class Gradients:
         """Return a shard's part of the batch's mean loss and of its gradients, and the layers' new states."""
         recipe = self.recipe
         rng = stream(recipe.seed, "layers", *place, shard.index) if self.network.is_random else None
-        images = self.samples.images[rows]
-        if recipe.augment:
-            images = augment(images, recipe.augment, stream(recipe.seed, "augment", *place, shard.index))
-        logits, caches = computation.forward(images, shard, rng)
+        logits, caches = computation.forward(self._images(rows, shard.index, place), shard, rng)
         losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
         d_logits /= shard.n_rows
         states = computation.new_states(caches)
@@ -74,6 +72,16 @@ class Gradients:
         if not self._checked:
             self._check(computation.gradients(d_prepared))
         return float(losses.sum(dtype=np.float64)) / shard.n_rows, d_prepared, states
+
+    def inputs(self, rows: Array, place: tuple[int, int]) -> Iterator[Array]:
+        """Yield the images of a batch, shard by shard, as the network is given them."""
+        return (self._images(rows[c], index, place) for index, c in enumerate(self._cut(len(rows))))
+
+    def _images(self, rows: Array, index: int, place: tuple[int, int]) -> Array:
+        images: Array = self.samples.images[rows]
+        if self.recipe.augment:
+            images = augment(images, self.recipe.augment, stream(self.recipe.seed, "augment", *place, index))
+        return images
 
     def _check(self, grads: list[Any]) -> None:
         """Raise ValueError if some layer's `backward` does not return a gradient of its own for each parameter."""

@@ -211,7 +211,7 @@ class Images:
         return self.format.read(self.X[rows])
 
 
-def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None:
+def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X", stacklevel: int = 4) -> None:
     """Warn if pixels are ten times as large, or a tenth as large, as those that the scale was made for.
 
     The first rows tell. Dark images of uint8 are just dark, since their range is always the same.
@@ -223,7 +223,7 @@ def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None
         warnings.warn(
             f"the pixels of {name} reach {largest:.3g}, but the classifier was fitted on pixels that reach about "
             f"{format.largest:.3g}: are they on the same scale?",
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
 

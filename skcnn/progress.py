@@ -47,7 +47,9 @@ class Progress:
             return False
         self.close()
         row = run.history[-1]
-        figures = " ".join(f"{name}={row[name]:.4f}" for name in _SHOWN if row[name] is not None)
+        last = "val_f1" if row["val_score"] == row["val_accuracy"] else "val_score"  # what early stopping looks at
+        shown = (name for name in (*_SHOWN, last) if row[name] is not None)
+        figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
         with suppress(*_NOBODY_WATCHES):
             print(f"{self._title}: {row['seconds']:.1f}s {figures}", flush=True)  # fits 80 columns
         return False
@@ -60,6 +62,6 @@ class Progress:
                 bar.close()
 
 
-_SHOWN = ("loss", "val_loss", "val_accuracy", "val_f1")
+_SHOWN = ("loss", "val_loss", "val_accuracy")
 # what a closed or missing stdout or stderr raises: no reason to lose the training
 _NOBODY_WATCHES = (ValueError, OSError, AttributeError)

@@ -38,16 +38,16 @@ class RecordMixin:
         return min((loss for loss in self.loss_curve_ if isfinite(loss)), default=nan)
 
     @property
-    def validation_loss_curve_(self) -> list[float] | None:
-        """Loss on the held-out images after every epoch; None without any."""
+    def validation_loss_curve_(self) -> list[float | None] | None:
+        """Loss on the held-out images after every epoch, None for one that had none; None without any."""
         return self._validation_column("val_loss")
 
     @property
-    def validation_scores_(self) -> list[float] | None:
+    def validation_scores_(self) -> list[float | None] | None:
         """Score, accuracy if no `scoring` was given, on the held-out images after every epoch; None without any."""
         return self._validation_column("val_score")
 
-    def _validation_column(self, name: str) -> list[float] | None:
+    def _validation_column(self, name: str) -> list[float | None] | None:
         column = [row[name] for row in self.history_]
         return None if all(value is None for value in column) else column
 

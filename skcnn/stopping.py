@@ -19,19 +19,17 @@ class EarlyStopping:
     patience : int
         Stop after more than so many epochs in a row without a score better than the best by `tol`.
     tol : float
-    metric : str
-        The column of the history that is the score; larger is better.
     """
 
-    def __init__(self, patience: int, tol: float, metric: str = "val_score"):
-        self.patience, self.tol, self.metric = patience, tol, metric
+    def __init__(self, patience: int, tol: float):
+        self.patience, self.tol = patience, tol
         self.best_score, self.best_epoch = -np.inf, 0
         self._best: Network | None = None
         self._stale = 0
 
     def update(self, row: dict[str, Any], network: Network) -> bool:
         """Look at an epoch's end, a row of the history; return whether to stop."""
-        score = row[self.metric]
+        score = row["val_score"]
         self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
         if score > self.best_score:
             self.best_score, self.best_epoch, self._best = score, row["epoch"], network.copy()

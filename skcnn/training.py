@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from time import perf_counter
@@ -109,9 +110,10 @@ def train(
         Called with the run after every whole epoch.
     """
     trainer = _Trainer(run, samples, recipe)
+    settings = np.geterr()  # of the caller, whose functions `evaluate` and the observers may call
     try:
         with deferred_interrupt() as interrupted, calculation(), Workers(recipe.n_threads) as workers:
-            trainer.go_on(workers, observers, evaluate, save, interrupted)
+            trainer.go_on(workers, observers, evaluate, save, interrupted, lambda: np.errstate(**settings))
     finally:
         for observer in observers:
             observer.close()
@@ -129,7 +131,7 @@ class _Trainer:
         if run.optimizer_state is None:
             run.optimizer_state = recipe.optimizer.start(self.weights)
         self.end = inf if recipe.max_time is None else perf_counter() + recipe.max_time
-        self.last_rows = samples.rows[:1]
+        self.last_batch = samples.rows[:1], (0, 0)
 
     def go_on(
         self,
@@ -138,11 +140,12 @@ class _Trainer:
         evaluate: Evaluate | None,
         save: Callable[[Run], None] | None,
         interrupted: Callable[[], bool],
+        as_called: Callable[[], AbstractContextManager[Any]],
     ) -> None:
         run = self.run
 
         def stop() -> bool:
-            """Whether to stop after this step; the first reason for it stands."""
+            """Whether to stop before the next step; the first reason for it stands."""
             if run.stop_reason == "max_iter" and interrupted():
                 run.stop_reason = "interrupted"
             elif run.stop_reason == "max_iter" and perf_counter() > self.end:
@@ -153,15 +156,17 @@ class _Trainer:
             start, number = perf_counter(), len(run.history)
             rate = self._learning_rate(number)
             loss, diverged = self._epoch_or_nothing(workers, observers, number, stop)
-            row: Row = {"epoch": run.first_epoch + number + 1, "loss": loss}
-            row |= evaluate(self.network) if evaluate else dict.fromkeys(HELD_OUT_COLUMNS)
-            row |= {"learning_rate": rate, "seconds": perf_counter() - start}
-            run.history.append(row)
             whole = run.stop_reason == "max_iter"
-            self._judge(row, diverged, observers)
+            row: Row = {"epoch": run.first_epoch + number + 1, "loss": loss}
+            with as_called():
+                row |= evaluate(self.network) if evaluate else dict.fromkeys(HELD_OUT_COLUMNS)
+                row |= {"learning_rate": rate, "seconds": perf_counter() - start}
+                run.history.append(row)
+                self._judge(row, diverged, observers)
             if save and whole:
                 save(run)
-            stop()
+            if len(run.history) < self.recipe.n_epochs:
+                stop()
         if run.stopping:
             run.stopping.restore(self.network)
 
@@ -169,13 +174,13 @@ class _Trainer:
         """Tell whether the epoch that ended is the last, be it for what it brought or at somebody's wish."""
         run = self.run
         stale = run.stopping is not None and run.stopping.update(row, self.network)
-        if diverged or stale:
-            run.stop_reason = "diverged" if diverged else "early_stopping"
+        if diverged:
+            run.stop_reason = "diverged"
+        elif stale and run.stop_reason == "max_iter":  # an epoch that was cut off says nothing about the whole one
+            run.stop_reason = "early_stopping"
         wishes = [observer.end_epoch(run) for observer in observers]  # all are told
         if any(wishes) and run.stop_reason == "max_iter":
             run.stop_reason = "callback"
-        if diverged:
-            run.optimizer_state = self.recipe.optimizer.start(self.weights)
 
     def _epoch_or_nothing(
         self, workers: Workers, observers: Sequence[Observer], number: int, stop: Callable[[], bool]
@@ -189,11 +194,18 @@ class _Trainer:
             rate, what = self._learning_rate(number), self._first_not_finite()
             self.run.not_finite = f"at the learning rate {rate:.3g}, {what} was no longer finite"
             self.network.put_back(before)
+            self.run.optimizer_state = self.recipe.optimizer.start(self.weights)
         return loss, diverged
 
     def _first_not_finite(self) -> str:
         """Name the first layer whose parameters are not finite, or whose output for the last batch is not."""
-        network, x = self.network, self.samples.images[self.last_rows]
+        inputs = self.gradients.inputs(*self.last_batch)
+        return next((what for x in inputs if (what := self._not_finite_of(x))), "the loss")
+
+    def _not_finite_of(self, x: Array) -> str:
+        if not np.isfinite(x).all():
+            return "an image, as augmented,"
+        network = self.network
         of_layers = zip(network.layers, network.params, network.states, strict=True)
         for index, (layer, params, state) in enumerate(of_layers):
             name = f"layers[{index}] {layer!r}" if index < len(network.layers) - 1 else "the output layer"
@@ -203,7 +215,7 @@ class _Trainer:
             x, _ = layer.forward(params, x, **meets)
             if not np.isfinite(x).all():
                 return f"the output of {name}"
-        return "the loss"
+        return ""
 
     def _learning_rate(self, epoch: float) -> float:
         recipe = self.recipe
@@ -217,16 +229,16 @@ class _Trainer:
         for observer in observers:
             observer.start_epoch(number + 1, self.recipe.n_epochs, n_steps)
         for step in range(n_steps):
+            if step and stop():
+                break
             rows = order[step * size : (step + 1) * size]
-            self.last_rows = rows
+            self.last_batch = rows, (epoch, step)
             total += len(rows) * self._step(workers, rows, (epoch, step), self._learning_rate(number + step / n_steps))
             seen += len(rows)
             if not isfinite(total):
                 break
             for observer in observers:
                 observer.step(total / seen)
-            if stop():
-                break
         self.run.n_seen += seen
         return total / seen
 

@@ -1,5 +1,6 @@
 """Callbacks of scikit-learn 1.9; and that older versions do without."""
 
+import pickle
 import subprocess
 import sys
 
@@ -101,6 +102,9 @@ def test_clones_and_pickles_do_as_they_do_in_scikit_learn(make, data):
     clf = make().set_callbacks(callback.ScoringMonitor(scoring="accuracy"))
     assert len(clone(clf)._skl_callbacks) == 1
     assert clone(clf).set_callbacks().fit(*data).n_iter_ == 1
+    again = pickle.loads(pickle.dumps(clf.set_callbacks(Notes()).fit(*data)))
+    np.testing.assert_array_equal(again.predict(data[0]), clf.predict(data[0]))
+    assert len(again._skl_callbacks) == 1
 
 
 def test_without_callbacks_in_scikit_learn_nothing_is_missing():

@@ -18,13 +18,13 @@ from skcnn.schedules import ReduceOnPlateau
 from skcnn.trees import leaves
 
 KILLS = Path(__file__).parents[1] / "benchmarks" / "kills.py"
+USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # beside `layers`, where they are not used
 SETTINGS = {
     "plain": {},
     "momentum": {"solver": SGD()},
     "regularised": {
         "layers": [Conv2D(2), BatchNorm(), ReLU(), Dropout(0.2), Flatten()],
-        "n_kernels": (16, 32),
-        "hidden_layer_sizes": (100,),
+        **USUAL,
         "augment": Shift(1),
     },
     "early stopping": {"early_stopping": True, "n_iter_no_change": 3},
@@ -209,10 +209,11 @@ def test_what_a_killed_writer_left_is_overwritten_and_removed(tmp_path):
 @pytest.mark.parametrize("fault", ["no folder", "a folder"])
 def test_a_place_that_cannot_be_written_is_an_error(fault, make, data, tmp_path):
     path = tmp_path / "missing" / "c" if fault == "no folder" else tmp_path
-    clf = make(max_iter=2)
+    clf = make(max_iter=2, augment=trapped)
     with pytest.raises(OSError, match=str(tmp_path)):
         clf.fit(*data, checkpoint=path)
     assert not hasattr(clf, "network_")
+    assert Trap.calls == 0, "it is noticed before training"
 
 
 def test_a_checkpoint_is_a_path(make, data):
@@ -242,6 +243,79 @@ def test_ctrl_c_keeps_the_checkpoint(make, data, tmp_path):
         clone(unfitted).fit(*data, checkpoint=path)
     assert bits(clone(unfitted).fit(*data, checkpoint=path)) == bits(whole)
     assert not path.exists()
+
+
+def test_ctrl_c_is_no_early_stopping(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=9, batch_size=8, augment=trapped, early_stopping=True, n_iter_no_change=1, tol=0.5)
+    whole = clone(unfitted).fit(*data)
+    assert whole.n_iter_ == 3
+    # in its last epoch, which is one too many without a rise, as far as it got
+    Trap.calls, Trap.at, Trap.what = 0, 2 * 5 + 2, lambda: signal.raise_signal(signal.SIGINT)
+    with pytest.warns(UserWarning, match="interrupted in epoch 3"):
+        clf = clone(unfitted).fit(*data, checkpoint=path)
+    assert clf.stop_reason_ == "interrupted"
+    resumed = clone(unfitted).fit(*data, checkpoint=path)
+    assert (bits(resumed), resumed.stop_reason_) == (bits(whole), "early_stopping")
+
+
+@pytest.mark.parametrize("call", [7, 10])  # the second step of an epoch of five, and the last
+def test_max_time_keeps_the_checkpoint(call, make, data, tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, batch_size=8, augment=trapped)
+    whole = clone(unfitted).fit(*data)
+    now = [0.0]
+    monkeypatch.setattr("skcnn.training.perf_counter", lambda: now[0])
+    Trap.calls, Trap.at, Trap.what = 0, call, lambda: now.append(now.pop() + 60)
+    clf = clone(unfitted).set_params(max_time=30).fit(*data, checkpoint=path)
+    assert (clf.stop_reason_, clf.n_iter_) == ("max_time", 2)
+    resumed = clone(unfitted).set_params(max_time=30).fit(*data, checkpoint=path)
+    assert (bits(resumed), resumed.stop_reason_) == (bits(whole), "max_iter")
+    assert not path.exists()
+
+
+def test_the_same_layer_twice_is_two_equal_layers(make, data, tmp_path):
+    path, relu = tmp_path / "c", ReLU()
+    layers = [Conv2D(2), relu, Conv2D(2), relu, Flatten()]
+    unfitted = make(layers=layers, **USUAL, max_iter=3, batch_size=8, augment=[trapped])
+    Trap.at = 8
+    with pytest.raises(Stop):
+        unfitted.fit(*data, checkpoint=path)
+    Trap.at = 0
+    resumed = clone(unfitted).fit(*data, checkpoint=path)
+    assert bits(resumed) == bits(clone(unfitted).fit(*data))
+
+
+def test_a_random_state_that_has_gone_on_is_no_other_fit(make, data, tmp_path):
+    path = tmp_path / "c"
+    clf = make(random_state=np.random.RandomState(0), max_iter=3, batch_size=8, augment=[trapped])
+    whole = clone(clf).fit(*data)
+    Trap.calls, Trap.at = 0, 8
+    with pytest.raises(Stop):
+        clf.fit(*data, checkpoint=path)
+    Trap.at = 0
+    assert bits(clf.fit(*data, checkpoint=path)) == bits(whole)
+
+
+def test_images_of_another_shape_are_other_data(make, data, tmp_path):
+    (X, y), path = data, tmp_path / "c"
+    unfitted = make(layers=[Flatten()], **USUAL, max_iter=3, batch_size=8, augment=[trapped])
+    stopped(unfitted, 8, X.reshape(-1, 6, 6), y, checkpoint=path)
+    with pytest.raises(ValueError, match="other parameters, data or weights"):
+        clone(unfitted).fit(X.reshape(-1, 4, 9), y, checkpoint=path)
+
+
+def test_what_cannot_be_unpickled_is_told(tmp_path, monkeypatch):
+    Checkpoint(tmp_path / "c", "d").save(a=1)
+
+    def fail(file):
+        raise ModuleNotFoundError("No module named 'gone'")
+
+    monkeypatch.setattr("skcnn.checkpoint.joblib.load", fail)
+    with pytest.raises(ValueError, match=r"cannot be read here: ModuleNotFoundError.*remove it to start anew"):
+        Checkpoint(tmp_path / "c", "d").load()
+    with pytest.raises(ValueError, match="was written by a fit of other"):
+        Checkpoint(tmp_path / "c", "e").load()
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """What is measured on held-out images, and how it gets there."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,6 +84,66 @@ def test_early_stopping_selects_by_scoring(held_out, make, parts):
         np.testing.assert_allclose(-log_loss(y_val, clf.predict_proba(X_val)), clf.best_validation_score_, rtol=1e-9)
 
 
+def without_weights(y_true, y_pred):
+    return float((y_true == y_pred).mean())
+
+
+@pytest.mark.parametrize("scoring", [lambda clf, X, y: clf.score(X, y), make_scorer(without_weights), print])
+def test_weights_are_for_scorers_that_take_them(scoring, make, parts):
+    X, y, X_val, y_val = parts
+    if scoring is print:  # takes anything but weights, and returns nothing
+        scoring = lambda *args, _print=print: 1.0  # noqa: E731
+    clf = make(max_iter=2, scoring=scoring).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=np.arange(10.0))
+    assert clf.validation_scores_[-1] == (scoring(clf, X_val, y_val))
+
+
+@pytest.mark.parametrize("held_out", ["given", "split"])
+def test_scorers_are_given_the_weights(held_out, make, parts):
+    X, y, X_val, y_val = parts
+    seen = []
+
+    def scoring(clf, X, y, sample_weight=None):
+        seen.append(sample_weight)
+        return clf.score(X, y, sample_weight=sample_weight)
+
+    weight, given = 1.0 + np.arange(30), {}
+    if held_out == "given":
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": np.arange(10.0)}
+    clf = make(scoring=scoring, early_stopping=True).fit(X, y, sample_weight=weight, **given)
+    if given:
+        np.testing.assert_array_equal(seen, [np.arange(10.0)])
+    else:
+        assert len(seen[0]) == 3
+        assert set(seen[0]) < set(weight)
+    if held_out == "given":
+        assert clf.validation_scores_ == [clf.score(X_val, y_val, sample_weight=np.arange(10.0))]
+
+
+def test_scorers_hear_numpy_as_their_caller_does(make, parts):
+    X, y, X_val, y_val = parts
+
+    def scoring(clf, X, y):
+        return float(np.ones(1)[0] / np.zeros(1)[0])
+
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+        make(scoring=scoring).fit(X, y, X_val=X_val, y_val=y_val)
+
+
+def test_held_out_images_of_another_scale_warn_once_and_here(make, parts):
+    X, y, X_val, y_val = parts
+    with pytest.warns(UserWarning, match="the pixels of X_val reach") as caught:
+        make(max_iter=3, scoring="neg_log_loss").fit(X, y, X_val=1000 * X_val, y_val=y_val)
+    assert [Path(warning.filename).name for warning in caught] == ["test_evaluation.py"]
+
+
+def test_what_is_watched_is_shown(make, parts, capsys):
+    X, y, X_val, y_val = parts
+    clf = make(verbose=True, scoring="neg_log_loss").fit(X, y, X_val=X_val, y_val=y_val)
+    assert f"val_score={clf.validation_scores_[0]:.4f}" in capsys.readouterr().out
+    make(verbose=True).fit(X, y, X_val=X_val, y_val=y_val)
+    assert "val_score" not in capsys.readouterr().out
+
+
 def test_scoring_meets_tables_without_complaint(make, parts):
     X, y, X_val, y_val = parts
     names = [f"pixel {i}" for i in range(36)]
@@ -94,6 +156,8 @@ def test_wrong_scorings(make, parts):
     X, y, X_val, y_val = parts
     with pytest.raises(ValueError, match="'likability' is not a valid scoring value"):
         make(scoring="likability").fit(X, y, X_val=X_val, y_val=y_val)
+    with pytest.raises(ValueError, match="'likability' is not a valid scoring value"):
+        make(scoring="likability").fit(X, y)  # though there is nothing to score
     with pytest.raises(ValueError, match="'scoring' parameter of NumpyCNNClassifier must be"):
         make(scoring=["accuracy"]).fit(X, y)
     clf = make(scoring=lambda clf, X, y: np.nan)

@@ -354,6 +354,19 @@ def test_row_68_a_second_interruption_comes_at_once_and_leaves_nothing_half_done
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_row_68_a_second_interruption_comes_at_once_in_the_next_fit_too(make, data):
+    with pytest.warns(UserWarning, match="interrupted in epoch 1"):
+        make(learning_rate=interrupting(at=0), batch_size=10, max_iter=5).fit(*data)
+    with pytest.raises(KeyboardInterrupt):
+        make(learning_rate=interrupting(at=0), batch_size=10, max_iter=5).fit(*data)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_row_67_an_interruption_in_the_very_last_step_interrupts_nothing(make, data):
+    clf = make(learning_rate=interrupting(at=1.75), batch_size=10, max_iter=2).fit(*data)
+    assert (clf.stop_reason_, clf.t_) == ("max_iter", 80)
+
+
 def test_row_67_who_handles_the_signal_keeps_it(make, data):
     caught = []
     signal.signal(signal.SIGINT, lambda *args: caught.append(args))

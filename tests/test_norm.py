@@ -48,6 +48,41 @@ def test_a_weight_of_two_is_two_rows():
         np.testing.assert_allclose(grads_of_rows[name], gradient, rtol=1e-9)
 
 
+def test_weights_too_small_for_the_precision_take_no_part(data):
+    X, y = data
+    weight = np.ones(40)
+    weight[3] = 1e-60
+    settings = {"n_kernels": 2, "hidden_layer_sizes": 4, "batch_norm": True, "batch_size": 1, "dtype": "float32"}
+    clf = NumpyCNNClassifier(**settings, max_iter=2, random_state=0).fit(X, y, sample_weight=weight)
+    assert (clf.stop_reason_, clf.t_) == ("max_iter", 2 * 39)
+    clf.partial_fit(X, y)
+    with pytest.raises(ValueError, match="in float32, all weights are 0 beside a mean of"):
+        clf.partial_fit(X, y, sample_weight=np.full(40, 1e-60))
+
+
+def test_an_epsilon_must_not_vanish_in_the_precision():
+    BatchNorm(epsilon=1e-50).build((2,), None, np.float64)
+    with pytest.raises(ValueError, match="epsilon=1e-50 is 0 in float32"):
+        BatchNorm(epsilon=1e-50).build((2,), None, np.float32)
+
+
+@pytest.mark.parametrize("weight", [None, np.ones(4)])
+def test_shards_meet_twice_on_the_way_forward_and_once_back(weight):
+    class Counted(Shard):
+        met = 0
+
+        def sum(self, part):
+            Counted.met += 1
+            return part
+
+    layer, params, state, x, _ = made((4, 3, 3, 2))
+    shard = Counted(4, weight)
+    _, (_, cache) = layer.forward(params, x, train=True, state=state, shard=shard)
+    assert Counted.met == 2
+    layer.backward(params, cache, x, shard=shard)
+    assert Counted.met == 3
+
+
 def test_prediction_uses_the_running_statistics():
     layer, params, _, x, _ = made((4, 3, 3, 2))
     state = {"mean": np.array([1.0, -2.0]), "variance": np.array([4.0, 0.25])}

@@ -71,6 +71,8 @@ class BatchNorm(Layer):
         self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < np.inf, "a finite number above 0")
 
     def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
+        if np.dtype(dtype).type(self.epsilon) == 0:
+            raise ValueError(f"epsilon={self.epsilon!r} is 0 in {np.dtype(dtype)}: it must be larger")
         return {"scale": np.ones(in_shape[-1], dtype), "shift": np.zeros(in_shape[-1], dtype)}, in_shape
 
     def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
@@ -95,8 +97,13 @@ class BatchNorm(Layer):
         rows, positions = _rows(x), prod(x.shape[1:-1])
         # a weight for each row of a map: that of its image
         weight = None if shard.weight is None else np.repeat(shard.weight, len(rows) // len(x))[:, np.newaxis]
-        total = shard.sum(np.asarray(len(x) if shard.weight is None else shard.weight.sum(), x.dtype)) * positions
-        mean = shard.sum(_channel_sums(rows if weight is None else rows * weight, x)) / total
+        sums = _channel_sums(rows if weight is None else rows * weight, x)
+        if shard.weight is None:
+            total, sums = x.dtype.type(shard.n_rows * positions), shard.sum(sums)
+        else:  # every meeting takes its time, so both go to one
+            both = shard.sum(np.append(sums, shard.weight.sum()))
+            total, sums = both[-1] * positions, both[:-1]
+        mean = sums / total
         centred = rows - _along(mean, rows)
         squares = np.einsum("ij,ij->j", centred if weight is None else centred * weight, centred)
         variance = shard.sum(_channels(squares, x)) / total
