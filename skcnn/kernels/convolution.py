@@ -162,12 +162,11 @@ class Convolution:
     def backward(self, x: Array, d_out: Array) -> KernelGradients:
         """Return the gradients by the prepared kernels and bias, given x and that by the output."""
         d_out = pad(d_out, ((0, 0), (0, 0)), 0, to=self.covered)
-        d_kernels = KernelGradients(
-            np.zeros((self.n_products, self.columns * self.n_kernels, self.product_length), x.dtype),
-            np.zeros(self.covered[1] * self.n_kernels, x.dtype),
-        )
-        for band in self._bands(len(x)):
-            self._add_gradients(x, d_out, d_kernels, band)
+        first, *others = self._bands(len(x))
+        d_kernels = self._gradients_of_band(x, d_out, first)
+        for band in others:
+            for total, part in zip(d_kernels, self._gradients_of_band(x, d_out, band), strict=True):
+                total += part
         return d_kernels
 
     def gradients(self, d_kernels: KernelGradients) -> tuple[Array, Array]:
@@ -186,7 +185,7 @@ class Convolution:
     def _forward_band(self, x: Array, kernels: Kernels, out: Array, band: Band) -> None:
         raise NotImplementedError
 
-    def _add_gradients(self, x: Array, d_out: Array, d_kernels: KernelGradients, band: Band) -> None:
+    def _gradients_of_band(self, x: Array, d_out: Array, band: Band) -> KernelGradients:
         raise NotImplementedError
 
     def _cut(self, n_images: int) -> tuple[Band, ...]:
@@ -260,13 +259,12 @@ class Direct(Convolution):
             part_rows = part.reshape(-1, len(bias))
             part_rows += bias
 
-    def _add_gradients(self, x: Array, d_out: Array, d_kernels: KernelGradients, band: Band) -> None:
-        d_matrices, d_bias = d_kernels
+    def _gradients_of_band(self, x: Array, d_out: Array, band: Band) -> KernelGradients:
         d_part = self._outputs(d_out, band)
-        d_rows = d_part.reshape(band.n_images, -1, d_matrices.shape[1])
-        for rows, d_matrix in zip(self._seen(x, band), d_matrices, strict=True):
-            d_matrix += narrow_gradient(d_rows, rows).sum(axis=0)
-        d_bias += d_part.reshape(-1, len(d_bias)).sum(axis=0)
+        d_rows = d_part.reshape(band.n_images, -1, self.columns * self.n_kernels)
+        d_matrices = [narrow_gradient(d_rows, rows).sum(axis=0) for rows in self._seen(x, band)]
+        d_bias = d_part.reshape(-1, self.covered[1] * self.n_kernels).sum(axis=0)
+        return KernelGradients(np.stack(d_matrices), d_bias)
 
     def _seen(self, x: Array, band: Band) -> Iterator[Array]:
         """For each row of the kernel: what it sees of the band, (images, positions, tile_width * c)."""

@@ -74,12 +74,15 @@ def unpool_extremum(d_out: Array, winners: list[Winners], size: Pair, stride: Pa
         every = step == length and in_shape[axis] % length == 0  # and each is in one
         d_x = (np.empty if every else np.zeros)(in_shape, dtype=d_out.dtype)
         put = _write if apart else _add
+        straight = apart and axis == ROWS  # whole rows are computed where they belong
         first, *others = _places(d_x, axis, size, stride)
         for d_pixels, win in zip(reversed(others), reversed(wins), strict=True):
-            d_winner = d_out * win
-            d_out = d_out - d_winner
-            put(d_pixels, d_winner)
-        put(first, d_out)
+            d_winner = np.multiply(d_out, win, out=d_pixels if straight else None)
+            d_out = np.subtract(d_out, d_winner, out=first if straight else None)
+            if not straight:
+                put(d_pixels, d_winner)
+        if d_out is not first:
+            put(first, d_out)
         d_out = d_x
     return d_out
 

@@ -99,15 +99,14 @@ class Winograd(Convolution):
         of_points = products.reshape(self.n_products, band.n_images, band.n_tiles, -1)
         np.matmul(A.T, of_points.transpose(1, 2, 0, 3), out=self._rows(out, band))
 
-    def _add_gradients(self, x: Array, d_out: Array, d_kernels: KernelGradients, band: Band) -> None:
-        d_matrices, d_bias = d_kernels
+    def _gradients_of_band(self, x: Array, d_out: Array, band: Band) -> KernelGradients:
         A = self._transforms(x.dtype).A
         d_rows = self._rows(d_out, band)
         d_products = np.empty((self.n_products, band.n_images, band.n_tiles, d_rows.shape[3]), dtype=x.dtype)
         np.matmul(A, d_rows, out=d_products.transpose(1, 2, 0, 3))
-        d_rows = d_products.reshape(self.n_products, -1, d_matrices.shape[1])
-        d_matrices += narrow_gradient(d_rows, self._unfold(x, band))
-        d_bias += d_products[ONE].reshape(-1, len(d_bias)).sum(axis=0)
+        d_bias = d_products[ONE].reshape(-1, self.covered[1] * self.n_kernels).sum(axis=0)
+        of_tiles = d_products.reshape(self.n_products, -1, self.columns * self.n_kernels)
+        return KernelGradients(narrow_gradient(of_tiles, self._unfold(x, band)), d_bias)
 
     def _rows(self, out: Array, band: Band) -> Array:
         """The band's part of the output: a view (images, tiles, rows of a tile, columns of the map * k)."""
