@@ -25,6 +25,7 @@ __all__ = [
     "ClipNorm",
     "Optimizer",
     "RMSprop",
+    "clear_traces",
     "decouples_decay",
     "optimizer_from",
 ]
@@ -37,7 +38,8 @@ class Optimizer(Protocol):
     """What training asks of an optimizer.
 
     If it has an attribute `decouples_decay` that is true, training does not add the L2 penalty's gradient to the
-    others, but shrinks the weights W by ``learning_rate * alpha`` of themselves before each step.
+    others, but shrinks the weights W by ``learning_rate * alpha`` of themselves before each step. Arrays in lists of
+    the state are subject to `clear_traces`.
     """
 
     def start(self, weights: list[Array]) -> State:
@@ -293,6 +295,17 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop
 def decouples_decay(optimizer: Optimizer) -> bool:
     """Whether the L2 penalty shrinks the weights rather than adding to the gradients."""
     return bool(getattr(optimizer, "decouples_decay", False))
+
+
+def clear_traces(state: State) -> None:
+    """Set to 0 what has decayed to next to nothing in the lists of arrays of a state: below 1e-32 in float32.
+
+    The velocities of a unit that no longer fires shrink at every step, and never to 0: the smallest number, times 0.9,
+    is rounded to itself. Processors compute a hundred times slower with numbers below the normal ones (1e-38).
+    """
+    for arrays in state.values():
+        for array in arrays if isinstance(arrays, list) else ():
+            array *= np.abs(array) >= 2**20 * np.finfo(array.dtype).tiny
 
 
 def optimizer_from(solver: str | Optimizer) -> Optimizer:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skcnn.gradients import Gradients
 from skcnn.interruption import deferred_interrupt
 from skcnn.network import Network
-from skcnn.optimizers import State, decouples_decay
+from skcnn.optimizers import State, clear_traces, decouples_decay
 from skcnn.parallel import Workers
 from skcnn.process import calculation
 from skcnn.randomness import stream
@@ -29,6 +29,7 @@ __all__ = ["HELD_OUT_COLUMNS", "Observer", "Run", "train"]
 Array = NDArray[Any]
 Row = dict[str, Any]  # one epoch of the history
 Evaluate = Callable[[Network], Row]
+STEPS_TO_CLEAR = 100  # between two calls of `clear_traces`: seldom enough to cost nothing
 HELD_OUT_COLUMNS = ("val_loss", "val_accuracy", "val_f1", "val_score")  # what `evaluate` measures
 
 
@@ -231,6 +232,9 @@ class _Trainer:
         for step in range(n_steps):
             if step and stop():
                 break
+            if (epoch * n_steps + step) % STEPS_TO_CLEAR == STEPS_TO_CLEAR - 1:
+                assert self.run.optimizer_state is not None
+                clear_traces(self.run.optimizer_state)
             rows = order[step * size : (step + 1) * size]
             self.last_batch = rows, (epoch, step)
             total += len(rows) * self._step(workers, rows, (epoch, step), self._learning_rate(number + step / n_steps))

@@ -7,7 +7,17 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from skcnn.optimizers import OPTIMIZERS, SGD, Adam, AdamW, ClipNorm, RMSprop, decouples_decay, optimizer_from
+from skcnn.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    ClipNorm,
+    RMSprop,
+    clear_traces,
+    decouples_decay,
+    optimizer_from,
+)
 from skcnn.trees import leaves
 
 SHAPES = [(3, 4), (4,), (2, 3, 1, 2)]
@@ -224,6 +234,34 @@ def test_an_optimizer_is_a_value(optimizer):
     assert hash(again) == hash(optimizer)
     with pytest.raises(FrozenInstanceError):
         optimizer.momentum = 0.5
+
+
+@pytest.mark.parametrize("cleared", [True, False])
+def test_what_has_decayed_to_next_to_nothing_is_nothing(cleared, make, data, monkeypatch):
+    if not cleared:
+        monkeypatch.setattr("skcnn.training.STEPS_TO_CLEAR", 10**9)
+    calls = []
+
+    def fading_away(images, rng):
+        calls.append(1)
+        return images if len(calls) < 50 else np.zeros_like(images)  # black images: kernels have no gradient
+
+    clf = make(augment=fading_away, scaling=None, dtype="float32", batch_size=1, max_iter=30, warm_start=True)
+    clf.fit(*data)
+    _, state = clf._optimizer_state_
+    of_kernels = state["means"][0]
+    smallest = np.finfo(np.float32).tiny
+    subnormal = (of_kernels != 0) & (np.abs(of_kernels) < smallest)
+    assert (of_kernels == 0).all() if cleared else subnormal.all()
+    assert all((array != 0).any() for array in state["squares"]), "which decay slowly"
+
+
+def test_traces_are_cleared_in_lists_of_arrays_only():
+    state = {"n_steps": 3, "means": [np.array([1e-33, -1e-31, np.nan, 1.0], np.float32), np.array([1e-300, 1e-310])]}
+    clear_traces(state)
+    assert state["n_steps"] == 3
+    np.testing.assert_array_equal(state["means"][0], np.array([0, -1e-31, np.nan, 1], np.float32))
+    np.testing.assert_array_equal(state["means"][1], [1e-300, 0])
 
 
 def test_only_adamw_decouples_its_decay():
