@@ -113,7 +113,7 @@ def _pieces(content: Any) -> Iterator[Any]:
     if isinstance(content, Value):
         content = {"type": type(content), **{field.name: getattr(content, field.name) for field in fields(content)}}
     if isinstance(content, dict):
-        content = list(content.items())
+        content = sorted(content.items(), key=lambda item: str(joblib.hash(item[0])))  # equal dicts in any order
     if isinstance(content, list | tuple):
         yield len(content)
         for item in content:

@@ -140,8 +140,8 @@ class NumpyCNNClassifier(
         See `n_iter_no_change`.
     scoring : str, callable or None, default=None
         The score on held-out images: accuracy, or what scikit-learn's `scoring` names or defines, larger being better;
-        weighted, if a scorer takes weights.
-        It is taken after every epoch (`validation_scores_`), and is what early stopping looks at.
+        weighted, if a scorer takes weights. It is taken after every epoch (`validation_scores_`), and is what early
+        stopping looks at.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights it finds, with a new schedule of `max_iter` epochs.
     n_jobs : int or None, default=None

@@ -305,7 +305,8 @@ def clear_traces(state: State) -> None:
     """
     for arrays in state.values():
         for array in arrays if isinstance(arrays, list) else ():
-            array *= np.abs(array) >= 2**20 * np.finfo(array.dtype).tiny
+            if isinstance(array, np.ndarray) and np.issubdtype(array.dtype, np.floating):
+                array *= np.abs(array) >= 2**20 * np.finfo(array.dtype).tiny
 
 
 def optimizer_from(solver: str | Optimizer) -> Optimizer:

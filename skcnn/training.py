@@ -204,6 +204,7 @@ class _Trainer:
         return next((what for x in inputs if (what := self._not_finite_of(x))), "the loss")
 
     def _not_finite_of(self, x: Array) -> str:
+        """Name what is not finite on the way of some images through the network, or nothing."""
         if not np.isfinite(x).all():
             return "an image, as augmented,"
         network = self.network

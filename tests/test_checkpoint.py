@@ -230,6 +230,7 @@ def test_parameters_that_cannot_be_recognised_are_an_error(make, data, tmp_path)
 def test_digest_tells_values_apart():
     same = [np.arange(3), {"a": SGD(0.5)}, None]
     assert digest(*same) == digest(np.arange(3), {"a": SGD(0.5)}, None)
+    assert digest({"a": 1, 2: "b"}) == digest({2: "b", "a": 1})
     others = ([np.arange(3.0), *same[1:]], [same[0], {"a": SGD(0.6)}, None], same[:2])
     assert len({digest(*content) for content in (same, *others)}) == 4
 

@@ -257,9 +257,11 @@ def test_what_has_decayed_to_next_to_nothing_is_nothing(cleared, make, data, mon
 
 
 def test_traces_are_cleared_in_lists_of_arrays_only():
+    counts = [4, np.array([5])]
     state = {"n_steps": 3, "means": [np.array([1e-33, -1e-31, np.nan, 1.0], np.float32), np.array([1e-300, 1e-310])]}
+    state["counts"] = list(counts)
     clear_traces(state)
-    assert state["n_steps"] == 3
+    assert (state["n_steps"], state["counts"]) == (3, counts)
     np.testing.assert_array_equal(state["means"][0], np.array([0, -1e-31, np.nan, 1], np.float32))
     np.testing.assert_array_equal(state["means"][1], [1e-300, 0])
 
