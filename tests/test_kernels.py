@@ -5,14 +5,14 @@ from typing import NamedTuple
 import layer_reference as reference
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skcnn.kernels import convolution as module
 from skcnn.kernels.convolution import Direct, Patches
 from skcnn.kernels.maps import crop, pad
 from skcnn.kernels.plan import convolution, cost, ways
-from skcnn.kernels.products import narrow_gradient, narrow_product
+from skcnn.kernels.products import _rows_at_a_time, narrow_gradient, narrow_product
 from skcnn.kernels.winograd import MOST_PRODUCTS, Winograd, transforms
 
 NO_FRAME = ((0, 0), (0, 0))
@@ -127,10 +127,12 @@ def test_few_channels_are_tiled_and_many_are_not():
     some=st.sampled_from([(), (1,), (2, 3)]),
     m=st.sampled_from([1, 5, 24, 97, 128, 131, 3 * 98]),
     p=st.integers(1, 9),
-    q=st.integers(1, 9),
+    q=st.sampled_from([1, 5, 16, 32]),
 )
+@example(some=(2, 3), m=3 * 98, p=3, q=16)  # which is cut
 def test_narrow_products_are_products(some, m, p, q):
     rng = np.random.default_rng(0)
+    assert _rows_at_a_time(3 * 98, 3, 16, fewest=96, largest=10**6) == 98
     x, d_out, W = (rng.normal(size=(*some, *shape)) for shape in ((m, p), (m, q), (p, q)))
     out = np.full((*some, m, q), np.nan)
     np.testing.assert_allclose(narrow_product(x, W), x @ W, atol=1e-12)
