@@ -23,9 +23,9 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skcnn import NumpyCNNClassifier, presets
+from skcnn._estimator.fitting import USUAL_DECAY
 from skcnn.augmentation import Rotate
 from skcnn.datasets import load_fashion_mnist
-from skcnn.fitting import USUAL_DECAY
 from skcnn.schedules import schedule_from
 
 TURNED = {  # what the user guide shows for digits

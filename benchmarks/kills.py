@@ -51,8 +51,8 @@ def fit(path):
     from sklearn.datasets import load_digits
 
     from skcnn import NumpyCNNClassifier
+    from skcnn._trees import leaves
     from skcnn.augmentation import Rotate, Shift
-    from skcnn.trees import leaves
 
     X, y = load_digits(return_X_y=True)
     clf = NumpyCNNClassifier(

@@ -14,9 +14,9 @@ from time import perf_counter
 
 import numpy as np
 
-from skcnn.kernels.maps import pad
-from skcnn.kernels.plan import convolution, cost, ways
-from skcnn.process import one_blas_thread
+from skcnn._engine.process import one_blas_thread
+from skcnn._kernels.maps import pad
+from skcnn._kernels.plan import convolution, cost, ways
 
 # padded map, kernel, stride, channels, kernels
 CONVOLUTIONS = [

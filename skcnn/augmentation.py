@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.values import Value, is_real
+from skcnn._values import Value, is_real
 
 __all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Shift", "augment", "augmentations_from"]
 

@@ -14,22 +14,22 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn.architecture import ACTIVATIONS, POOLS
-from skcnn.callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
-from skcnn.fitting import FittingMixin
-from skcnn.images import Images, warn_if_scale_is_off
+from skcnn._engine.process import allowed_threads
+from skcnn._estimator.architecture import ACTIVATIONS, POOLS
+from skcnn._estimator.callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
+from skcnn._estimator.fitting import FittingMixin
+from skcnn._estimator.images import Images, warn_if_scale_is_off
+from skcnn._estimator.parameters import NestedValuesMixin
+from skcnn._estimator.persistence import FittedStateMixin
+from skcnn._estimator.prediction import predict
+from skcnn._estimator.progress import Progress
+from skcnn._estimator.reading import ReadingMixin
+from skcnn._estimator.record import RecordMixin
+from skcnn._estimator.targets import mean_weight, require_classes
 from skcnn.layers import Layer
 from skcnn.losses import loss_for
 from skcnn.optimizers import OPTIMIZERS
-from skcnn.parameters import NestedValuesMixin
-from skcnn.persistence import FittedStateMixin
-from skcnn.prediction import predict
-from skcnn.process import allowed_threads
-from skcnn.progress import Progress
-from skcnn.reading import ReadingMixin
-from skcnn.record import RecordMixin
 from skcnn.schedules import SCHEDULES, Constant, schedule_from
-from skcnn.targets import mean_weight, require_classes
 
 __all__ = ["NumpyCNNClassifier"]
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._values import Value
 from skcnn.layers.activations import sigmoid, softmax
-from skcnn.values import Value
 
 __all__ = ["Loss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy", "loss_for"]
 

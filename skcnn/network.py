@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._engine.computation import Computation
+from skcnn._engine.folding import fold_layers, fold_params
+from skcnn._engine.lowering import Step, lower
+from skcnn._trees import leaves
+from skcnn._values import times
 from skcnn.layers.base import Layer, Params, Shape
-from skcnn.layers.computation import Computation
-from skcnn.layers.folding import fold_layers, fold_params
-from skcnn.layers.lowering import Step, lower
-from skcnn.trees import leaves
-from skcnn.values import times
 
 __all__ = ["Network"]
 
@@ -168,7 +168,7 @@ class Network:
     def computation(self, train: bool = False) -> Computation:
         """Return the passes through the network, for as long as its weights stay as they are.
 
-        In prediction, layers do the work of the normalisations behind them (see `skcnn.layers.folding`).
+        In prediction, layers do the work of the normalisations behind them (see `skcnn._engine.folding`).
         """
         if train or self._prediction_steps is self.steps:
             return Computation(self.steps, self.params, self.states, train)

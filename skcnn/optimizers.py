@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.values import Value, is_real
+from skcnn._values import Value, is_real
 
 __all__ = [
     "OPTIMIZERS",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import cos, inf, pi, pow
 from typing import Any, ClassVar
 
-from skcnn.values import Value, is_real
+from skcnn._values import Value, is_real
 
 __all__ = [
     "SCHEDULES",

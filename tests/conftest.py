@@ -19,7 +19,7 @@ SMALL = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 1, "random_state":
 @pytest.fixture(autouse=True)
 def no_ctrl_c_before(monkeypatch):
     """No test has pressed Ctrl-C a moment ago, so that the first one of each is the first."""
-    monkeypatch.setattr("skcnn.interruption._last_press", [-np.inf])
+    monkeypatch.setattr("skcnn._training.interruption._last_press", [-np.inf])
 
 
 @pytest.fixture

@@ -113,9 +113,9 @@ import sys
 import sklearn.pipeline  # imports the module itself, where there is one
 sys.modules["sklearn.callback"] = None  # as in scikit-learn before 1.9
 import numpy as np
-import skcnn.callbacks
+import skcnn._estimator.callbacks
 from skcnn import NumpyCNNClassifier
-assert not hasattr(skcnn.callbacks.CallbackSupportMixin, "set_callbacks")
+assert not hasattr(skcnn._estimator.callbacks.CallbackSupportMixin, "set_callbacks")
 X, y = np.eye(6), np.arange(6) % 2
 assert NumpyCNNClassifier(n_kernels=1, max_iter=1, image_shape=(2, 3)).fit(X, y).n_iter_ == 1
 """

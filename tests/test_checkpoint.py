@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from skcnn._estimator.checkpoint import Checkpoint, digest
+from skcnn._trees import leaves
 from skcnn.augmentation import Shift
-from skcnn.checkpoint import Checkpoint, digest
 from skcnn.layers import BatchNorm, Conv2D, Dropout, Flatten, ReLU
 from skcnn.optimizers import SGD
 from skcnn.schedules import ReduceOnPlateau
-from skcnn.trees import leaves
 
 KILLS = Path(__file__).parents[1] / "benchmarks" / "kills.py"
 USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # beside `layers`, where they are not used
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_refused(damage, make, data, tmp_path):
 
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("skcnn.checkpoint.__version__", "0.0.7")
+    monkeypatch.setattr("skcnn._estimator.checkpoint.__version__", "0.0.7")
     Checkpoint(tmp_path / "c", "d").save(a=1)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"was written by skcnn 0\.0\.7"):
@@ -266,7 +266,7 @@ def test_max_time_keeps_the_checkpoint(call, make, data, tmp_path, monkeypatch):
     unfitted = make(max_iter=3, batch_size=8, augment=trapped)
     whole = clone(unfitted).fit(*data)
     now = [0.0]
-    monkeypatch.setattr("skcnn.training.perf_counter", lambda: now[0])
+    monkeypatch.setattr("skcnn._training.loop.perf_counter", lambda: now[0])
     Trap.calls, Trap.at, Trap.what = 0, call, lambda: now.append(now.pop() + 60)
     clf = clone(unfitted).set_params(max_time=30).fit(*data, checkpoint=path)
     assert (clf.stop_reason_, clf.n_iter_) == ("max_time", 2)
@@ -312,7 +312,7 @@ def test_what_cannot_be_unpickled_is_told(tmp_path, monkeypatch):
     def fail(file):
         raise ModuleNotFoundError("No module named 'gone'")
 
-    monkeypatch.setattr("skcnn.checkpoint.joblib.load", fail)
+    monkeypatch.setattr("skcnn._estimator.checkpoint.joblib.load", fail)
     with pytest.raises(ValueError, match=r"cannot be read here: ModuleNotFoundError.*remove it to start anew"):
         Checkpoint(tmp_path / "c", "d").load()
     with pytest.raises(ValueError, match="was written by a fit of other"):

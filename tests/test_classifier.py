@@ -18,11 +18,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcnn import NumpyCNNClassifier
+from skcnn._trees import leaves
 from skcnn.augmentation import Shift
 from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, MaxPool2D, MinPool2D, ReLU, Tanh
 from skcnn.optimizers import SGD, Adam, ClipNorm
 from skcnn.schedules import Cosine, ReduceOnPlateau
-from skcnn.trees import leaves
 
 QUICK = {"n_kernels": (4, 8), "hidden_layer_sizes": (16,), "max_iter": 2, "random_state": 0}
 

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_info
 
 import skcnn
 from skcnn import NumpyCNNClassifier
-from skcnn.process import allowed_threads
+from skcnn._engine.process import allowed_threads
 
 PACKAGE_PARENT = str(Path(skcnn.__file__).parent.parent)
 
@@ -416,7 +416,7 @@ def test_row_81_workers_share_the_cores(large):
         from threadpoolctl import threadpool_info
 
         from skcnn import NumpyCNNClassifier
-        from skcnn.process import allowed_threads
+        from skcnn._engine.process import allowed_threads
 
         def blas_threads():
             return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
@@ -495,7 +495,7 @@ if __name__ == "__main__":
 def test_row_82_a_fork_while_another_thread_fits(tmp_path):
     text = f"""{CHILD}
 import os, time
-from skcnn.process import allowed_threads
+from skcnn._engine.process import allowed_threads
 
 
 class Enough(Exception):

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skcnn.trees import leaves
+from skcnn._trees import leaves
 
 PREDICTIONS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from skcnn._engine.folding import fold_layers
+from skcnn._trees import leaves
 from skcnn.layers import (
     BatchNorm,
     Conv2D,
@@ -17,9 +19,7 @@ from skcnn.layers import (
     ReLU,
     Residual,
 )
-from skcnn.layers.folding import fold_layers
 from skcnn.network import Network
-from skcnn.trees import leaves
 
 BLOCK = [Conv2D(4, bias=None), BatchNorm(), ReLU(), Conv2D(4), BatchNorm()]
 STACKS = {

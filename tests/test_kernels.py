@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from skcnn.kernels import convolution as module
-from skcnn.kernels.convolution import Direct, Patches
-from skcnn.kernels.maps import crop, pad
-from skcnn.kernels.plan import convolution, cost, ways
-from skcnn.kernels.products import _rows_at_a_time, narrow_gradient, narrow_product
-from skcnn.kernels.winograd import MOST_PRODUCTS, Winograd, transforms
+from skcnn._kernels import convolution as module
+from skcnn._kernels.convolution import Direct, Patches
+from skcnn._kernels.maps import crop, pad
+from skcnn._kernels.plan import convolution, cost, ways
+from skcnn._kernels.products import _rows_at_a_time, narrow_gradient, narrow_product
+from skcnn._kernels.winograd import MOST_PRODUCTS, Winograd, transforms
 
 NO_FRAME = ((0, 0), (0, 0))
 

@@ -11,6 +11,8 @@ import pytest
 from layer_reference import numeric_gradient, relative_error
 
 from skcnn import layers
+from skcnn._engine.workers import Shard
+from skcnn._trees import leaves
 from skcnn.layers import (
     ELU,
     GELU,
@@ -35,8 +37,6 @@ from skcnn.layers import (
     Tanh,
 )
 from skcnn.network import Network
-from skcnn.parallel import Shard
-from skcnn.trees import leaves
 
 LAYERS = [
     pytest.param(Conv2D(2), (5, 4, 2), id="conv-3x3-same"),

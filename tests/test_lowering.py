@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 
+from skcnn._engine.lowering import Step, lower
+from skcnn._engine.workers import Shard
 from skcnn.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, MaxPool2D, MinPool2D, ReLU, Tanh
-from skcnn.layers.lowering import Step, lower
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
-from skcnn.parallel import Shard
 
 
 def built(layers):

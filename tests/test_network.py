@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from layer_reference import numeric_gradient, relative_error
 
+from skcnn._engine.workers import Shard
+from skcnn._trees import leaves
 from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
-from skcnn.parallel import Shard
-from skcnn.trees import leaves
 
 STACK = (Conv2D(3, stride=2, pad_value=0.5), ReLU(), MaxPool2D(2, stride=1), Flatten(), Dense(5), ReLU())
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skcnn import NumpyCNNClassifier
+from skcnn._engine.workers import Shard
 from skcnn.layers import BatchNorm, Conv2D, Flatten
-from skcnn.parallel import Shard
 
 
 def made(shape, momentum=0.9, epsilon=1e-5):

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
+from skcnn._trees import leaves
 from skcnn.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -18,7 +19,6 @@ from skcnn.optimizers import (
     decouples_decay,
     optimizer_from,
 )
-from skcnn.trees import leaves
 
 SHAPES = [(3, 4), (4,), (2, 3, 1, 2)]
 # none is like the next, as under a schedule
@@ -239,7 +239,7 @@ def test_an_optimizer_is_a_value(optimizer):
 @pytest.mark.parametrize("cleared", [True, False])
 def test_what_has_decayed_to_next_to_nothing_is_nothing(cleared, make, data, monkeypatch):
     if not cleared:
-        monkeypatch.setattr("skcnn.training.STEPS_TO_CLEAR", 10**9)
+        monkeypatch.setattr("skcnn._training.loop.STEPS_TO_CLEAR", 10**9)
     calls = []
 
     def fading_away(images, rng):

@@ -10,13 +10,13 @@ from coupled_layer import BatchCenter, Noise
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skcnn import NumpyCNNClassifier
+from skcnn._engine.process import BUFFER_NUMBERS, allowed_threads, one_blas_thread
+from skcnn._engine.workers import FEW_SHARDS, Shard, Workers, cut
+from skcnn._trees import leaves
 from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, SpatialDropout2D
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
-from skcnn.parallel import FEW_SHARDS, Shard, Workers, cut
-from skcnn.process import BUFFER_NUMBERS, allowed_threads, one_blas_thread
-from skcnn.trees import leaves
 
 
 @dataclass(frozen=True, repr=False)

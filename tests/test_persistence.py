@@ -8,7 +8,8 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import InconsistentVersionWarning
 
-from skcnn import NumpyCNNClassifier, persistence
+from skcnn import NumpyCNNClassifier
+from skcnn._estimator import persistence
 from skcnn.layers import Conv2D, Flatten
 from skcnn.optimizers import SGD
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from skcnn._estimator.progress import Progress
+from skcnn._training.config import Recipe, Samples
+from skcnn._training.loop import Run, train
+from skcnn._training.randomness import stream
+from skcnn._trees import is_weight, leaves
 from skcnn.layers import BatchNorm, Conv2D, Dense, GlobalAvgPool2D, MaxPool2D, ReLU, Residual
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam, AdamW, ClipNorm, RMSprop
-from skcnn.progress import Progress
-from skcnn.randomness import stream
-from skcnn.recipe import Recipe, Samples
 from skcnn.schedules import Constant, Cosine, Exponential, OneCycle
-from skcnn.training import Run, train
-from skcnn.trees import is_weight, leaves
 
 torch = pytest.importorskip("torch")
 nn, optim = torch.nn, torch.optim

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._values import is_real
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape
-from skcnn.values import is_real
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.values import Pair, Value
+from skcnn._values import Pair, Value
 
 Array = NDArray[Any]
 Params = dict[str, Any]  # arrays by name, or further dicts for a layer that contains layers
@@ -35,7 +35,7 @@ class Layer(Value):
     couples_rows : bool
         Whether the rows of a batch influence each other in training. Batches are split into shards that run at the same
         time; such a layer is given two more arguments, ``forward(..., state, shard)`` and ``backward(..., shard)``, in
-        which the shards meet (see `skcnn.parallel.Shard`), and its training cache is a pair ``(new_state, cache)``.
+        which the shards meet (see `Shard`), and its training cache is a pair ``(new_state, cache)``.
         What it remembers between batches starts as `initial_state` and lives beside the parameters: training commits
         the new state after the step, prediction is given the last one and `shard` None.
     """

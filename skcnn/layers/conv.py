@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from skcnn._kernels.convolution import Convolution, Kernels
+from skcnn._kernels.maps import Widths, output_size, pad, spread
+from skcnn._kernels.plan import convolution
+from skcnn._values import Pair, is_real, is_size, pair, times
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels.convolution import Convolution, Kernels
-from skcnn.kernels.maps import Widths, output_size, pad, spread
-from skcnn.kernels.plan import convolution
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Placed, Rng, Shape, Window, require_map
-from skcnn.values import Pair, is_real, is_size, pair, times
 
 __all__ = ["Conv2D"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._kernels.products import times_transposed, weight_gradient
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.kernels.products import times_transposed, weight_gradient
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window
 
 __all__ = ["Dense", "Flatten"]

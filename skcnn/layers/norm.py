@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from skcnn._values import is_real
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape
-from skcnn.values import is_real
 
 if TYPE_CHECKING:
-    from skcnn.parallel import Shard
+    from skcnn._engine.workers import Shard
 
 __all__ = ["BatchNorm"]
 

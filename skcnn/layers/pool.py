@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skcnn.kernels.maps import output_size
-from skcnn.kernels.pooling import pool, pool_extremum, unpool_extremum, unpool_mean
+from skcnn._kernels.maps import output_size
+from skcnn._kernels.pooling import pool, pool_extremum, unpool_extremum, unpool_mean
+from skcnn._values import Pair, pair, times
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
-from skcnn.values import Pair, pair, times
 
 __all__ = ["AvgPool2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "MaxPool2D", "MinPool2D"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from skcnn._engine.computation import Computation
+from skcnn._engine.lowering import Step, lower
+from skcnn._values import times
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Placed, Rng, Shape, Window, require_map
-from skcnn.layers.computation import Computation
 from skcnn.layers.conv import Conv2D
-from skcnn.layers.lowering import Step, lower
-from skcnn.values import times
 
 if TYPE_CHECKING:
-    from skcnn.parallel import Shard
+    from skcnn._engine.workers import Shard
 
 __all__ = ["Residual"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isfinite, nan
 from typing import Any
 
+from skcnn._trees import is_weight, leaves
 from skcnn.network import Network
-from skcnn.trees import is_weight, leaves
 
 __all__ = ["RecordMixin"]
 

@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcnn.kernels.convolution import Array, Band, Convolution, KernelGradients, Kernels
-from skcnn.kernels.maps import contiguous_strides, copy_runs
-from skcnn.kernels.products import narrow_gradient, narrow_product
+from skcnn._kernels.convolution import Array, Band, Convolution, KernelGradients, Kernels
+from skcnn._kernels.maps import contiguous_strides, copy_runs
+from skcnn._kernels.products import narrow_gradient, narrow_product
 
 POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity: small fractions, whose powers stay small
 MOST_PRODUCTS = len(POINTS) + 1

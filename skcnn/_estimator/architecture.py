@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcnn import layers as layer_types
+from skcnn._values import is_count, is_real, is_size, pair
 from skcnn.layers import (
     ELU,
     GELU,
@@ -30,7 +31,6 @@ from skcnn.layers import (
 )
 from skcnn.layers.base import Shape
 from skcnn.network import Network
-from skcnn.values import is_count, is_real, is_size, pair
 
 __all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "build_classifier", "convolutional_stack", "layers_from"]
 

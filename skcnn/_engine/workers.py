@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.process import numpy_settings
+from skcnn._engine.process import numpy_settings
 
 __all__ = ["Shard", "Workers", "cut"]
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.kernels.maps import output_size, whole_pixels
-from skcnn.values import Pair
+from skcnn._kernels.maps import output_size, whole_pixels
+from skcnn._values import Pair
 
 Array = NDArray[Any]
 ROWS, COLUMNS = 1, 2  # the axes of (n, h, w, c)

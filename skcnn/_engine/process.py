@@ -1,7 +1,7 @@
 """What a calculation needs of the process it runs in: one BLAS thread, and memory that is kept.
 
 float32 matrix products differ in their last bits with the number of BLAS threads. So BLAS runs on one, whatever else
-runs, and the threads are ours (see `skcnn.parallel`).
+runs, and the threads are ours (see `skcnn._engine.workers`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from skcnn.training import Run
+from skcnn._training.loop import Run
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._engine.process import calculation
+from skcnn._engine.workers import Workers, cut
 from skcnn.network import Network
-from skcnn.parallel import Workers, cut
-from skcnn.process import calculation
 
 __all__ = ["predict"]
 

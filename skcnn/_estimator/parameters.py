@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from skcnn.values import Value
+from skcnn._values import Value
 
 __all__ = ["NestedValuesMixin"]
 

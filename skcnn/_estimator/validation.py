@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.images import Images
+from skcnn._engine.process import calculation
+from skcnn._estimator.images import Images
+from skcnn._estimator.prediction import predict
 from skcnn.losses import Loss
 from skcnn.network import Network
-from skcnn.prediction import predict
-from skcnn.process import calculation
 
 __all__ = ["HeldOut", "split_rows"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from skcnn.kernels.convolution import Convolution, Direct, Patches
-from skcnn.kernels.winograd import MOST_PRODUCTS, Winograd
-from skcnn.values import Pair
+from skcnn._kernels.convolution import Convolution, Direct, Patches
+from skcnn._kernels.winograd import MOST_PRODUCTS, Winograd
+from skcnn._values import Pair
 
 __all__ = ["convolution"]
 

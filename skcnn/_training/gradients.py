@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._engine.computation import Computation
+from skcnn._engine.workers import MOST_MEETING_SHARDS, Shard, Workers, cut
+from skcnn._training.config import Recipe, Samples
+from skcnn._training.randomness import stream
+from skcnn._trees import add, arrays, leaves
 from skcnn.augmentation import augment
-from skcnn.layers.computation import Computation
 from skcnn.network import Network
-from skcnn.parallel import MOST_MEETING_SHARDS, Shard, Workers, cut
-from skcnn.randomness import stream
-from skcnn.recipe import Recipe, Samples
-from skcnn.trees import add, arrays, leaves
 
 __all__ = ["Gradients"]
 

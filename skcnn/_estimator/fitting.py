@@ -14,17 +14,17 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight
 
+from skcnn._estimator.checkpoint import Checkpoint, digest
+from skcnn._estimator.images import Images, warn_if_scale_is_off
+from skcnn._estimator.targets import check_labels, encode, scaled_weight
+from skcnn._estimator.validation import HeldOut, split_rows
+from skcnn._training.config import Recipe
+from skcnn._training.loop import Run, train
+from skcnn._training.stopping import EarlyStopping
+from skcnn._values import is_real
 from skcnn.augmentation import augmentations_from
-from skcnn.checkpoint import Checkpoint, digest
-from skcnn.evaluation import HeldOut, split_rows
-from skcnn.images import Images, warn_if_scale_is_off
 from skcnn.losses import loss_for
 from skcnn.optimizers import decouples_decay, optimizer_from
-from skcnn.recipe import Recipe
-from skcnn.stopping import EarlyStopping
-from skcnn.targets import check_labels, encode, scaled_weight
-from skcnn.training import Run, train
-from skcnn.values import is_real
 
 __all__ = ["USUAL_DECAY", "FittingMixin"]
 

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.kernels.maps import contiguous_strides, copy_runs, crop, output_size, pad, write_runs
-from skcnn.kernels.products import narrow_gradient, narrow_product
-from skcnn.values import Pair
+from skcnn._kernels.maps import contiguous_strides, copy_runs, crop, output_size, pad, write_runs
+from skcnn._kernels.products import narrow_gradient, narrow_product
+from skcnn._values import Pair
 
 Array = NDArray[Any]
 

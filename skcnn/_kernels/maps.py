@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.values import Pair
+from skcnn._values import Pair
 
 Array = NDArray[Any]
 Widths = tuple[Pair, Pair]  # padding: (top, bottom), (left, right)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from skcnn._engine.lowering import Step
 from skcnn.layers.base import Array, Params, Rng
-from skcnn.layers.lowering import Step
 
 if TYPE_CHECKING:
-    from skcnn.parallel import Shard
+    from skcnn._engine.workers import Shard
 
 __all__ = ["Computation"]
 

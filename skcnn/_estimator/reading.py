@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skcnn.architecture import ARCHITECTURE, build_classifier, layers_from
-from skcnn.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
-from skcnn.randomness import stream
-from skcnn.recipe import Samples
-from skcnn.targets import check_labels, encode, row_weights
+from skcnn._estimator.architecture import ARCHITECTURE, build_classifier, layers_from
+from skcnn._estimator.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
+from skcnn._estimator.targets import check_labels, encode, row_weights
+from skcnn._training.config import Samples
+from skcnn._training.randomness import stream
 
 __all__ = ["ReadingMixin"]
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.values import is_count, is_real
+from skcnn._values import is_count, is_real
 
 __all__ = [
     "ImageFormat",

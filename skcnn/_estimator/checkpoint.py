@@ -12,8 +12,8 @@ from typing import Any
 
 import joblib
 
+from skcnn._values import Value
 from skcnn._version import __version__
-from skcnn.values import Value
 
 __all__ = ["Checkpoint", "digest"]
 

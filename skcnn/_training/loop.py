@@ -12,17 +12,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.gradients import Gradients
-from skcnn.interruption import deferred_interrupt
+from skcnn._engine.process import calculation
+from skcnn._engine.workers import Workers
+from skcnn._training.config import Recipe, Samples
+from skcnn._training.gradients import Gradients
+from skcnn._training.interruption import deferred_interrupt
+from skcnn._training.randomness import stream
+from skcnn._training.stopping import EarlyStopping
+from skcnn._trees import is_weight, leaves
 from skcnn.network import Network
 from skcnn.optimizers import State, clear_traces, decouples_decay
-from skcnn.parallel import Workers
-from skcnn.process import calculation
-from skcnn.randomness import stream
-from skcnn.recipe import Recipe, Samples
 from skcnn.schedules import factor
-from skcnn.stopping import EarlyStopping
-from skcnn.trees import is_weight, leaves
 
 __all__ = ["HELD_OUT_COLUMNS", "Observer", "Run", "train"]
 
