@@ -1,8 +1,7 @@
-"""Every way of computing a convolution against the slow loops of `layer_reference`."""
+"""Every way of computing a convolution against the slow loops of `tests.layers.reference`."""
 
 from typing import NamedTuple
 
-import layer_reference as reference
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -14,6 +13,7 @@ from skcnn._kernels.maps import crop, pad
 from skcnn._kernels.plan import convolution, cost, ways
 from skcnn._kernels.products import _rows_at_a_time, narrow_gradient, narrow_product
 from skcnn._kernels.winograd import MOST_PRODUCTS, Winograd, transforms
+from tests.layers import reference
 
 NO_FRAME = ((0, 0), (0, 0))
 

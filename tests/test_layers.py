@@ -8,7 +8,6 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 
 import numpy as np
 import pytest
-from layer_reference import numeric_gradient, relative_error
 
 from skcnn import layers
 from skcnn._engine.workers import Shard
@@ -37,6 +36,7 @@ from skcnn.layers import (
     Tanh,
 )
 from skcnn.network import Network
+from tests.layers.reference import numeric_gradient, relative_error
 
 LAYERS = [
     pytest.param(Conv2D(2), (5, 4, 2), id="conv-3x3-same"),

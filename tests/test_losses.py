@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from layer_reference import numeric_gradient, relative_error
 from scipy import special
 
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, loss_for
+from tests.layers.reference import numeric_gradient, relative_error
 
 BOTH = [SoftmaxCrossEntropy(), SigmoidCrossEntropy()]
 both_losses = pytest.mark.parametrize("loss", BOTH, ids=repr)

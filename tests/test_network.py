@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from layer_reference import numeric_gradient, relative_error
 
 from skcnn._engine.workers import Shard
 from skcnn._trees import leaves
@@ -14,6 +13,7 @@ from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, LeakyRe
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
+from tests.layers.reference import numeric_gradient, relative_error
 
 STACK = (Conv2D(3, stride=2, pad_value=0.5), ReLU(), MaxPool2D(2, stride=1), Flatten(), Dense(5), ReLU())
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from coupled_layer import BatchCenter, Noise
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skcnn import NumpyCNNClassifier
@@ -17,6 +16,7 @@ from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxP
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
+from tests.layers.coupled import BatchCenter, Noise
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,8 +1,7 @@
-"""Layers against the slow loops of `layer_reference`, and against PyTorch where it is installed, on drawn cases."""
+"""Layers against the slow loops of `tests.layers.reference`, and against PyTorch where it is installed."""
 
 from typing import NamedTuple
 
-import layer_reference as reference
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from skcnn.layers import AvgPool2D, Conv2D, Dense, Layer, MaxPool2D, MinPool2D
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
+from tests.layers import reference
 
 thoroughly = settings(deadline=None, max_examples=300, derandomize=True)
 REDUCE = {MaxPool2D: np.max, MinPool2D: np.min, AvgPool2D: np.mean}
