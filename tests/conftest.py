@@ -10,6 +10,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from skcnn import NumpyCNNClassifier
 
@@ -45,6 +46,30 @@ def digits():
     """120 of scikit-learn's digits, flat images of 8 x 8."""
     X, y = load_digits(return_X_y=True)
     return _read_only(X[:120], y[:120])
+
+
+@pytest.fixture(scope="module")
+def split_digits():
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+
+
+@pytest.fixture
+def uint8_images(rng):
+    X = rng.integers(0, 256, (150, 28, 28)).astype(np.uint8)
+    return X, rng.integers(0, 3, 150)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def torch():
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    return torch
 
 
 @pytest.fixture

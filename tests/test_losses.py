@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import special
 
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, loss_for
 from tests.layers.reference import numeric_gradient, relative_error
 
+thoroughly = settings(deadline=None, max_examples=300, derandomize=True)
 BOTH = [SoftmaxCrossEntropy(), SigmoidCrossEntropy()]
 both_losses = pytest.mark.parametrize("loss", BOTH, ids=repr)
 both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -161,3 +164,31 @@ def test_decisions_agree_with_probabilities(loss):
 def test_the_number_of_classes_chooses_the_loss(n_classes, loss, name):
     assert loss_for(n_classes) == loss
     assert loss_for(n_classes).out_activation == name
+
+
+def torch_loss(torch, z, y):
+    if z.shape[1] > 1:
+        return torch.nn.functional.cross_entropy(z, y, reduction="none")
+    return torch.nn.functional.binary_cross_entropy_with_logits(z[:, 0], y.to(z.dtype), reduction="none")
+
+
+@thoroughly
+@given(
+    loss=st.sampled_from([SoftmaxCrossEntropy(), SigmoidCrossEntropy()]),
+    shape=st.tuples(st.integers(1, 5), st.integers(2, 6)),
+    size=st.sampled_from([1.0, 30.0, 1e3, 1e4]),
+    weighted=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_losses_are_those_of_torch(torch, loss, shape, size, weighted, seed):
+    rng = np.random.default_rng(seed)
+    n, n_classes = shape if isinstance(loss, SoftmaxCrossEntropy) else (shape[0], 2)
+    logits = rng.uniform(-size, size, (n, 1 if isinstance(loss, SigmoidCrossEntropy) else n_classes))
+    y = rng.integers(0, n_classes, n)
+    weight = rng.uniform(0, 3, n) if weighted else None
+    losses, d_logits = loss(logits, y, weight)
+    z = torch.tensor(logits, requires_grad=True)
+    expected = torch_loss(torch, z, torch.tensor(y)) * (1 if weight is None else torch.tensor(weight))
+    expected.sum().backward()
+    np.testing.assert_allclose(losses, expected.detach().numpy(), rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(d_logits, z.grad.numpy(), rtol=0, atol=1e-9)

@@ -259,3 +259,26 @@ def test_a_layer_may_have_itself_replaced_by_what_computes_the_same():
     np.testing.assert_array_equal(network.predict(x), expected)
     np.testing.assert_array_equal(grads[1]["a"], expected_grads["a"])
     np.testing.assert_array_equal(grads[0]["W"], Dense(4).backward(network.params[0], dense_cache, d_hidden)[1]["W"])
+
+
+def convolution_network(side, n_kernels):
+    return Network.build([Conv2D(n_kernels), Flatten()], (side, side, 3), np.random.default_rng(0), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "side", "n_kernels", "expected"),
+    [
+        (1, 28, 16, 1),
+        (8, 28, 16, 8),  # not worth it
+        (64, 28, 16, 32),
+        (128, 28, 16, 41),
+        (128, 28, 32, 20),
+        (16, 28, 64, 8),
+        (64, 8, 16, 64),
+        (10_000, 8, 16, 512),
+        (64, 224, 16, 5),  # as many as memory allows
+        (8, 1000, 16, 1),
+    ],
+)
+def test_shards_are_large_enough_and_not_too_large(n_rows, side, n_kernels, expected):
+    assert convolution_network(side, n_kernels).rows_per_shard(n_rows) == expected

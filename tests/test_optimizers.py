@@ -189,18 +189,6 @@ def test_training_can_be_resumed_from_a_pickled_state(optimizer):
     np.testing.assert_equal(weights, expected)
 
 
-def test_leaves_are_walked_by_layer_and_name_however_deep():
-    tree = [{"b": 0, "W": 1}, {}, {"shortcut": {"b": 2, "W": 3}, "main": [{"W": 4}, {}, {"W": 5}]}]
-    assert list(leaves(tree)) == [
-        ("0.W", 1),
-        ("0.b", 0),
-        ("2.main.0.W", 4),
-        ("2.main.2.W", 5),
-        ("2.shortcut.W", 3),
-        ("2.shortcut.b", 2),
-    ]
-
-
 @pytest.mark.parametrize(
     ("make", "name", "bad", "expected"),
     [
@@ -234,26 +222,6 @@ def test_an_optimizer_is_a_value(optimizer):
     assert hash(again) == hash(optimizer)
     with pytest.raises(FrozenInstanceError):
         optimizer.momentum = 0.5
-
-
-@pytest.mark.parametrize("cleared", [True, False])
-def test_what_has_decayed_to_next_to_nothing_is_nothing(cleared, make, data, monkeypatch):
-    if not cleared:
-        monkeypatch.setattr("skcnn._training.loop.STEPS_TO_CLEAR", 10**9)
-    calls = []
-
-    def fading_away(images, rng):
-        calls.append(1)
-        return images if len(calls) < 50 else np.zeros_like(images)  # black images: kernels have no gradient
-
-    clf = make(augment=fading_away, scaling=None, dtype="float32", batch_size=1, max_iter=30, warm_start=True)
-    clf.fit(*data)
-    _, state = clf._optimizer_state_
-    of_kernels = state["means"][0]
-    smallest = np.finfo(np.float32).tiny
-    subnormal = (of_kernels != 0) & (np.abs(of_kernels) < smallest)
-    assert (of_kernels == 0).all() if cleared else subnormal.all()
-    assert all((array != 0).any() for array in state["squares"]), "which decay slowly"
 
 
 def test_traces_are_cleared_in_lists_of_arrays_only():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skcnn.layers import Layer
+from skcnn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,3 +48,6 @@ class Noise(Layer):
 
     def backward(self, params, cache, d_out, *, need_d_x=True):
         return d_out * cache, {}
+
+
+COUPLED = [Conv2D(3), BatchCenter(), ReLU(), MaxPool2D(), Flatten(), Dense(8), BatchCenter(), Noise()]

@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from skcnn import NumpyCNNClassifier
 from skcnn.optimizers import SGD, Adam
 
-PAGE = Path(__file__).parents[1] / "docs" / "mlp_parity.md"
+PAGE = Path(__file__).parents[2] / "docs" / "mlp_parity.md"
 KINDS = ["Parameters", "Attributes", "Methods"]
 
 

@@ -1,56 +1,11 @@
-"""What is measured on held-out images, and how it gets there."""
-
-from pathlib import Path
+"""The parameter scoring: scores of held-out images by any scorer."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import config_context
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, make_scorer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.metrics import balanced_accuracy_score, make_scorer
 
-
-def last_row(clf):
-    return clf.history_[-1]
-
-
-@pytest.fixture
-def parts(data):
-    X, y = data
-    return X[:30], y[:30], X[30:], y[30:]
-
-
-def test_held_out_images_have_weights(make, parts):
-    X, y, X_val, y_val = parts
-    weight = np.arange(10.0)
-    clf = make(max_iter=2).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
-    predicted, probabilities, row = clf.predict(X_val), clf.predict_proba(X_val), last_row(clf)
-    assert row["val_accuracy"] == row["val_score"] == accuracy_score(y_val, predicted, sample_weight=weight)
-    assert row["val_f1"] == f1_score(y_val, predicted, average="macro", sample_weight=weight, zero_division=0.0)
-    np.testing.assert_allclose(row["val_loss"], log_loss(y_val, probabilities, sample_weight=weight), rtol=1e-9)
-    assert clf.validation_loss_curve_[-1] == row["val_loss"]
-
-
-@pytest.mark.parametrize(
-    ("weight", "message"),
-    [
-        (np.zeros(10), "sample_weight_val.*zero"),
-        (-np.ones(10), "sample_weight_val: Negative values"),
-        (np.ones(3), r"sample_weight_val: sample_weight.shape == \(3,\), expected \(10,\)"),
-        (np.full(10, np.nan), "sample_weight_val: Input sample_weight contains NaN"),
-    ],
-)
-def test_wrong_weights_of_held_out_images(weight, message, make, parts):
-    X, y, X_val, y_val = parts
-    with pytest.raises(ValueError, match=message):
-        make().fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
-
-
-def test_weights_need_their_images(make, parts):
-    with pytest.raises(ValueError, match="sample_weight_val goes with them"):
-        make().fit(*parts[:2], sample_weight_val=np.ones(10))
-
+from tests.estimator.helpers import last_row
 
 SCORINGS = {
     "name": "neg_log_loss",
@@ -69,19 +24,6 @@ def test_any_scoring(name, make, parts):
 
     assert clf.validation_scores_[-1] == check_scoring(clf, SCORINGS[name])(clf, X_val, labels[y_val])
     assert last_row(clf)["val_accuracy"] == clf.score(X_val, labels[y_val]), "measured all the same"
-
-
-@pytest.mark.parametrize("held_out", ["given", "split"])
-def test_early_stopping_selects_by_scoring(held_out, make, parts):
-    X, y, X_val, y_val = parts
-    given = {"X_val": X_val, "y_val": y_val} if held_out == "given" else {}
-    clf = make(max_iter=8, early_stopping=True, scoring="neg_log_loss", n_iter_no_change=8)
-    clf.fit(X, y, sample_weight=1.0 + y, **given)
-    assert clf.best_validation_score_ == max(clf.validation_scores_)
-    assert clf.best_iter_ == 1 + int(np.argmax(clf.validation_scores_))
-    assert len(set(clf.validation_scores_)) > 1
-    if given:
-        np.testing.assert_allclose(-log_loss(y_val, clf.predict_proba(X_val)), clf.best_validation_score_, rtol=1e-9)
 
 
 def without_weights(y_true, y_pred):
@@ -129,13 +71,6 @@ def test_scorers_hear_numpy_as_their_caller_does(make, parts):
         make(scoring=scoring).fit(X, y, X_val=X_val, y_val=y_val)
 
 
-def test_held_out_images_of_another_scale_warn_once_and_here(make, parts):
-    X, y, X_val, y_val = parts
-    with pytest.warns(UserWarning, match="the pixels of X_val reach") as caught:
-        make(max_iter=3, scoring="neg_log_loss").fit(X, y, X_val=1000 * X_val, y_val=y_val)
-    assert [Path(warning.filename).name for warning in caught] == ["test_evaluation.py"]
-
-
 def test_what_is_watched_is_shown(make, parts, capsys):
     X, y, X_val, y_val = parts
     clf = make(verbose=True, scoring="neg_log_loss").fit(X, y, X_val=X_val, y_val=y_val)
@@ -164,17 +99,3 @@ def test_wrong_scorings(make, parts):
     with pytest.raises(ValueError, match="must give a finite number for held-out images, got nan"):
         clf.fit(X, y, X_val=X_val, y_val=y_val)
     assert not hasattr(clf, "network_")
-
-
-def test_held_out_images_go_through_the_pipeline(make, parts):
-    X, y, X_val, y_val = parts
-    weight = np.arange(10.0)
-    with config_context(enable_metadata_routing=True):
-        cnn = make(max_iter=2).set_fit_request(X_val=True, y_val=True, sample_weight_val=True)
-        pipeline = Pipeline([("scale", StandardScaler()), ("cnn", cnn)], transform_input=["X_val"])
-        pipeline.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
-    scale = StandardScaler().fit(X)
-    by_hand = make(max_iter=2).fit(
-        scale.transform(X), y, X_val=scale.transform(X_val), y_val=y_val, sample_weight_val=weight
-    )
-    assert pipeline[-1].validation_loss_curve_ == by_hand.validation_loss_curve_

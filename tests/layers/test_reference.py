@@ -3,23 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from skcnn.layers import AvgPool2D, Conv2D, Dense, Layer, MaxPool2D, MinPool2D
-from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.layers import reference
 
 thoroughly = settings(deadline=None, max_examples=300, derandomize=True)
+
+
 REDUCE = {MaxPool2D: np.max, MinPool2D: np.min, AvgPool2D: np.mean}
-
-
-@pytest.fixture(scope="module")
-def torch():
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
-    return torch
 
 
 class Case(NamedTuple):
@@ -58,6 +51,8 @@ cases = {
     "seed": st.integers(0, 2**32),
     "whole": st.booleans(),
 }
+
+
 convolutions = st.builds(
     case,
     st.builds(
@@ -71,11 +66,15 @@ convolutions = st.builds(
     ),
     **cases,
 )
+
+
 pools = st.builds(
     case,
     st.builds(lambda pool, *sizes: pool(*sizes), st.sampled_from(list(REDUCE)), sizes(1, 4), st.none() | sizes(1, 4)),
     **cases,
 )
+
+
 dense = st.builds(
     case,
     st.builds(Dense, st.integers(1, 5), use_bias=st.booleans()),
@@ -169,31 +168,3 @@ def test_dense_is_that_of_torch(torch, case):
         return torch.nn.functional.linear(x, W.T, b)
 
     assert_same(case.results(), torch_results(torch, case, linear), 1e-9)
-
-
-def torch_loss(torch, z, y):
-    if z.shape[1] > 1:
-        return torch.nn.functional.cross_entropy(z, y, reduction="none")
-    return torch.nn.functional.binary_cross_entropy_with_logits(z[:, 0], y.to(z.dtype), reduction="none")
-
-
-@thoroughly
-@given(
-    loss=st.sampled_from([SoftmaxCrossEntropy(), SigmoidCrossEntropy()]),
-    shape=st.tuples(st.integers(1, 5), st.integers(2, 6)),
-    size=st.sampled_from([1.0, 30.0, 1e3, 1e4]),
-    weighted=st.booleans(),
-    seed=st.integers(0, 2**32),
-)
-def test_losses_are_those_of_torch(torch, loss, shape, size, weighted, seed):
-    rng = np.random.default_rng(seed)
-    n, n_classes = shape if isinstance(loss, SoftmaxCrossEntropy) else (shape[0], 2)
-    logits = rng.uniform(-size, size, (n, 1 if isinstance(loss, SigmoidCrossEntropy) else n_classes))
-    y = rng.integers(0, n_classes, n)
-    weight = rng.uniform(0, 3, n) if weighted else None
-    losses, d_logits = loss(logits, y, weight)
-    z = torch.tensor(logits, requires_grad=True)
-    expected = torch_loss(torch, z, torch.tensor(y)) * (1 if weight is None else torch.tensor(weight))
-    expected.sum().backward()
-    np.testing.assert_allclose(losses, expected.detach().numpy(), rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(d_logits, z.grad.numpy(), rtol=0, atol=1e-9)

@@ -17,7 +17,7 @@ from skcnn.layers import BatchNorm, Conv2D, Dropout, Flatten, ReLU
 from skcnn.optimizers import SGD
 from skcnn.schedules import ReduceOnPlateau
 
-KILLS = Path(__file__).parents[1] / "benchmarks" / "kills.py"
+KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"
 USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # beside `layers`, where they are not used
 SETTINGS = {
     "plain": {},

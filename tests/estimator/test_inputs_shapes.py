@@ -1,0 +1,196 @@
+"""The shapes of images: those that are read, those that are guessed and those that are refused."""
+
+import numpy as np
+import pytest
+
+from skcnn import NumpyCNNClassifier
+from tests.estimator.helpers import PREDICTIONS, QUICK, bits, same_bits
+
+
+def test_flat_and_image_shaped_digits_are_the_same(split_digits):
+    X, X_test, y, _ = split_digits
+    shapes = [(-1, 64), (-1, 8, 8), (-1, 8, 8, 1)]
+    models = [NumpyCNNClassifier(**QUICK).fit(X.reshape(shape), y) for shape in shapes]
+    assert {bits(clf, X_test.reshape(shape)) for clf in models for shape in shapes} == {bits(models[0], X_test)}
+    assert {clf.image_shape_ for clf in models} == {(8, 8, 1)}
+    assert {clf.n_features_in_ for clf in models} == {64}
+
+
+def test_channels_first_and_last_are_the_same(colour):
+    X, y = colour
+    first = np.ascontiguousarray(X.transpose(0, 3, 1, 2))
+    last_clf = NumpyCNNClassifier(**QUICK).fit(X, y)
+    first_clf = NumpyCNNClassifier(data_format="channels_first", **QUICK).fit(first, y)
+    flat_clf = NumpyCNNClassifier(data_format="channels_first", image_shape=(7, 10, 3), **QUICK).fit(
+        first.reshape(90, -1), y
+    )
+    assert first_clf.image_shape_ == last_clf.image_shape_ == flat_clf.image_shape_ == (7, 10, 3)
+    assert (
+        bits(first_clf, first) == bits(last_clf, X) == bits(flat_clf, first) == bits(first_clf, first.reshape(90, -1))
+    )
+
+
+@pytest.mark.parametrize("bad", [None, 3.0, np.array(3.0), [1.0, 2.0], np.zeros(36)], ids=repr)
+def test_row_6_fewer_than_two_dimensions(make, data, fitted, bad):
+    with pytest.raises(ValueError, match=r"(?s)Expected 2D array.*Reshape your data"):
+        make().fit(bad, data[1])
+    with pytest.raises(ValueError, match=r"(?s)Expected 2D array.*Reshape your data"):
+        fitted.predict(bad)
+
+
+@pytest.mark.parametrize(
+    ("shape", "data_format", "image_shape"),
+    [
+        ((40, 4, 9), "channels_last", (4, 9, 1)),
+        ((40, 4, 3, 3), "channels_last", (4, 3, 3)),
+        ((40, 3, 4, 3), "channels_first", (4, 3, 3)),
+    ],
+)
+def test_row_7_images_are_taken_in_the_documented_layout(make, data, shape, data_format, image_shape):
+    X, y = data
+    clf = make(data_format=data_format).fit(X.reshape(shape), y)
+    assert clf.image_shape_ == image_shape
+    assert clf.n_features_in_ == 36
+    assert clf.network_.shapes[0] == image_shape
+    assert same_bits(clf.predict_proba(X.reshape(shape)), clf.predict_proba(X))  # flat rows unroll in the same order
+
+
+def test_row_7_both_data_formats_mean_the_same_images(make, data):
+    X, y = data[0].reshape(40, 4, 3, 3), data[1]
+    last = make().fit(X, y)
+    first = make(data_format="channels_first").fit(X.transpose(0, 3, 1, 2), y)
+    assert same_bits(last.predict_proba(X), first.predict_proba(X.transpose(0, 3, 1, 2)))
+
+
+@pytest.mark.parametrize(("shape", "data_format"), [((8, 3, 6, 6), "channels_last"), ((8, 6, 6, 3), "channels_first")])
+def test_row_7_the_other_order_of_channels_looks_right(make, data, shape, data_format):
+    X, y = np.resize(data[0], shape), data[1][:8]
+    with pytest.warns(
+        UserWarning, match=f"is read as {data_format}, so as images of 6 channels; if it has 3, set data_f"
+    ):
+        clf = make(data_format=data_format).fit(X, y)
+    assert clf.image_shape_[2] == 6  # said, but not done behind the user's back
+
+
+def test_row_8_five_dimensions(make, data, fitted):
+    X = data[0].reshape(40, 2, 3, 2, 3)
+    with pytest.raises(ValueError, match="Found array with dim 5"):
+        make().fit(X, data[1])
+    with pytest.raises(ValueError, match="Found array with dim 5"):
+        fitted.predict(X)
+
+
+@pytest.mark.parametrize("ragged", [[[1, 2], [3]], [[[1, 2], [3, 4]], [[5, 6]]]], ids=["rows", "images"])
+def test_row_9_ragged_lists(make, fitted, ragged):
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        make().fit(ragged, [0, 1])
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        fitted.predict(ragged)
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        ((0, 36), r"0 sample\(s\) \(shape=\(0, 36\)\) while a minimum of 1"),
+        ((0, 6, 6), r"0 sample\(s\) \(shape=\(0, 36\)\) while a minimum of 1"),
+        ((0, 6, 6, 1), r"0 sample\(s\) \(shape=\(0, 36\)\) while a minimum of 1"),
+        ((40, 0), r"0 feature\(s\) \(shape=\(40, 0\)\) while a minimum of 1"),
+        ((40, 0, 6), r"0 feature\(s\) \(shape=\(40, 0\)\) while a minimum of 1"),
+    ],
+)
+def test_row_10_no_rows_or_columns(make, data, shape, text):
+    with pytest.raises(ValueError, match=text):
+        make().fit(np.zeros(shape), data[1][: shape[0]])
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+@pytest.mark.parametrize("shape", [(0, 36), (0, 6, 6), (0, 6, 6, 1)], ids=str)
+def test_row_11_predict_no_rows(fitted, name, shape):
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        getattr(fitted, name)(np.zeros(shape))
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_row_41_another_width_at_predict(make, digits, name):
+    X, y = digits
+    clf = make().fit(X, y)
+    with pytest.raises(ValueError, match="X has 63 features, but NumpyCNNClassifier is expecting 64"):
+        getattr(clf, name)(X[:, :63])
+    with pytest.raises(ValueError, match="X has 120 features, but NumpyCNNClassifier is expecting 64"):
+        getattr(clf, name)(X.T)
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 4, 3), (40, 4, 9, 1), (40, 4, 9)], ids=str)
+def test_row_43_another_image_size_at_predict(make, data, shape):
+    X, y = data
+    clf = make().fit(X.reshape(40, 4, 3, 3), y)
+    there = str((*shape[1:], 1)[:3]).replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(ValueError, match=rf"images of shape {there}, but the network was fitted on \(4, 3, 3\)"):
+        clf.predict(X.reshape(shape))  # as many numbers an image, so only the shape can tell
+
+
+@pytest.mark.parametrize(
+    ("n_features", "image_shape"), [(36, (6, 6, 1)), (37, (1, 37, 1)), (60, (1, 60, 1)), (1, (1, 1, 1)), (2, (1, 2, 1))]
+)
+def test_rows_47_and_55_flat_rows_without_image_shape(make, data, n_features, image_shape):
+    # a square or one line of pixels; kernels and pools shrink to what there is
+    X = np.resize(data[0], (40, n_features))
+    clf = make(n_kernels=(2, 2)).fit(X, data[1])
+    assert clf.image_shape_ == image_shape
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("n_features", "hint"),
+    [(65, r"pass image_shape=\(h, w\) or \(h, w, c\)$"), (3072, r"3072 looks like image_shape=\(32, 32, 3\)")],
+)
+def test_row_47_wide_rows_that_are_no_square_warn(make, data, n_features, hint):
+    X = np.resize(data[0], (8, n_features))
+    with pytest.warns(UserWarning, match=f"{n_features} features are no square.*{hint}"):
+        clf = make().fit(X, data[1][:8])
+    assert clf.image_shape_ == (1, n_features, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters"),
+    [
+        ((40, 1, 1), {"pool_size": 1}),
+        ((40, 1, 1, 3), {"pool_size": 1}),
+        ((40, 1, 9), {"pool_size": ((1, 2),)}),
+        ((40, 9, 1), {"pool_size": ((2, 1),)}),
+        ((40, 9), {"image_shape": (1, 9), "pool_size": ((1, 2),)}),
+    ],
+)
+def test_row_55_images_of_one_pixel_or_one_line(make, data, shape, parameters):
+    X = np.resize(data[0], shape)
+    clf = make(**parameters).fit(X, data[1])
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "n_features", "text"),
+    [
+        ((8, 8), 60, r"image_shape \(8, 8, 1\) needs 64 features, got 60"),
+        ((4, 5, 3), 64, r"image_shape \(4, 5, 3\) needs 60 features, got 64"),
+    ],
+)
+def test_row_47_image_shape_of_another_size(make, image_shape, n_features, text):
+    with pytest.raises(ValueError, match=text):
+        make(image_shape=image_shape).fit(np.zeros((8, n_features)), np.arange(8) % 2)
+
+
+def test_row_47_image_shape_against_the_shape_of_X(make, images):
+    with pytest.raises(ValueError, match=r"image_shape \(4, 9, 1\) does not agree with X of shape \(40, 6, 6\)"):
+        make(image_shape=(4, 9)).fit(*images)
+
+
+BAD_SHAPES = [(0, 8), (-1, 8), (8.0, 8), (8, 8, 1, 1), (64,), (), (True, 8), (8, None), "8x8", 8, True, 8.0]
+
+
+@pytest.mark.parametrize("image_shape", BAD_SHAPES, ids=repr)
+def test_row_48_image_shape_out_of_range(make, digits, image_shape):
+    clf = make(image_shape=image_shape)  # no complaint before fit, as everywhere in scikit-learn
+    clf.set_params(image_shape=image_shape)
+    with pytest.raises(ValueError, match=r"image_shape.* must be .*[Gg]ot") as caught:
+        clf.fit(*digits)
+    assert repr(image_shape) in str(caught.value)

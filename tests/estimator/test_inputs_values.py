@@ -1,0 +1,94 @@
+"""Images whose values are missing, infinite, huge or constant."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from tests.estimator.helpers import PREDICTIONS, is_finite
+
+
+def with_value(X, value):
+    X = X.copy()
+    X[3, 5] = value
+    return X
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6), (40, 6, 6, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(np.nan, "Input X contains NaN", id="row_1-nan"),
+        pytest.param(np.inf, "contains infinity or a value too large for dtype", id="row_2-inf"),
+        pytest.param(-np.inf, "contains infinity or a value too large for dtype", id="row_2-minus_inf"),
+    ],
+)
+def test_rows_1_and_2_values_that_are_no_numbers(make, data, fitted, value, text, shape, dtype):
+    X, y = data
+    bad = with_value(X.astype(dtype), value).reshape(shape)
+    with pytest.raises(ValueError, match=text):
+        make().fit(bad, y)
+    for name in PREDICTIONS:
+        with pytest.raises(ValueError, match=text):
+            getattr(fitted, name)(bad)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scaling", ["auto", (-4, 4), None], ids=str)
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
+def test_row_3_one_huge_value_leaves_finite_weights(make, data, scaling, dtype):
+    X, y = data
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # divergence may be told, as long as it is undone
+        clf = make(scaling=scaling, dtype=dtype, max_iter=2).fit(with_value(X, 1e300), y)
+    assert is_finite(clf)
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(("scaling", "values"), [("standard", [1e300]), ("auto", [1.7e308, -1.7e308])], ids=str)
+def test_row_3_a_spread_beyond_float64_is_named(make, data, scaling, values):
+    X = data[0].copy()
+    X[0, : len(values)] = values
+    with pytest.raises(ValueError, match=r"spread too wide for float64, its scale comes to \[?inf"):
+        make(scaling=scaling).fit(X, data[1])
+
+
+HUGE = {
+    "positive": np.full((1, 36), 1e308),
+    "negative": np.full((1, 36), -1e308),
+    "alternating": np.where(np.arange(36) % 2, 1e308, -1e308)[np.newaxis],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("signs", HUGE)
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
+def test_row_4_huge_rows_give_finite_probabilities_or_an_error(make, data, signs, dtype):
+    clf = make(dtype=dtype).fit(*data)
+    for name in ("predict_proba", "predict_log_proba", "decision_function"):
+        try:
+            out = getattr(clf, name)(HUGE[signs])
+        except ValueError as error:
+            assert "X holds values too large for this network" in str(error)  # noqa: PT017
+        else:
+            assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
+def test_row_4_outputs_that_overflow_are_refused(make, data, name):
+    # 1e308 is beyond float32, and without rectifiers nothing can bring it back
+    clf = make(dtype="float32", activation="identity").fit(*data)
+    with pytest.raises(ValueError, match=r"values too large for this network.*outputs are not finite"):
+        getattr(clf, name)(np.vstack([data[0], HUGE["positive"]]))
+
+
+@pytest.mark.parametrize("constant", [0.0, 7.0])
+@pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
+def test_row_25_constant_images(make, data, constant, scaling):
+    X = np.full((40, 36), constant)
+    clf = make(scaling=scaling, max_iter=2).fit(X, data[1])
+    assert is_finite(clf)
+    assert np.isfinite(clf.predict_proba(X)).all()

@@ -1,0 +1,85 @@
+"""Training that Ctrl-C interrupts."""
+
+import signal
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+pytestmark = pytest.mark.usefixtures("small_shards")
+
+
+def interrupting(at, times=1):
+    """A constant schedule that presses Ctrl-C at a time in epochs."""
+    pressed = []
+
+    def schedule(epoch, n_epochs):
+        while epoch >= at and len(pressed) < times:
+            pressed.append(epoch)
+            signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    return schedule
+
+
+def test_row_67_an_interruption_in_an_epoch_keeps_the_steps_before_it(make, data):
+    X, y = data
+    clf = make(learning_rate=interrupting(at=1.5), batch_size=10, max_iter=5)
+    with pytest.warns(UserWarning, match=r"interrupted in epoch 2; the classifier is as its last step left it"):
+        clf.fit(X, y)
+    assert (clf.stop_reason_, clf.n_iter_, clf.t_) == ("interrupted", 2, 40 + 30)  # that step is brought to its end
+    assert np.isfinite(clf.predict_proba(X)).all()
+    # the same steps without an interruption
+    steps = make(learning_rate=lambda epoch, n: float(epoch < 1.75), batch_size=10, max_iter=2).fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), steps.predict_proba(X))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_row_67_early_stopping_keeps_its_best_weights(make, data):
+    X, y = data
+    clf = make(learning_rate=interrupting(at=2.5), batch_size=10, max_iter=5)
+    with pytest.warns(UserWarning, match="interrupted in epoch 3"):
+        clf.set_params(early_stopping=True).fit(X, y)
+    assert clf.best_iter_ <= 3
+    assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
+
+
+def test_row_68_an_interruption_at_the_first_step_leaves_that_step(make, data):
+    clf = make(learning_rate=interrupting(at=0), batch_size=10, max_iter=5)
+    with pytest.warns(UserWarning, match="interrupted in epoch 1"):
+        clf.fit(*data)
+    assert (clf.n_iter_, clf.t_) == (1, 10)
+    assert np.isfinite(clf.predict_proba(data[0])).all()
+
+
+def test_row_68_a_second_interruption_comes_at_once_and_leaves_nothing_half_done(make, data):
+    clf = make(learning_rate=interrupting(at=0, times=2), max_iter=5)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*data)
+    with pytest.raises(NotFittedError):
+        clf.predict(data[0])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_row_68_a_second_interruption_comes_at_once_in_the_next_fit_too(make, data):
+    with pytest.warns(UserWarning, match="interrupted in epoch 1"):
+        make(learning_rate=interrupting(at=0), batch_size=10, max_iter=5).fit(*data)
+    with pytest.raises(KeyboardInterrupt):
+        make(learning_rate=interrupting(at=0), batch_size=10, max_iter=5).fit(*data)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_row_67_an_interruption_in_the_very_last_step_interrupts_nothing(make, data):
+    clf = make(learning_rate=interrupting(at=1.75), batch_size=10, max_iter=2).fit(*data)
+    assert (clf.stop_reason_, clf.t_) == ("max_iter", 80)
+
+
+def test_row_67_who_handles_the_signal_keeps_it(make, data):
+    caught = []
+    signal.signal(signal.SIGINT, lambda *args: caught.append(args))
+    try:
+        clf = make(learning_rate=interrupting(at=0), max_iter=2).fit(*data)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert len(caught) == 1
+    assert clf.stop_reason_ == "max_iter"

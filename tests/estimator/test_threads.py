@@ -1,0 +1,208 @@
+"""Threads: those that the classifier starts, and those that use one classifier."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skcnn import NumpyCNNClassifier
+from skcnn._engine.process import allowed_threads
+from skcnn._engine.workers import cut
+from skcnn._trees import leaves
+from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, SpatialDropout2D
+from skcnn.optimizers import SGD
+from tests.layers.coupled import COUPLED, BatchCenter, Noise
+
+
+@dataclass(frozen=True, repr=False)
+class Nested(Layer):
+    """A layer that contains a layer."""
+
+    def build(self, in_shape, rng, dtype):
+        params, out_shape = Dense(5).build(in_shape, rng, dtype)
+        return {"inner": params}, out_shape
+
+    def forward(self, params, x, *, train=False, rng=None):
+        return Dense(5).forward(params["inner"], x, train=train)
+
+    def backward(self, params, cache, d_out, *, need_d_x=True):
+        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, need_d_x=need_d_x)
+        return d_x, {"inner": {name: grads[name] for name in sorted(grads, reverse=len(d_out) % 2 == 0)}}
+
+
+PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
+
+
+POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=None), Flatten(), Nested()]
+
+
+NORMALISED = [
+    Conv2D(3, bias=None),
+    BatchNorm(),
+    ReLU(),
+    MaxPool2D(),
+    Residual([Conv2D(4, stride=2), BatchNorm(), ReLU(), Conv2D(4)]),
+    Flatten(),
+]
+
+
+REGULARISED = [*NORMALISED[:-1], SpatialDropout2D(0.2), Residual([Conv2D(4), Dropout(0.3)]), Flatten(), Dropout(0.5)]
+
+
+def fitted_bits(layers, uint8_images, n_jobs, **settings):
+    X, y = uint8_images
+    settings = {"dtype": "float32", "batch_size": 128, "max_iter": 2, "random_state": 0, **settings}
+    clf = NumpyCNNClassifier(layers=layers, n_jobs=n_jobs, **settings).fit(X, y, sample_weight=1.0 + y)
+    states = [array.tobytes() for _, array in leaves(clf.network_.states)]
+    return (
+        [array.tobytes() for _, array in leaves(clf.network_.params)],
+        states,
+        clf.predict_proba(X).tobytes(),
+        clf.loss_curve_,
+    )
+
+
+@pytest.mark.parametrize("layers", [PLAIN, COUPLED, REGULARISED], ids=["plain", "coupled", "regularised"])
+def test_same_bits_for_every_n_jobs(layers, uint8_images, small_shards):
+    clf = NumpyCNNClassifier(layers=layers, max_iter=1, batch_size=150).fit(*uint8_images)
+    shards = cut(128, clf.network_.rows_per_shard(128, clf.network_.couples_rows))
+    assert len(shards) > 2, "the batches must be cut for this to say anything"
+    one = fitted_bits(layers, uint8_images, 1)
+    for n_jobs in (2, 3, None, -1):
+        assert fitted_bits(layers, uint8_images, n_jobs) == one
+
+
+@pytest.mark.parametrize(
+    "layers", [PLAIN, COUPLED[:-1], POSITIONS, NORMALISED], ids=["plain", "coupled", "positions", "normalised"]
+)
+def test_shards_add_up_to_what_one_would_be(layers, uint8_images, monkeypatch):
+    """Of every kind of layer: those whose gradients are summed in their own form, those that meet, nested ones."""
+    X, y = uint8_images
+    settings = {"dtype": "float64", "solver": SGD(), "batch_size": 150, "max_iter": 2, "random_state": 0}
+    both = []
+    for shards in (1, 2):
+        monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0 if shards == 2 else np.inf)
+        clf = NumpyCNNClassifier(layers=layers, n_jobs=1, **settings).fit(X, y, sample_weight=1.0 + y)
+        assert len(cut(150, clf.network_.rows_per_shard(150, clf.network_.couples_rows))) == shards
+        both.append([array for _, array in leaves(clf.network_.params)])
+    for one, other in zip(*both, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-12)
+
+
+def test_same_bits_under_any_blas_limit(uint8_images, small_shards):
+    one = fitted_bits(PLAIN, uint8_images, 1)
+    with threadpool_limits(limits=1, user_api="blas"):
+        assert fitted_bits(PLAIN, uint8_images, None) == one
+
+
+def test_state_is_committed_and_used_by_predict(uint8_images):
+    X, y = uint8_images
+    clf = NumpyCNNClassifier(layers=[Flatten(), BatchCenter()], max_iter=1, batch_size=150, random_state=0).fit(X, y)
+    after_one_step = (X.reshape(150, -1) / 255.0 - 0.5).mean(axis=0) / 2
+    np.testing.assert_allclose(clf.network_.states[1]["mean"], after_one_step, atol=1e-6)
+    before = clf.predict_proba(X)
+    clf.network_.states[1]["mean"] += 1
+    assert not np.allclose(clf.predict_proba(X), before)
+
+
+def test_random_layers_repeat_by_seed(uint8_images):
+    layers = [Flatten(), Noise()]
+    one = fitted_bits(layers, uint8_images, 1)
+    assert fitted_bits(layers, uint8_images, 1) == one
+    assert fitted_bits(layers, uint8_images, 1, random_state=1) != one
+
+
+def test_threads_end_with_the_call(uint8_images):
+    fitted_bits(COUPLED, uint8_images, 3)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skcnn")]
+
+
+def test_n_jobs_none_takes_what_blas_may():
+    with threadpool_limits(limits=1, user_api="blas"):
+        assert NumpyCNNClassifier()._n_threads() == 1
+    with threadpool_limits(limits=2, user_api="blas"):
+        assert NumpyCNNClassifier()._n_threads() == 2
+    assert NumpyCNNClassifier(n_jobs=3)._n_threads() == 3
+
+
+def blas_threads():
+    return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
+
+@pytest.fixture(scope="module")
+def large_fitted(large):
+    return NumpyCNNClassifier(4, hidden_layer_sizes=8, batch_size=64, max_iter=1, random_state=0, n_jobs=2).fit(*large)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_row_77_eight_threads_predict_at_once(large_fitted, large):
+    X = large[0]
+    batches = [X] * 8 + [X[i::8] for i in range(8)] + [X[: 20 * i + 1] for i in range(8)]
+    serial = [large_fitted.predict_proba(batch).tobytes() for batch in batches]
+    start, before = threading.Barrier(8), allowed_threads()
+
+    def predict(worker):
+        start.wait(30)
+        return {i: large_fitted.predict_proba(batches[i]).tobytes() for i in range(worker, 3 * 8, 8) for _ in range(3)}
+
+    with ThreadPoolExecutor(8) as threads:
+        for results in threads.map(predict, range(8)):
+            assert all(serial[i] == result for i, result in results.items())
+    assert allowed_threads() == before == blas_threads()  # BLAS has its threads back
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_row_78_predict_while_a_clone_fits(large_fitted, large):
+    X, y = large
+    expected = large_fitted.predict_proba(X).tobytes()
+    running, stop = threading.Event(), threading.Event()
+
+    def schedule(epoch, n_epochs):
+        running.set()
+        if stop.is_set():
+            raise InterruptedError("enough")
+        return 1.0
+
+    # a clone by scikit-learn, and one that goes on from the same weights
+    fitting = [clone(large_fitted), deepcopy(large_fitted)]
+    with ThreadPoolExecutor(2) as threads:
+        futures = [
+            threads.submit(clf.set_params(learning_rate=schedule, max_iter=10_000, warm_start=True).fit, X, y)
+            for clf in fitting
+        ]
+        try:
+            assert running.wait(30)
+            results = [large_fitted.predict_proba(X).tobytes() for _ in range(20)]
+            still_running = not any(future.done() for future in futures)
+        finally:
+            stop.set()
+        assert all(isinstance(future.exception(), InterruptedError) for future in futures)
+    assert still_running
+    assert set(results) == {expected}
+    assert large_fitted.predict_proba(X).tobytes() == expected
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_row_79_two_threads_fit_the_same_classifier(large):
+    # which of the two wins is nobody's promise; that nothing is left broken is
+    assert "Two threads must not fit the same" in " ".join(NumpyCNNClassifier.__doc__.split())
+    X, y = large
+    clf = NumpyCNNClassifier(2, hidden_layer_sizes=4, batch_size=64, max_iter=2, random_state=0, n_jobs=2)
+    expected, before = clone(clf).fit(X, y).predict_proba(X).tobytes(), allowed_threads()
+    start = threading.Barrier(2)
+
+    def fit(_):
+        start.wait(30)
+        for _ in range(3):
+            clf.fit(X, y)
+
+    with ThreadPoolExecutor(2) as threads:
+        futures = [threads.submit(fit, i) for i in range(2)]
+        assert all(isinstance(future.exception(60), Exception | None) for future in futures)
+    assert allowed_threads() == before == blas_threads()
+    assert clf.fit(X, y).predict_proba(X).tobytes() == expected
