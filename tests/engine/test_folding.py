@@ -7,23 +7,10 @@ import pytest
 
 from skcnn._engine.folding import fold_layers
 from skcnn._trees import leaves
-from skcnn.layers import (
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Residual,
-)
+from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual
 from skcnn.network import Network
 
 BLOCK = [Conv2D(4, bias=None), BatchNorm(), ReLU(), Conv2D(4), BatchNorm()]
-
-
 STACKS = {
     "plain": [Conv2D(3, bias=None), BatchNorm(), ReLU(), MaxPool2D(), Flatten(), Dense(4, use_bias=False), BatchNorm()],
     "biases": [Conv2D(3), BatchNorm(), LeakyReLU(), Conv2D(2, bias="position", pad_value=0.5), BatchNorm(), Flatten()],

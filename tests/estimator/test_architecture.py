@@ -85,7 +85,7 @@ def test_layers_that_end_in_maps_are_an_error_that_says_how_to_end_them(split_di
         ),
     ],
 )
-def test_row_49_layers_larger_than_their_maps(make, images, parameters, text):
+def test_layers_larger_than_their_maps(make, images, parameters, text):
     X, y = images
     with pytest.raises(ValueError, match=text):
         make(**parameters).fit(X, y)
@@ -110,7 +110,7 @@ OUT_OF_RANGE = [
 
 
 @pytest.mark.parametrize(("name", "value"), OUT_OF_RANGE)
-def test_row_50_sizes_out_of_range(make, images, name, value):
+def test_sizes_out_of_range(make, images, name, value):
     with pytest.raises(ValueError, match=f"^Conv2D: {name} must be .*, got ") as caught:
         Conv2D(2, **{name: value})
     assert repr(value) in str(caught.value)
@@ -139,7 +139,7 @@ def test_row_50_sizes_out_of_range(make, images, name, value):
         ({"solver": "adamax"}, r"'solver' parameter .*'adam'.* Got 'adamax' instead"),
     ],
 )
-def test_row_52_architectures_that_are_none(make, images, parameters, text):
+def test_architectures_that_are_none(make, images, parameters, text):
     with pytest.raises(ValueError, match=text):
         make(**parameters).fit(*images)
 
@@ -163,7 +163,7 @@ def test_row_52_architectures_that_are_none(make, images, parameters, text):
         ((Flatten(), Dense(3), Sigmoid()), r"layers\[2\] Sigmoid\(\): the output layer and its link .* leave it out"),
     ],
 )
-def test_row_52_layers_that_are_no_network(images, layers, text):
+def test_layers_that_are_no_network(images, layers, text):
     with pytest.raises(ValueError, match=text):
         NumpyCNNClassifier(layers=layers, max_iter=1).fit(*images)
 
@@ -175,7 +175,7 @@ def test_row_52_layers_that_are_no_network(images, layers, text):
         ("stride", 2), ("padding", "valid"), ("pool", "avg"),
     ],
 )  # fmt: skip
-def test_row_52_layers_and_the_parameters_they_replace(images, name, value):
+def test_layers_and_the_parameters_they_replace(images, name, value):
     with pytest.raises(
         ValueError, match=rf"layers replaces \['{name}'\]: set these parameters, or layers, but not both"
     ):

@@ -75,7 +75,7 @@ def test_a_rate_at_which_it_converges_warns_of_nothing(split_digits, solver, rat
 @pytest.mark.parametrize("solver", ["sgd", "rmsprop", "adam", "adamw", SGD(momentum=0.0), ClipNorm(SGD())], ids=repr)
 @pytest.mark.parametrize("rate", [0.01, 0.1, 1.0, 1e3, 1e6])
 @pytest.mark.parametrize("batch_norm", [False, True])
-def test_row_60_no_rate_leaves_numbers_that_are_not_finite(split_digits, solver, rate, batch_norm):
+def test_no_rate_leaves_numbers_that_are_not_finite(split_digits, solver, rate, batch_norm):
     X, X_test, y, _ = split_digits
     settings = {"batch_norm": batch_norm, "learning_rate": "constant", "max_iter": 4, "dtype": "float32"}
     clf = NumpyCNNClassifier(4, solver=solver, learning_rate_init=rate, random_state=0, **settings)
@@ -88,7 +88,7 @@ def test_row_60_no_rate_leaves_numbers_that_are_not_finite(split_digits, solver,
     assert bool(caught) == (clf.stop_reason_ == "diverged" or rose)
 
 
-def test_row_60_a_loss_that_rose_warns(split_digits):
+def test_a_loss_that_rose_warns(split_digits):
     clf = NumpyCNNClassifier(
         learning_rate=lambda epoch, n_epochs: 1.0 if epoch < 1 else 1e3, max_iter=2, random_state=0
     )
@@ -97,7 +97,7 @@ def test_row_60_a_loss_that_rose_warns(split_digits):
 
 
 @pytest.mark.filterwarnings("ignore:.*n_classes")
-def test_row_60_divergence_warns_and_leaves_finite_weights(split_digits):
+def test_divergence_warns_and_leaves_finite_weights(split_digits):
     X, _, y, _ = split_digits
     clf = NumpyCNNClassifier(solver=SGD(), learning_rate_init=1e6, learning_rate="constant", random_state=0)
     text = r"diverged in epoch \d+: at the learning rate 1e\+06, .* was no longer finite.*learning_rate_init=1000000.0"

@@ -38,7 +38,7 @@ FAILURES = {
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_row_46_a_failed_refit_changes_nothing(make, data, failure, warm_start):
+def test_a_failed_refit_changes_nothing(make, data, failure, warm_start):
     X, y = data
     arguments, text = FAILURES[failure]
     clf = make(warm_start=warm_start).fit(_named(X, "p"), y)
@@ -50,7 +50,7 @@ def test_row_46_a_failed_refit_changes_nothing(make, data, failure, warm_start):
     assert pickle.dumps(clf) == state
 
 
-def test_row_46_a_refit_that_fails_in_training_changes_nothing(make, data):
+def test_a_refit_that_fails_in_training_changes_nothing(make, data):
     def broken(epoch, n_epochs):
         if epoch >= 1:
             raise RuntimeError("this schedule breaks in the second epoch")
@@ -67,7 +67,7 @@ def test_row_46_a_refit_that_fails_in_training_changes_nothing(make, data):
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_row_46_a_failed_partial_fit_changes_nothing(make, data, method):
+def test_a_failed_partial_fit_changes_nothing(make, data, method):
     X, y = data
     clf = make().partial_fit(X, y, classes=[0, 1, 2])
     state = pickle.dumps(clf)
@@ -77,7 +77,7 @@ def test_row_46_a_failed_partial_fit_changes_nothing(make, data, method):
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_row_46_after_a_failed_first_fit(make, data, failure):
+def test_after_a_failed_first_fit(make, data, failure):
     arguments, text = FAILURES[failure]
     clf = make()
     with pytest.raises(ValueError, match=text):
@@ -88,7 +88,7 @@ def test_row_46_after_a_failed_first_fit(make, data, failure):
 @pytest.mark.parametrize(
     "parameters", [{"layers": [Conv2D(2, 9, padding="valid"), Flatten()]}, {"pool": "median"}], ids=str
 )
-def test_row_46_after_a_first_fit_of_a_network_that_cannot_be(make, data, parameters):
+def test_after_a_first_fit_of_a_network_that_cannot_be(make, data, parameters):
     if "layers" in parameters:
         parameters = {**parameters, "n_kernels": (16, 32), "hidden_layer_sizes": (100,)}
     clf = make(**parameters)
@@ -104,6 +104,6 @@ def _assert_unfitted(clf, X):
         clf.predict(X)
 
 
-def test_row_46_the_list_of_fitted_attributes_is_the_documented_one(make, data):
+def test_the_list_of_fitted_attributes_is_the_documented_one(make, data):
     clf = make().fit(_named(data[0], "p"), data[1])
     assert [name for name in FITTED if not hasattr(clf, name)] == []

@@ -41,12 +41,12 @@ def test_attributes_tell_of_the_training(split_digits):
 
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("batch_size", [1, "auto"])
-def test_row_35_one_or_two_samples(make, data, n, batch_size):
+def test_one_or_two_samples(make, data, n, batch_size):
     clf = make(batch_size=batch_size).fit(data[0][:n], data[1][:n])
     assert np.isfinite(clf.predict_proba(data[0])).all()
 
 
-def test_row_45_a_refit_starts_anew(make, data, digits):
+def test_a_refit_starts_anew(make, data, digits):
     X, y = data
     table = pd.DataFrame(digits[0], columns=[f"p{i}" for i in range(64)])
     clf = make(early_stopping=True).fit(table, digits[1]).set_params(early_stopping=False).fit(X, y)
@@ -59,7 +59,7 @@ def test_row_45_a_refit_starts_anew(make, data, digits):
     assert clf.predict_proba(X).tobytes() == fresh.predict_proba(X).tobytes()
 
 
-def test_row_57_batches_larger_than_the_data_are_clipped(make, data):
+def test_batches_larger_than_the_data_are_clipped(make, data):
     X, y = data
     with pytest.warns(UserWarning, match="batch_size=41 is larger than the 40 rows; it is clipped to them"):
         clipped = make(batch_size=41).fit(X, y)
@@ -68,7 +68,7 @@ def test_row_57_batches_larger_than_the_data_are_clipped(make, data):
 
 @pytest.mark.parametrize("batch_size", [1, 3, 40, "auto"])
 @pytest.mark.parametrize("n", [5, 40])
-def test_row_57_batches_that_fit(make, data, batch_size, n):
+def test_batches_that_fit(make, data, batch_size, n):
     # "auto" is our own choice, so it must never be clipped with a warning
     X, y = data[0][:n], data[1][:n]
     clf = make(batch_size=min(batch_size, n) if batch_size != "auto" else "auto").fit(X, y)
@@ -79,11 +79,11 @@ def test_row_57_batches_that_fit(make, data, batch_size, n):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        pytest.param("batch_size", [0, -1, 2.5, "all"], id="row_57"),
-        pytest.param("max_iter", [0, -1, 1.5], id="row_61"),
+        pytest.param("batch_size", [0, -1, 2.5, "all"], id="batch_size"),
+        pytest.param("max_iter", [0, -1, 1.5], id="max_iter"),
     ],
 )
-def test_rows_57_and_61_counts_out_of_range(make, data, name, values):
+def test_counts_out_of_range(make, data, name, values):
     for value in values:
         with pytest.raises(
             ValueError, match=f"The '{name}' parameter of NumpyCNNClassifier must be .* Got {value!r} inst"
@@ -92,31 +92,31 @@ def test_rows_57_and_61_counts_out_of_range(make, data, name, values):
 
 
 @pytest.mark.parametrize("max_iter", [1, 3])
-def test_row_61_epochs_are_counted(make, data, max_iter):
+def test_epochs_are_counted(make, data, max_iter):
     clf = make(max_iter=max_iter).fit(*data)  # and no warning that the budget was used up
     assert clf.n_iter_ == max_iter == len(clf.loss_curve_)
     assert clf.stop_reason_ == "max_iter"
 
 
-def test_row_66_an_int_repeats_to_the_bit(make, data):
+def test_an_int_repeats_to_the_bit(make, data):
     first, second = (make(random_state=7, max_iter=2, early_stopping=True).fit(*data) for _ in range(2))
     assert first.predict_proba(data[0]).tobytes() == second.predict_proba(data[0]).tobytes()
     assert first.loss_curve_ == second.loss_curve_
     assert first.loss_ != make(random_state=8, max_iter=2, early_stopping=True).fit(*data).loss_
 
 
-def test_row_66_a_random_state_is_drawn_from(make, data):
+def test_a_random_state_is_drawn_from(make, data):
     state = np.random.RandomState(7)
     losses = [make(random_state=r).fit(*data).loss_ for r in (state, state, np.random.RandomState(7))]
     assert losses[0] == losses[2] != losses[1]
 
 
-def test_row_66_none_differs_every_time(make, data):
+def test_none_differs_every_time(make, data):
     assert make(random_state=None).fit(*data).loss_ != make(random_state=None).fit(*data).loss_
 
 
 @pytest.mark.parametrize("random_state", [np.random.default_rng(0), -1, "seed", 1.5], ids=str)
-def test_row_66_what_is_no_random_state(make, data, random_state):
+def test_what_is_no_random_state(make, data, random_state):
     with pytest.raises(ValueError, match="random_state"):
         make(random_state=random_state).fit(*data)
 

@@ -31,7 +31,7 @@ def test_channels_first_and_last_are_the_same(colour):
 
 
 @pytest.mark.parametrize("bad", [None, 3.0, np.array(3.0), [1.0, 2.0], np.zeros(36)], ids=repr)
-def test_row_6_fewer_than_two_dimensions(make, data, fitted, bad):
+def test_fewer_than_two_dimensions(make, data, fitted, bad):
     with pytest.raises(ValueError, match=r"(?s)Expected 2D array.*Reshape your data"):
         make().fit(bad, data[1])
     with pytest.raises(ValueError, match=r"(?s)Expected 2D array.*Reshape your data"):
@@ -46,7 +46,7 @@ def test_row_6_fewer_than_two_dimensions(make, data, fitted, bad):
         ((40, 3, 4, 3), "channels_first", (4, 3, 3)),
     ],
 )
-def test_row_7_images_are_taken_in_the_documented_layout(make, data, shape, data_format, image_shape):
+def test_images_are_taken_in_the_documented_layout(make, data, shape, data_format, image_shape):
     X, y = data
     clf = make(data_format=data_format).fit(X.reshape(shape), y)
     assert clf.image_shape_ == image_shape
@@ -55,7 +55,7 @@ def test_row_7_images_are_taken_in_the_documented_layout(make, data, shape, data
     assert same_bits(clf.predict_proba(X.reshape(shape)), clf.predict_proba(X))  # flat rows unroll in the same order
 
 
-def test_row_7_both_data_formats_mean_the_same_images(make, data):
+def test_both_data_formats_mean_the_same_images(make, data):
     X, y = data[0].reshape(40, 4, 3, 3), data[1]
     last = make().fit(X, y)
     first = make(data_format="channels_first").fit(X.transpose(0, 3, 1, 2), y)
@@ -63,7 +63,7 @@ def test_row_7_both_data_formats_mean_the_same_images(make, data):
 
 
 @pytest.mark.parametrize(("shape", "data_format"), [((8, 3, 6, 6), "channels_last"), ((8, 6, 6, 3), "channels_first")])
-def test_row_7_the_other_order_of_channels_looks_right(make, data, shape, data_format):
+def test_the_other_order_of_channels_looks_right(make, data, shape, data_format):
     X, y = np.resize(data[0], shape), data[1][:8]
     with pytest.warns(
         UserWarning, match=f"is read as {data_format}, so as images of 6 channels; if it has 3, set data_f"
@@ -72,7 +72,7 @@ def test_row_7_the_other_order_of_channels_looks_right(make, data, shape, data_f
     assert clf.image_shape_[2] == 6  # said, but not done behind the user's back
 
 
-def test_row_8_five_dimensions(make, data, fitted):
+def test_five_dimensions(make, data, fitted):
     X = data[0].reshape(40, 2, 3, 2, 3)
     with pytest.raises(ValueError, match="Found array with dim 5"):
         make().fit(X, data[1])
@@ -81,7 +81,7 @@ def test_row_8_five_dimensions(make, data, fitted):
 
 
 @pytest.mark.parametrize("ragged", [[[1, 2], [3]], [[[1, 2], [3, 4]], [[5, 6]]]], ids=["rows", "images"])
-def test_row_9_ragged_lists(make, fitted, ragged):
+def test_ragged_lists(make, fitted, ragged):
     with pytest.raises(ValueError, match="inhomogeneous"):
         make().fit(ragged, [0, 1])
     with pytest.raises(ValueError, match="inhomogeneous"):
@@ -98,20 +98,20 @@ def test_row_9_ragged_lists(make, fitted, ragged):
         ((40, 0, 6), r"0 feature\(s\) \(shape=\(40, 0\)\) while a minimum of 1"),
     ],
 )
-def test_row_10_no_rows_or_columns(make, data, shape, text):
+def test_no_rows_or_columns(make, data, shape, text):
     with pytest.raises(ValueError, match=text):
         make().fit(np.zeros(shape), data[1][: shape[0]])
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
 @pytest.mark.parametrize("shape", [(0, 36), (0, 6, 6), (0, 6, 6, 1)], ids=str)
-def test_row_11_predict_no_rows(fitted, name, shape):
+def test_predict_no_rows(fitted, name, shape):
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         getattr(fitted, name)(np.zeros(shape))
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
-def test_row_41_another_width_at_predict(make, digits, name):
+def test_another_width_at_predict(make, digits, name):
     X, y = digits
     clf = make().fit(X, y)
     with pytest.raises(ValueError, match="X has 63 features, but NumpyCNNClassifier is expecting 64"):
@@ -121,7 +121,7 @@ def test_row_41_another_width_at_predict(make, digits, name):
 
 
 @pytest.mark.parametrize("shape", [(40, 3, 4, 3), (40, 4, 9, 1), (40, 4, 9)], ids=str)
-def test_row_43_another_image_size_at_predict(make, data, shape):
+def test_another_image_size_at_predict(make, data, shape):
     X, y = data
     clf = make().fit(X.reshape(40, 4, 3, 3), y)
     there = str((*shape[1:], 1)[:3]).replace("(", r"\(").replace(")", r"\)")
@@ -132,7 +132,7 @@ def test_row_43_another_image_size_at_predict(make, data, shape):
 @pytest.mark.parametrize(
     ("n_features", "image_shape"), [(36, (6, 6, 1)), (37, (1, 37, 1)), (60, (1, 60, 1)), (1, (1, 1, 1)), (2, (1, 2, 1))]
 )
-def test_rows_47_and_55_flat_rows_without_image_shape(make, data, n_features, image_shape):
+def test_flat_rows_without_image_shape(make, data, n_features, image_shape):
     # a square or one line of pixels; kernels and pools shrink to what there is
     X = np.resize(data[0], (40, n_features))
     clf = make(n_kernels=(2, 2)).fit(X, data[1])
@@ -144,7 +144,7 @@ def test_rows_47_and_55_flat_rows_without_image_shape(make, data, n_features, im
     ("n_features", "hint"),
     [(65, r"pass image_shape=\(h, w\) or \(h, w, c\)$"), (3072, r"3072 looks like image_shape=\(32, 32, 3\)")],
 )
-def test_row_47_wide_rows_that_are_no_square_warn(make, data, n_features, hint):
+def test_wide_rows_that_are_no_square_warn(make, data, n_features, hint):
     X = np.resize(data[0], (8, n_features))
     with pytest.warns(UserWarning, match=f"{n_features} features are no square.*{hint}"):
         clf = make().fit(X, data[1][:8])
@@ -161,7 +161,7 @@ def test_row_47_wide_rows_that_are_no_square_warn(make, data, n_features, hint):
         ((40, 9), {"image_shape": (1, 9), "pool_size": ((1, 2),)}),
     ],
 )
-def test_row_55_images_of_one_pixel_or_one_line(make, data, shape, parameters):
+def test_images_of_one_pixel_or_one_line(make, data, shape, parameters):
     X = np.resize(data[0], shape)
     clf = make(**parameters).fit(X, data[1])
     assert np.isfinite(clf.predict_proba(X)).all()
@@ -174,12 +174,12 @@ def test_row_55_images_of_one_pixel_or_one_line(make, data, shape, parameters):
         ((4, 5, 3), 64, r"image_shape \(4, 5, 3\) needs 60 features, got 64"),
     ],
 )
-def test_row_47_image_shape_of_another_size(make, image_shape, n_features, text):
+def test_image_shape_of_another_size(make, image_shape, n_features, text):
     with pytest.raises(ValueError, match=text):
         make(image_shape=image_shape).fit(np.zeros((8, n_features)), np.arange(8) % 2)
 
 
-def test_row_47_image_shape_against_the_shape_of_X(make, images):
+def test_image_shape_against_the_shape_of_X(make, images):
     with pytest.raises(ValueError, match=r"image_shape \(4, 9, 1\) does not agree with X of shape \(40, 6, 6\)"):
         make(image_shape=(4, 9)).fit(*images)
 
@@ -188,7 +188,7 @@ BAD_SHAPES = [(0, 8), (-1, 8), (8.0, 8), (8, 8, 1, 1), (64,), (), (True, 8), (8,
 
 
 @pytest.mark.parametrize("image_shape", BAD_SHAPES, ids=repr)
-def test_row_48_image_shape_out_of_range(make, digits, image_shape):
+def test_image_shape_out_of_range(make, digits, image_shape):
     clf = make(image_shape=image_shape)  # no complaint before fit, as everywhere in scikit-learn
     clf.set_params(image_shape=image_shape)
     with pytest.raises(ValueError, match=r"image_shape.* must be .*[Gg]ot") as caught:

@@ -11,21 +11,21 @@ def table(data):
     return pd.DataFrame(data[0], columns=[f"pixel{i}" for i in range(36)])
 
 
-def test_row_23_a_table_is_its_numbers(make, data, table):
+def test_a_table_is_its_numbers(make, data, table):
     X, y = data
     clf = make().fit(table, y)
     assert clf.feature_names_in_.tolist() == table.columns.tolist()
     assert same_bits(clf.predict_proba(table), make().fit(X, y).predict_proba(X))
 
 
-def test_row_23_numeric_categories(make, data, table):
+def test_numeric_categories(make, data, table):
     X = table.round(1)
     in_categories = X.astype("category")
     proba = make().fit(X, data[1]).predict_proba(X)
     assert same_bits(make().fit(in_categories, data[1]).predict_proba(in_categories), proba)
 
 
-def test_row_23_missing_values_of_pandas(make, data, table):
+def test_missing_values_of_pandas(make, data, table):
     missing = table.astype("Float64").mask(table > 2)
     with pytest.raises(ValueError, match="Input X contains NaN"):
         make().fit(missing, data[1])
@@ -34,7 +34,7 @@ def test_row_23_missing_values_of_pandas(make, data, table):
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
-def test_row_24_other_columns_at_predict(make, data, table, name):
+def test_other_columns_at_predict(make, data, table, name):
     clf = make().fit(table, data[1])
     for other in (table[table.columns[::-1]], table.rename(columns={"pixel0": "pixel_0"})):
         with pytest.raises(ValueError, match="feature names should match"):

@@ -42,13 +42,13 @@ def test_memory_layout_changes_no_bit(split_digits, layout):
     )
 
 
-def test_row_12_object_array_of_numbers(make, data):
+def test_object_array_of_numbers(make, data):
     X, y = data
     clf = make().fit(X, y)
     assert same_bits(make().fit(X.astype(object), y).predict_proba(X.astype(object)), clf.predict_proba(X))
 
 
-def test_row_12_object_array_of_other_things(make, data, fitted):
+def test_object_array_of_other_things(make, data, fitted):
     X = data[0].astype(object)
     X[3, 5] = {}
     with pytest.raises(TypeError, match="argument must be a string or a real number"):
@@ -59,14 +59,14 @@ def test_row_12_object_array_of_other_things(make, data, fitted):
 
 @pytest.mark.parametrize("word", ["cat", b"cat"])
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6)], ids=str)
-def test_row_13_words(make, data, fitted, word, shape):
+def test_words(make, data, fitted, word, shape):
     with pytest.raises(ValueError, match="could not convert string to float"):
         make().fit(np.full(shape, word), data[1])
     with pytest.raises(ValueError, match="could not convert string to float"):
         fitted.predict(np.full(shape, word))
 
 
-def test_row_14_numbers_in_strings_are_read(make, data):
+def test_numbers_in_strings_are_read(make, data):
     X, y = data
     as_strings = [[repr(float(value)) for value in row] for row in X]
     proba = make().fit(X, y).predict_proba(X)
@@ -75,7 +75,7 @@ def test_row_14_numbers_in_strings_are_read(make, data):
 
 
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6)], ids=str)
-def test_row_15_complex(make, data, fitted, shape):
+def test_complex(make, data, fitted, shape):
     X = data[0].reshape(shape) + 0j
     with pytest.raises(ValueError, match="Complex data not supported"):
         make().fit(X, data[1])
@@ -85,7 +85,7 @@ def test_row_15_complex(make, data, fitted, shape):
 
 @pytest.mark.parametrize("dtype", ["M8[s]", "m8[s]"])
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6), (40, 6, 6, 1)], ids=str)
-def test_row_16_dates(make, data, fitted, dtype, shape):
+def test_dates(make, data, fitted, dtype, shape):
     dates = np.zeros(shape, dtype)
     for refused in (lambda: make().fit(dates, data[1]), lambda: fitted.predict(dates)):
         with pytest.raises(ValueError, match="X holds dates or time spans"):
@@ -94,27 +94,25 @@ def test_row_16_dates(make, data, fitted, dtype, shape):
 
 @pytest.mark.parametrize("date", [np.datetime64(5, "s"), np.timedelta64(5, "s")], ids=["date", "span"])
 @pytest.mark.parametrize("kind", [list, pd.DataFrame, "objects"], ids=["list", "frame", "objects"])
-def test_row_16_dates_among_other_things(make, data, date, kind):
+def test_dates_among_other_things(make, data, date, kind):
     rows = [[date] * 36] * 40
     X = np.array(rows, dtype=object) if kind == "objects" else kind(rows)
     with pytest.raises((ValueError, TypeError), match=r"dates or time spans|string or a real number"):
         make().fit(X, data[1])
 
 
-def test_row_16_the_column_of_dates_is_named_by_its_own_type(make, data):
+def test_the_column_of_dates_is_named_by_its_own_type(make, data):
     X = pd.DataFrame(data[0]).assign(**{"35": pd.Timestamp("2020-01-01")})
     with pytest.raises(ValueError, match=r"dates or time spans \(datetime64"):
         make().fit(X, data[1])
 
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "uint8"]
-
-
 FLOATS = ["float16", "float32", "float64", "longdouble", ">f4", ">f8", ">i2", ">u4"]
 
 
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS)
-def test_row_17_number_types(make, data, dtype):
+def test_number_types(make, data, dtype):
     X = np.random.default_rng(1).integers(0, 101, (40, 36))
     reference = make(scaling=(0, 100)).fit(X.astype("float64"), data[1]).predict_proba(X)
     clf = make(scaling=(0, 100)).fit(X.astype(dtype), data[1])
@@ -124,7 +122,7 @@ def test_row_17_number_types(make, data, dtype):
     np.testing.assert_allclose(proba, reference, atol=1e-4)
 
 
-def test_row_17_bool(make, data):
+def test_bool(make, data):
     X = data[0] > 0.5
     clf = make().fit(X, data[1])
     as_float = make().fit(X.astype("float32"), data[1])
@@ -142,34 +140,34 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6), (40, 4, 3, 3)], ids=str)
-def test_row_19_layout_in_memory_changes_no_bit(make, data, layout, shape):
+def test_layout_in_memory_changes_no_bit(make, data, layout, shape):
     plain = data[0].reshape(shape).copy()
     X = LAYOUTS[layout](data[0].reshape(shape))
     proba = make().fit(plain, data[1]).predict_proba(plain)
     assert same_bits(make().fit(X, data[1]).predict_proba(X), proba)
 
 
-def test_row_19_zero_strides(make, data):
+def test_zero_strides(make, data):
     X = np.broadcast_to(data[0][0], (40, 36))
     assert same_bits(make().fit(X, data[1]).predict_proba(X), make().fit(X.copy(), data[1]).predict_proba(X.copy()))
 
 
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6)], ids=str)
-def test_row_19_read_only_memory_map(make, data, tmp_path, shape):
+def test_read_only_memory_map(make, data, tmp_path, shape):
     np.save(tmp_path / "X.npy", data[0].reshape(shape))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
     assert same_bits(make().fit(X, data[1]).predict_proba(X), make().fit(*data).predict_proba(data[0]))
 
 
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6)], ids=str)
-def test_row_20_masks_are_ignored_as_everywhere_in_scikit_learn(make, data, shape):
+def test_masks_are_ignored_as_everywhere_in_scikit_learn(make, data, shape):
     X, y = data[0].reshape(shape), data[1]
     masked = np.ma.masked_array(X, mask=X > 1)
     assert same_bits(make().fit(masked, y).predict_proba(masked), make().fit(X, y).predict_proba(X))
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
-def test_row_21_matrix(make, data, fitted):
+def test_matrix(make, data, fitted):
     with pytest.raises(TypeError, match=r"np\.matrix is not supported"):
         make().fit(np.matrix(data[0]), data[1])
     with pytest.raises(TypeError, match=r"np\.matrix is not supported"):
@@ -177,7 +175,7 @@ def test_row_21_matrix(make, data, fitted):
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csr_array, sparse.coo_array, sparse.csc_matrix])
-def test_row_22_sparse(make, data, fitted, kind):
+def test_sparse(make, data, fitted, kind):
     with pytest.raises(TypeError, match=r"(?i)sparse data was passed.*\.toarray\(\)"):
         make().fit(kind(data[0]), data[1])
     with pytest.raises(TypeError, match=r"(?i)sparse data was passed.*\.toarray\(\)"):

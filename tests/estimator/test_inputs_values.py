@@ -20,12 +20,12 @@ def with_value(X, value):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        pytest.param(np.nan, "Input X contains NaN", id="row_1-nan"),
-        pytest.param(np.inf, "contains infinity or a value too large for dtype", id="row_2-inf"),
-        pytest.param(-np.inf, "contains infinity or a value too large for dtype", id="row_2-minus_inf"),
+        pytest.param(np.nan, "Input X contains NaN", id="nan"),
+        pytest.param(np.inf, "contains infinity or a value too large for dtype", id="inf"),
+        pytest.param(-np.inf, "contains infinity or a value too large for dtype", id="minus_inf"),
     ],
 )
-def test_rows_1_and_2_values_that_are_no_numbers(make, data, fitted, value, text, shape, dtype):
+def test_values_that_are_no_numbers(make, data, fitted, value, text, shape, dtype):
     X, y = data
     bad = with_value(X.astype(dtype), value).reshape(shape)
     with pytest.raises(ValueError, match=text):
@@ -38,7 +38,7 @@ def test_rows_1_and_2_values_that_are_no_numbers(make, data, fitted, value, text
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scaling", ["auto", (-4, 4), None], ids=str)
 @pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
-def test_row_3_one_huge_value_leaves_finite_weights(make, data, scaling, dtype):
+def test_one_huge_value_leaves_finite_weights(make, data, scaling, dtype):
     X, y = data
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # divergence may be told, as long as it is undone
@@ -48,7 +48,7 @@ def test_row_3_one_huge_value_leaves_finite_weights(make, data, scaling, dtype):
 
 
 @pytest.mark.parametrize(("scaling", "values"), [("standard", [1e300]), ("auto", [1.7e308, -1.7e308])], ids=str)
-def test_row_3_a_spread_beyond_float64_is_named(make, data, scaling, values):
+def test_a_spread_beyond_float64_is_named(make, data, scaling, values):
     X = data[0].copy()
     X[0, : len(values)] = values
     with pytest.raises(ValueError, match=r"spread too wide for float64, its scale comes to \[?inf"):
@@ -65,7 +65,7 @@ HUGE = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("signs", HUGE)
 @pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
-def test_row_4_huge_rows_give_finite_probabilities_or_an_error(make, data, signs, dtype):
+def test_huge_rows_give_finite_probabilities_or_an_error(make, data, signs, dtype):
     clf = make(dtype=dtype).fit(*data)
     for name in ("predict_proba", "predict_log_proba", "decision_function"):
         try:
@@ -78,7 +78,7 @@ def test_row_4_huge_rows_give_finite_probabilities_or_an_error(make, data, signs
 
 @pytest.mark.parametrize("name", PREDICTIONS)
 @pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
-def test_row_4_outputs_that_overflow_are_refused(make, data, name):
+def test_outputs_that_overflow_are_refused(make, data, name):
     # 1e308 is beyond float32, and without rectifiers nothing can bring it back
     clf = make(dtype="float32", activation="identity").fit(*data)
     with pytest.raises(ValueError, match=r"values too large for this network.*outputs are not finite"):
@@ -87,7 +87,7 @@ def test_row_4_outputs_that_overflow_are_refused(make, data, name):
 
 @pytest.mark.parametrize("constant", [0.0, 7.0])
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
-def test_row_25_constant_images(make, data, constant, scaling):
+def test_constant_images(make, data, constant, scaling):
     X = np.full((40, 36), constant)
     clf = make(scaling=scaling, max_iter=2).fit(X, data[1])
     assert is_finite(clf)

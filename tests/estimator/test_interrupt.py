@@ -22,7 +22,7 @@ def interrupting(at, times=1):
     return schedule
 
 
-def test_row_67_an_interruption_in_an_epoch_keeps_the_steps_before_it(make, data):
+def test_an_interruption_in_an_epoch_keeps_the_steps_before_it(make, data):
     X, y = data
     clf = make(learning_rate=interrupting(at=1.5), batch_size=10, max_iter=5)
     with pytest.warns(UserWarning, match=r"interrupted in epoch 2; the classifier is as its last step left it"):
@@ -35,7 +35,7 @@ def test_row_67_an_interruption_in_an_epoch_keeps_the_steps_before_it(make, data
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_row_67_early_stopping_keeps_its_best_weights(make, data):
+def test_early_stopping_keeps_its_best_weights(make, data):
     X, y = data
     clf = make(learning_rate=interrupting(at=2.5), batch_size=10, max_iter=5)
     with pytest.warns(UserWarning, match="interrupted in epoch 3"):
@@ -44,7 +44,7 @@ def test_row_67_early_stopping_keeps_its_best_weights(make, data):
     assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
 
 
-def test_row_68_an_interruption_at_the_first_step_leaves_that_step(make, data):
+def test_an_interruption_at_the_first_step_leaves_that_step(make, data):
     clf = make(learning_rate=interrupting(at=0), batch_size=10, max_iter=5)
     with pytest.warns(UserWarning, match="interrupted in epoch 1"):
         clf.fit(*data)
@@ -52,7 +52,7 @@ def test_row_68_an_interruption_at_the_first_step_leaves_that_step(make, data):
     assert np.isfinite(clf.predict_proba(data[0])).all()
 
 
-def test_row_68_a_second_interruption_comes_at_once_and_leaves_nothing_half_done(make, data):
+def test_a_second_interruption_comes_at_once_and_leaves_nothing_half_done(make, data):
     clf = make(learning_rate=interrupting(at=0, times=2), max_iter=5)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*data)
@@ -61,7 +61,7 @@ def test_row_68_a_second_interruption_comes_at_once_and_leaves_nothing_half_done
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_row_68_a_second_interruption_comes_at_once_in_the_next_fit_too(make, data):
+def test_a_second_interruption_comes_at_once_in_the_next_fit_too(make, data):
     with pytest.warns(UserWarning, match="interrupted in epoch 1"):
         make(learning_rate=interrupting(at=0), batch_size=10, max_iter=5).fit(*data)
     with pytest.raises(KeyboardInterrupt):
@@ -69,12 +69,12 @@ def test_row_68_a_second_interruption_comes_at_once_in_the_next_fit_too(make, da
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_row_67_an_interruption_in_the_very_last_step_interrupts_nothing(make, data):
+def test_an_interruption_in_the_very_last_step_interrupts_nothing(make, data):
     clf = make(learning_rate=interrupting(at=1.75), batch_size=10, max_iter=2).fit(*data)
     assert (clf.stop_reason_, clf.t_) == ("max_iter", 80)
 
 
-def test_row_67_who_handles_the_signal_keeps_it(make, data):
+def test_who_handles_the_signal_keeps_it(make, data):
     caught = []
     signal.signal(signal.SIGINT, lambda *args: caught.append(args))
     try:

@@ -17,12 +17,12 @@ from sklearn.exceptions import DataConversionWarning
         pytest.param([np.inf, 0.0] * 20, "Input y contains infinity", id="inf"),
     ],
 )
-def test_row_26_no_labels(make, data, y, text):
+def test_no_labels(make, data, y, text):
     with pytest.raises(ValueError, match=text):
         make().fit(data[0], y)
 
 
-def test_row_27_continuous_labels(make, data):
+def test_continuous_labels(make, data):
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         make().fit(data[0], np.linspace(0, 1, 40))
 
@@ -40,7 +40,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("kind", LABELS)
-def test_row_28_labels_keep_type_and_value(make, data, kind):
+def test_labels_keep_type_and_value(make, data, kind):
     labels = LABELS[kind]
     y = labels[np.arange(40) % len(labels)]
     clf = make(max_iter=40).fit(data[0], y)
@@ -51,12 +51,12 @@ def test_row_28_labels_keep_type_and_value(make, data, kind):
     assert clf.score(data[0], y) == np.mean(predicted == y)
 
 
-def test_row_29_integers_and_words(make, data):
+def test_integers_and_words(make, data):
     with pytest.raises((TypeError, ValueError), match=r"Unknown label type|'<' not supported"):
         make().fit(data[0], np.array([1, "one"] * 20, dtype=object))
 
 
-def test_row_30_column_of_labels(make, data):
+def test_column_of_labels(make, data):
     X, y = data
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
         clf = make().fit(X, y[:, np.newaxis])
@@ -64,31 +64,31 @@ def test_row_30_column_of_labels(make, data):
 
 
 @pytest.mark.parametrize("dtype", [int, float, bool])
-def test_row_31_one_hot_labels(make, data, dtype):
+def test_one_hot_labels(make, data, dtype):
     with pytest.raises(ValueError, match=r"multilabel-indicator.*one class label a row"):
         make().fit(data[0], np.eye(3, dtype=dtype)[data[1]])
 
 
 @pytest.mark.parametrize("shift", [1, 0.5])
-def test_row_32_several_outputs(make, data, shift):
+def test_several_outputs(make, data, shift):
     with pytest.raises(ValueError, match=r"Unknown label type: .*multioutput"):
         make().fit(data[0], np.column_stack([data[1], data[1] + shift]))
 
 
 @pytest.mark.parametrize("label", [7, "bag"])
-def test_row_33_one_class(make, data, label):
+def test_one_class(make, data, label):
     clf = make().fit(data[0], [label] * 40)
     assert clf.predict_proba(data[0]).tolist() == [[1.0]] * 40
     assert clf.predict(data[0]).tolist() == [label] * 40
 
 
 @pytest.mark.filterwarnings("ignore:The number of unique classes is greater than 50%:UserWarning")
-def test_row_34_every_label_unique(make, data):
+def test_every_label_unique(make, data):
     clf = make().fit(data[0], np.arange(40))
     assert clf.predict_proba(data[0]).shape == (40, 40)
 
 
-def test_row_34_memory_is_linear_in_the_number_of_classes(make, data):
+def test_memory_is_linear_in_the_number_of_classes(make, data):
     def peak(n_classes):
         clf = make(batch_size=40)
         tracemalloc.start()

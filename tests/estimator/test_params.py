@@ -76,7 +76,7 @@ def layers():
     return [Conv2D(2), ReLU(), Flatten(), Dense(4), ReLU()]
 
 
-def test_row_90_one_list_of_layers_for_two_estimators(layers, data):
+def test_one_list_of_layers_for_two_estimators(layers, data):
     X, y = data
     before = list(layers)
     first = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=0).fit(X, y)
@@ -88,7 +88,7 @@ def test_row_90_one_list_of_layers_for_two_estimators(layers, data):
     assert not any(np.shares_memory(a, b) for a, b in zip(first.coefs_, second.coefs_, strict=True))
 
 
-def test_row_90_a_list_of_layers_changed_after_fit(layers, data):
+def test_a_list_of_layers_changed_after_fit(layers, data):
     X, y = data
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=0).fit(X, y)
     proba, copy, repr_of_copy = clf.predict_proba(X).tobytes(), clone(clf), repr(layers)
@@ -100,7 +100,7 @@ def test_row_90_a_list_of_layers_changed_after_fit(layers, data):
 
 
 @pytest.mark.parametrize("go_on", ["partial_fit", "warm_start"])
-def test_row_90_training_does_not_go_on_after_a_change_of_layers(layers, data, go_on):
+def test_training_does_not_go_on_after_a_change_of_layers(layers, data, go_on):
     # the list is the same object, but no longer what the network was built from
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=0, warm_start=True).fit(*data)
     layers[0] = Conv2D(5)
@@ -110,7 +110,7 @@ def test_row_90_training_does_not_go_on_after_a_change_of_layers(layers, data, g
         (clf.fit if go_on == "warm_start" else clf.partial_fit)(*data)
 
 
-def test_row_90_set_params_replaces_and_never_alters(layers, make):
+def test_set_params_replaces_and_never_alters(layers, make):
     solver, clf = SGD(), make(solver=SGD(), layers=layers)
     before = list(layers)
     clf.set_params(layers__0__n_kernels=7, solver__momentum=0.5)
@@ -129,7 +129,7 @@ def test_row_90_set_params_replaces_and_never_alters(layers, make):
         ({"kernels": 3}, r"Invalid parameter 'kernels' for estimator NumpyCNNClassifier"),
     ],
 )
-def test_row_52_parameters_that_are_not_there(make, parameters, text):
+def test_parameters_that_are_not_there(make, parameters, text):
     clf = make(solver="sgd")
     before = clf.get_params()
     with pytest.raises(ValueError, match=text):

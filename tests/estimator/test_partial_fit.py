@@ -64,12 +64,12 @@ def test_partial_fit_goes_on_from_fit(split_digits):
         pytest.param({"classes": [0, 1]}, r"y has labels \[2\] that are not among the classes \[0, 1\]", id="unseen"),
     ],
 )
-def test_row_44_first_partial_fit(make, data, arguments, text):
+def test_first_partial_fit(make, data, arguments, text):
     with pytest.raises(ValueError, match=text):
         make().partial_fit(*data, **arguments)
 
 
-def test_row_44_later_partial_fits(make, data):
+def test_later_partial_fits(make, data):
     X, y = data
     clf = make().partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match=r"classes=\[0, 1, 2, 3\] is not the same as .* the first call: \[0, 1, 2\]"):
@@ -82,7 +82,7 @@ def test_row_44_later_partial_fits(make, data):
     assert clf.n_iter_ == 3
 
 
-def test_row_44_balanced_weights_need_all_rows_at_once(make):
+def test_balanced_weights_need_all_rows_at_once(make):
     clf = make(class_weight="balanced")
     assert not hasattr(clf, "partial_fit")
     assert hasattr(make(class_weight={0: 2}), "partial_fit")

@@ -43,7 +43,7 @@ def test_log_probabilities_stay_finite_where_probabilities_vanish(split_digits):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_row_5_large_logits_give_probabilities(make, data, n_classes, dtype):
+def test_large_logits_give_probabilities(make, data, n_classes, dtype):
     X, y = data
     clf = make(dtype=dtype).fit(X, y % n_classes)
     clf.coefs_[-1][...] *= 1e4 / np.abs(clf.decision_function(X)).max()
@@ -55,7 +55,7 @@ def test_row_5_large_logits_give_probabilities(make, data, n_classes, dtype):
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
-def test_row_42_before_fit(make, data, fitted, name):
+def test_before_fit(make, data, fitted, name):
     for unfitted in (make(), clone(fitted)):
         # even on X that no fitted network would take: there is nothing to judge it by
         for X in (data[0], data[0].reshape(40, 6, 6), None):
@@ -63,12 +63,12 @@ def test_row_42_before_fit(make, data, fitted, name):
                 getattr(unfitted, name)(X)
 
 
-def test_row_42_score_before_fit(make, data):
+def test_score_before_fit(make, data):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         make().score(*data)
 
 
-def test_row_89_score_with_unseen_labels(fitted, data):
+def test_score_with_unseen_labels(fitted, data):
     X, y = data
     assert fitted.score(X, y + 100) == 0
     right = fitted.predict(X)

@@ -14,7 +14,7 @@ from tests.scripts import run_script
 pytestmark = pytest.mark.usefixtures("small_shards")
 
 
-def test_row_81_workers_share_the_cores(large):
+def test_workers_share_the_cores(large):
     def in_worker(X, y):
         # a local function travels to the worker by value, so what it uses is imported there
 
@@ -79,7 +79,7 @@ def in_child(method, clf):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_row_82_a_child_predicts(tmp_path, method):
+def test_a_child_predicts(tmp_path, method):
     text = f"""{CHILD}
 if __name__ == "__main__":
     before = blas_threads()
@@ -92,7 +92,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_row_82_a_fork_while_another_thread_fits(tmp_path):
+def test_a_fork_while_another_thread_fits(tmp_path):
     text = f"""{CHILD}
 import os, time
 from skcnn._engine.process import allowed_threads

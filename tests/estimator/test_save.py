@@ -73,7 +73,7 @@ def test_another_version_warns(fitted, monkeypatch):
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_row_74_unpickle_without_optional_packages(make, data, tmp_path):
+def test_unpickle_without_optional_packages(make, data, tmp_path):
     clf = make().fit(*data)
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(clf))
     np.save(tmp_path / "X.npy", data[0])
@@ -105,7 +105,7 @@ except ImportError:
 
 @pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_row_75_memory_mapped_models(make, data, tmp_path, warm_start):
+def test_memory_mapped_models(make, data, tmp_path, warm_start):
     X, y = data
     clf = make(warm_start=warm_start).fit(X, y)
     path = tmp_path / "model.joblib"
@@ -142,7 +142,7 @@ COPIES = {
 @pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize("way", COPIES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_row_76_copies_predict_the_same_bits(make, data, tmp_path, way, dtype):
+def test_copies_predict_the_same_bits(make, data, tmp_path, way, dtype):
     clf = make(dtype=dtype, early_stopping=True, max_iter=2).fit(*data)
     copy = COPIES[way](clf, tmp_path)
     assert copy.predict_proba(data[0]).tobytes() == clf.predict_proba(data[0]).tobytes()
@@ -155,7 +155,7 @@ def test_row_76_copies_predict_the_same_bits(make, data, tmp_path, way, dtype):
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_row_76_a_pickle_holds_the_parameters_and_little_more(digits, protocol, dtype, early_stopping):
+def test_a_pickle_holds_the_parameters_and_little_more(digits, protocol, dtype, early_stopping):
     X, y = digits
     clf = NumpyCNNClassifier(max_iter=2, dtype=dtype, early_stopping=early_stopping, random_state=0).fit(X, y)
     before = pickle.dumps(clf, protocol=protocol)

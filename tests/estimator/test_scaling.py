@@ -41,7 +41,7 @@ def test_standard_scaling_of_a_constant_channel(colour, value):
 
 @pytest.mark.parametrize("fit_dtype", ["float32", "float64", "int8"])
 @pytest.mark.parametrize("scaling", ["auto", "standard", (-50, 50), None], ids=str)
-def test_row_18_small_integers_do_not_wrap_around(make, data, fit_dtype, scaling):
+def test_small_integers_do_not_wrap_around(make, data, fit_dtype, scaling):
     # trained on values around 0, so that 0 - center and 255 - center leave the range of uint8
     clf = make(scaling=scaling).fit(np.rint(20 * data[0]).astype(fit_dtype), data[1])
     new = np.resize(np.arange(256), (40, 36))
@@ -50,7 +50,7 @@ def test_row_18_small_integers_do_not_wrap_around(make, data, fit_dtype, scaling
     assert len(np.unique(proba, axis=0)) > 1
 
 
-def test_row_17_dark_uint8_images_warn(make, data):
+def test_dark_uint8_images_warn(make, data):
     X = np.resize(np.arange(10), (40, 36)).astype("uint8")
     with pytest.warns(UserWarning, match=r"its largest value is 9; if that is white, pass scaling=\(0, 9\)"):
         make().fit(X, data[1])

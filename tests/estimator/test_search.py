@@ -17,8 +17,6 @@ from skcnn.layers import Conv2D, Flatten, MaxPool2D, ReLU
 from skcnn.optimizers import SGD
 
 SMALL, LARGE = [Conv2D(4), ReLU(), Flatten()], [Conv2D(4), ReLU(), MaxPool2D(), Flatten()]
-
-
 GRIDS = {
     "numbers": {
         "cnn__n_kernels": [4, (4, 8)],
@@ -99,7 +97,7 @@ def test_other_searches_run_in_processes(kind, four_digits):
 
 
 @pytest.mark.parametrize("grid", [{"kernel_size": [3, 7]}, {"batch_size": [8, 0]}], ids=str)
-def test_row_49_a_candidate_of_parameters_that_do_not_fit_scores_nan(make, images, grid):
+def test_a_candidate_of_parameters_that_do_not_fit_scores_nan(make, images, grid):
     search = GridSearchCV(make(padding="valid"), grid, cv=2, error_score=np.nan)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -127,7 +125,7 @@ def _search_scores(digits, n_jobs):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_row_80_a_parallel_search_scores_the_same(digits, serial_scores, backend):
+def test_a_parallel_search_scores_the_same(digits, serial_scores, backend):
     assert np.isfinite(serial_scores["mean_test_score"]).all()
     assert len(set(serial_scores["mean_test_score"])) == 4
     with joblib.parallel_config(backend):

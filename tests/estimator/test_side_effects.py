@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_row_63_strict_floating_point_errors_of_the_caller(large, n_jobs, dtype, scaling, n_classes):
+def test_strict_floating_point_errors_of_the_caller(large, n_jobs, dtype, scaling, n_classes):
     # unscaled, pixels of 1e4 drive logits so far apart that probabilities and gradients underflow
     X, y = (1e4 if scaling is None else 1) * large[0], large[1] % n_classes
     X[0] *= 1e-42  # beyond the normal numbers of float32
@@ -41,7 +41,7 @@ def test_row_63_strict_floating_point_errors_of_the_caller(large, n_jobs, dtype,
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_row_63_overflow_in_a_shard_is_told_by_us_alone(large, n_jobs):
+def test_overflow_in_a_shard_is_told_by_us_alone(large, n_jobs):
     # a new thread knows nothing of its caller's np.errstate: NumPy must warn of nothing there either
     X, y = large
     clf = NumpyCNNClassifier(
@@ -54,7 +54,7 @@ def test_row_63_overflow_in_a_shard_is_told_by_us_alone(large, n_jobs):
             clf.predict(np.full(X.shape, 1e308))
 
 
-def test_row_64_global_random_states_are_left_alone(make, data):
+def test_global_random_states_are_left_alone(make, data):
     np.random.seed(1)  # no state that a fresh interpreter could have by chance
     numpy_state, python_state = pickle.dumps(np.random.get_state()), random.getstate()
     clf = make(early_stopping=True, max_iter=2).fit(*data)
@@ -67,7 +67,7 @@ def test_row_64_global_random_states_are_left_alone(make, data):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int64"])
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6)], ids=str)
-def test_row_65_arguments_are_not_modified(make, data, dtype, scaling, shape):
+def test_arguments_are_not_modified(make, data, dtype, scaling, shape):
     # writable, and in the network's own precision, so that nothing but care protects them
     X = np.rint(30 * data[0] + 100).clip(0, 255).astype(dtype).reshape(shape)
     y, weight = data[1].copy(), np.linspace(0, 2, 40).astype("float32")

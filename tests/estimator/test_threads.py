@@ -36,11 +36,7 @@ class Nested(Layer):
 
 
 PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
-
-
 POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=None), Flatten(), Nested()]
-
-
 NORMALISED = [
     Conv2D(3, bias=None),
     BatchNorm(),
@@ -49,8 +45,6 @@ NORMALISED = [
     Residual([Conv2D(4, stride=2), BatchNorm(), ReLU(), Conv2D(4)]),
     Flatten(),
 ]
-
-
 REGULARISED = [*NORMALISED[:-1], SpatialDropout2D(0.2), Residual([Conv2D(4), Dropout(0.3)]), Flatten(), Dropout(0.5)]
 
 
@@ -140,7 +134,7 @@ def large_fitted(large):
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_row_77_eight_threads_predict_at_once(large_fitted, large):
+def test_eight_threads_predict_at_once(large_fitted, large):
     X = large[0]
     batches = [X] * 8 + [X[i::8] for i in range(8)] + [X[: 20 * i + 1] for i in range(8)]
     serial = [large_fitted.predict_proba(batch).tobytes() for batch in batches]
@@ -157,7 +151,7 @@ def test_row_77_eight_threads_predict_at_once(large_fitted, large):
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_row_78_predict_while_a_clone_fits(large_fitted, large):
+def test_predict_while_a_clone_fits(large_fitted, large):
     X, y = large
     expected = large_fitted.predict_proba(X).tobytes()
     running, stop = threading.Event(), threading.Event()
@@ -188,7 +182,7 @@ def test_row_78_predict_while_a_clone_fits(large_fitted, large):
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_row_79_two_threads_fit_the_same_classifier(large):
+def test_two_threads_fit_the_same_classifier(large):
     # which of the two wins is nobody's promise; that nothing is left broken is
     assert "Two threads must not fit the same" in " ".join(NumpyCNNClassifier.__doc__.split())
     X, y = large

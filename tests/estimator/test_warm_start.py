@@ -52,7 +52,7 @@ def test_going_on_refuses_other_foundations(split_digits, name):
         clf.set_params(**{name: new}).fit(X, y)
 
 
-def test_row_88_warm_start_with_other_data(make, data):
+def test_warm_start_with_other_data(make, data):
     X, y = data
     clf = make(warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match=r"y has labels \[3\] that are not among the classes \[0, 1, 2\]"):

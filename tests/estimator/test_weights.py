@@ -85,21 +85,21 @@ def test_the_scale_of_the_weights_does_not_matter(split_digits, scale):
 @pytest.mark.parametrize(
     ("weight", "text"),
     [
-        pytest.param(np.zeros(40), "zero", id="row_36-all_zero"),
-        pytest.param(np.full(40, np.nan), "Input sample_weight contains NaN", id="row_36-nan"),
-        pytest.param(np.ones(39), r"sample_weight\.shape == \(39,\), expected \(40,\)", id="row_36-short"),
-        pytest.param(np.ones((40, 2)), "Sample weights must be 1D array or scalar", id="row_36-2d"),
-        pytest.param(-np.ones(40), "Negative values in data passed to `sample_weight`", id="row_37-negative"),
+        pytest.param(np.zeros(40), "zero", id="all_zero"),
+        pytest.param(np.full(40, np.nan), "Input sample_weight contains NaN", id="nan"),
+        pytest.param(np.ones(39), r"sample_weight\.shape == \(39,\), expected \(40,\)", id="short"),
+        pytest.param(np.ones((40, 2)), "Sample weights must be 1D array or scalar", id="2d"),
+        pytest.param(-np.ones(40), "Negative values in data passed to `sample_weight`", id="negative"),
     ],
 )
-def test_rows_36_and_37_bad_weights(make, data, weight, text):
+def test_bad_weights(make, data, weight, text):
     with pytest.raises(ValueError, match=text):
         make().fit(*data, sample_weight=weight)
     with pytest.raises(ValueError, match=text):
         make().partial_fit(*data, sample_weight=weight, classes=[0, 1, 2])
 
 
-def test_row_38_weights_that_leave_one_class(make, data):
+def test_weights_that_leave_one_class(make, data):
     with pytest.raises(ValueError, match=r"leave rows of one class only: \[2\]"):
         make().fit(*data, sample_weight=data[1] == 2)
     with pytest.raises(ValueError, match=r"leave rows of one class only: \[2\]"):
@@ -110,7 +110,7 @@ def test_row_38_weights_that_leave_one_class(make, data):
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3.0}], ids=str)
 @pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
-def test_row_39_a_row_of_weight_zero_is_as_if_removed(make, data, scaling, class_weight):
+def test_a_row_of_weight_zero_is_as_if_removed(make, data, scaling, class_weight):
     X, y = data[0].copy(), data[1]
     weight = np.random.default_rng(2).uniform(0.5, 2, 40)
     weight[[0, 7, 20]] = 0
@@ -127,7 +127,7 @@ def test_row_39_a_row_of_weight_zero_is_as_if_removed(make, data, scaling, class
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 1000.0}], ids=["balanced", "dict"])
-def test_row_40_a_class_in_a_thousand(make, class_weight):
+def test_a_class_in_a_thousand(make, class_weight):
     rng = np.random.default_rng(3)
     X, y = rng.normal(size=(1001, 36)).astype("float32"), np.zeros(1001, int)
     X[500] += 2

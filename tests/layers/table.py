@@ -114,18 +114,10 @@ LAYERS = [
     pytest.param(Dense(3, use_bias=False), (5,), id="dense-no-bias"),
     pytest.param(Dense(1, initializer="zeros"), (1,), id="dense-1-to-1"),
 ]
-
-
 every_layer = pytest.mark.parametrize(("layer", "in_shape"), LAYERS)
-
-
 # those that compute the same in training and prediction, whatever the rows beside a row
 plain_layers = [row for row in LAYERS if not (row.values[0].couples_rows or row.values[0].is_random)]
-
-
 every_plain_layer = pytest.mark.parametrize(("layer", "in_shape"), plain_layers)
-
-
 both_precisions = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 
 

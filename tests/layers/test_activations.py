@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import (
-    LeakyReLU,
-    ReLU,
-    Sigmoid,
-    Softmax,
-)
+from skcnn.layers import LeakyReLU, ReLU, Sigmoid, Softmax
 from tests.layers.table import both_precisions, passed
 
 

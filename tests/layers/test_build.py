@@ -5,17 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from skcnn.layers import (
-    AvgPool2D,
-    Conv2D,
-    Dense,
-    Flatten,
-    GlobalAvgPool2D,
-    Layer,
-    MaxPool2D,
-    MinPool2D,
-    ReLU,
-)
+from skcnn.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, MaxPool2D, MinPool2D, ReLU
 from skcnn.network import Network
 
 
@@ -33,8 +23,6 @@ def one_number(shape, rng):
 
 
 NEEDS_MAPS = "needs maps (h, w, c), got rows of shape (18,)"
-
-
 NEEDS_ROWS = "needs rows, got maps of shape (3, 3, 2)"
 
 

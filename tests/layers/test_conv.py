@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from skcnn.layers import (
-    Conv2D,
-    MaxPool2D,
-)
+from skcnn.layers import Conv2D, MaxPool2D
 from tests.layers.table import made, passed
 
 
@@ -20,7 +17,7 @@ def build(layer, in_shape):
 @pytest.mark.parametrize("size", [2, 4, (2, 3), (4, 1), 6])
 @pytest.mark.parametrize("stride", [1, 2, 3, (2, 1)])
 @pytest.mark.parametrize("map_size", [(5, 5), (6, 7), (9, 4)])
-def test_row_51_same_padding_of_even_kernels(size, stride, map_size):
+def test_same_padding_of_even_kernels(size, stride, map_size):
     layer = Conv2D(1, size, stride, "same", bias=None)
     params, out_shape = build(layer, (*map_size, 1))
     (kh, kw), (sh, sw) = np.broadcast_to(size, 2), np.broadcast_to(stride, 2)
@@ -34,7 +31,7 @@ def test_row_51_same_padding_of_even_kernels(size, stride, map_size):
     np.testing.assert_allclose(out[0, :, :, 0], correlate2d(padded, W, "valid")[::sh, ::sw], atol=1e-12)
 
 
-def test_row_51_the_extra_padding_is_at_the_bottom_and_right():
+def test_the_extra_padding_is_at_the_bottom_and_right():
     layer = Conv2D(1, 2, bias=None)
     ones = np.ones((1, 3, 3, 1))
     out, _ = layer.forward({"W": np.ones((2, 2, 1, 1))}, ones)
@@ -52,7 +49,7 @@ GEOMETRIES = [
 
 
 @pytest.mark.parametrize(("map_size", "size", "stride", "padding"), GEOMETRIES)
-def test_row_53_asymmetric_convolutions(map_size, size, stride, padding):
+def test_asymmetric_convolutions(map_size, size, stride, padding):
     rng = np.random.default_rng(2)
     layer = Conv2D(4, size, stride, padding)
     params, out_shape = build(layer, (*map_size, 3))

@@ -3,14 +3,11 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import (
-    Dropout,
-    SpatialDropout2D,
-)
+from skcnn.layers import Dropout, SpatialDropout2D
 from tests.layers.table import forward, predicted
 
 
-def test_row_59_dropout_of_nothing_and_of_all():
+def test_dropout_of_nothing_and_of_all():
     x = np.ones((2, 3))
     np.testing.assert_array_equal(forward(Dropout(0.0), {}, x)[0], x)
     for rate in (1, 1.5):

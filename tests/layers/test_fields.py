@@ -19,17 +19,9 @@ from skcnn.layers import (
 )
 
 SIZE = "an int of at least 1 or a pair (rows, columns) of them"
-
-
 PADDING = "'same', 'valid', an int of at least 0 or a pair of them"
-
-
 BAD_SIZES = [0, -1, True, 2.0, "3", (3,), (3, 3, 3), (3, 0), (2.0, 3), (True, 3), (), [3, 3]]
-
-
 POOLS = (MaxPool2D, MinPool2D, AvgPool2D)
-
-
 BAD_FIELDS = [
     *((Conv2D, "n_kernels", bad, "an int of at least 1") for bad in [0, -2, True, 2.0, "6", None, (3, 3)]),
     *((Conv2D, "kernel_size", bad, SIZE) for bad in [*BAD_SIZES, None]),
@@ -68,12 +60,12 @@ def test_numbers_of_numpy_are_numbers():
 
 @pytest.mark.parametrize("pool", [MaxPool2D, MinPool2D, AvgPool2D])
 @pytest.mark.parametrize(("name", "value"), [("pool_size", 0), ("pool_size", (2, -2)), ("stride", 0), ("stride", 1.5)])
-def test_row_50_pools_out_of_range(pool, name, value):
+def test_pools_out_of_range(pool, name, value):
     with pytest.raises(ValueError, match=f"^{pool.__name__}: {name} must be an int of at least 1 or a pair"):
         pool(**{name: value})
 
 
-def test_row_52_layer_fields_are_checked_at_once():
+def test_layer_fields_are_checked_at_once():
     with pytest.raises(ValueError, match="Conv2D: n_kernels must be an int of at least 1, got 0"):
         Conv2D(0)
     with pytest.raises(ValueError, match="Dense: n_units must be an int of at least 1, got -3"):

@@ -93,7 +93,7 @@ def test_prediction_uses_the_running_statistics():
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3), (1, 2, 2, 3)])
-def test_row_56_a_batch_of_one_is_finite_and_a_single_number_tells_no_variance(shape):
+def test_a_batch_of_one_is_finite_and_a_single_number_tells_no_variance(shape):
     layer, params, state, x, rng = made(shape)
     out, (new, cache) = trained(layer, params, state, x)
     d_x, _ = layer.backward(params, cache, rng.normal(size=shape), shard=Shard(1))
@@ -102,7 +102,7 @@ def test_row_56_a_batch_of_one_is_finite_and_a_single_number_tells_no_variance(s
     assert np.array_equal(new["variance"], state["variance"]) == single
 
 
-def test_row_58_a_large_mean_costs_no_digits_of_the_variance():
+def test_a_large_mean_costs_no_digits_of_the_variance():
     layer, params, state, _, rng = made((500, 3, 3, 2))
     x = 1e4 + rng.normal(size=(500, 3, 3, 2))
     _, (new, _) = trained(layer, params, state, x)

@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import (
-    GlobalAvgPool2D,
-    MaxPool2D,
-    MinPool2D,
-)
+from skcnn.layers import GlobalAvgPool2D, MaxPool2D, MinPool2D
 from tests.layers.table import made
 
 
@@ -30,7 +26,7 @@ def test_each_window_of_equal_pixels_has_one_winner(layer, constant):
 
 @pytest.mark.parametrize("pool", [MaxPool2D, MinPool2D])
 @pytest.mark.parametrize(("size", "stride"), [(2, None), ((2, 3), None), (3, 1), (2, 3), ((3, 2), (1, 2))])
-def test_row_54_ties_have_one_winner(pool, size, stride):
+def test_ties_have_one_winner(pool, size, stride):
     layer = pool(size, stride)
     x = np.random.default_rng(4).integers(0, 2, (3, 6, 6, 2)).astype(float)  # nothing but ties
     out, cache = layer.forward({}, x, train=True)

@@ -10,8 +10,6 @@ from skcnn.layers import AvgPool2D, Conv2D, Dense, Layer, MaxPool2D, MinPool2D
 from tests.layers import reference
 
 thoroughly = settings(deadline=None, max_examples=300, derandomize=True)
-
-
 REDUCE = {MaxPool2D: np.max, MinPool2D: np.min, AvgPool2D: np.mean}
 
 
@@ -51,8 +49,6 @@ cases = {
     "seed": st.integers(0, 2**32),
     "whole": st.booleans(),
 }
-
-
 convolutions = st.builds(
     case,
     st.builds(
@@ -66,15 +62,11 @@ convolutions = st.builds(
     ),
     **cases,
 )
-
-
 pools = st.builds(
     case,
     st.builds(lambda pool, *sizes: pool(*sizes), st.sampled_from(list(REDUCE)), sizes(1, 4), st.none() | sizes(1, 4)),
     **cases,
 )
-
-
 dense = st.builds(
     case,
     st.builds(Dense, st.integers(1, 5), use_bias=st.booleans()),

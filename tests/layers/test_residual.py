@@ -3,14 +3,7 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import (
-    Conv2D,
-    Dense,
-    Flatten,
-    MaxPool2D,
-    ReLU,
-    Residual,
-)
+from skcnn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
 from tests.layers.table import made, predicted
 
 

@@ -10,9 +10,7 @@ import pytest
 
 from skcnn import layers
 from skcnn._trees import leaves
-from skcnn.layers import (
-    Dense,
-)
+from skcnn.layers import Dense
 from tests.layers.reference import numeric_gradient, relative_error
 from tests.layers.table import (
     LAYERS,
