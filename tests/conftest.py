@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # SciPy reads this when it is imported; without it scikit-learn skips one of its checks
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -21,6 +22,14 @@ SMALL = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 1, "random_state":
 def no_ctrl_c_before(monkeypatch):
     """No test has pressed Ctrl-C a moment ago, so that the first one of each is the first."""
     monkeypatch.setattr("skcnn._training.interruption._last_press", [-np.inf])
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt, as in a terminal; a run of the tests in the background ignores it otherwise."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

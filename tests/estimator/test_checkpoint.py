@@ -235,6 +235,7 @@ def test_digest_tells_values_apart():
     assert len({digest(*content) for content in (same, *others)}) == 4
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_the_checkpoint(make, data, tmp_path):
     path = tmp_path / "c"
     unfitted = make(max_iter=3, batch_size=8, augment=trapped)
@@ -246,6 +247,7 @@ def test_ctrl_c_keeps_the_checkpoint(make, data, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_is_no_early_stopping(make, data, tmp_path):
     path = tmp_path / "c"
     unfitted = make(max_iter=9, batch_size=8, augment=trapped, early_stopping=True, n_iter_no_change=1, tol=0.5)
