@@ -1,10 +1,11 @@
-"""The rule that picks how a convolution is computed, beside what all its ways take.
+"""Compare the algorithm that the cost rule chooses for a convolution with all others.
 
     python benchmarks/plans.py               # about two minutes
-    python benchmarks/plans.py --all         # every way of every convolution
+    python benchmarks/plans.py --all         # every algorithm of every convolution
 
-A forward pass and a kernel gradient of each way, on one thread, in microseconds an image. The regret is the time of the
-way chosen over that of the fastest, for training: two passes (that by the input is a convolution too) and a gradient.
+Times are microseconds per image on one thread, for a forward pass and a kernel gradient. The regret is the time of the
+chosen algorithm divided by the time of the fastest one, in training: two passes, because the gradient with respect to
+the input is a convolution too, and one kernel gradient.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from time import perf_counter
 import numpy as np
 
 from skcnn._engine.process import one_blas_thread
-from skcnn._kernels.maps import pad
-from skcnn._kernels.plan import convolution, cost, ways
+from skcnn._kernels.feature_maps import pad
+from skcnn._kernels.plan import algorithms, convolution, cost
 
-# padded map, kernel, stride, channels, kernels
+# padded feature map, kernel, stride, channels, kernels
 CONVOLUTIONS = [
     ((16, 16), (3, 3), (1, 1), 32, 16),
     ((16, 16), (3, 3), (1, 1), 64, 32),
@@ -40,7 +41,7 @@ CONVOLUTIONS = [
 ]
 N_PIXELS = 2**14
 ROUNDS = 7
-FRAME = ((0, 0), (0, 0))
+NO_PADDING = ((0, 0), (0, 0))
 
 
 def main():
@@ -51,12 +52,13 @@ def main():
     with one_blas_thread:
         for shapes in CONVOLUTIONS:
             times = measured(shapes)
-            chosen, best = convolution(*shapes), min(times, key=lambda way: training(*times[way]))
+            chosen, best = convolution(*shapes), min(times, key=lambda algorithm: training(*times[algorithm]))
             regrets.append(training(*times[chosen]) / training(*times[best]))
             print(f"{shapes}: {name(chosen)} {times[chosen][0]:.1f} + {times[chosen][1]:.1f}", end=", ")
             print(f"fastest {name(best)} {times[best][0]:.1f} + {times[best][1]:.1f}, regret {regrets[-1]:.2f}")
-            for way, (forward, gradient) in times.items() if args.all else ():
-                print(f"    {name(way):20} {forward:8.1f} + {gradient:8.1f}, estimated {cost(way) / 1000:.1f}")
+            for algorithm, (forward, gradient) in times.items() if args.all else ():
+                estimate = cost(algorithm) / 1000
+                print(f"    {name(algorithm):20} {forward:8.1f} + {gradient:8.1f}, estimated {estimate:.1f}")
     print(f"regret: mean {np.mean(regrets):.2f}, largest {max(regrets):.2f}")
 
 
@@ -65,29 +67,29 @@ def training(forward, gradient):
 
 
 def measured(shapes):
-    """{way: (forward, gradient)}, the fastest of the rounds, which take all ways in turn."""
+    """{algorithm: (forward, gradient)}: the fastest of several rounds, each of which times every algorithm."""
     in_size, kernel_size, _, c, k = shapes
     n = int(np.clip(N_PIXELS // (in_size[0] * in_size[1]), 1, 64))
     rng = np.random.default_rng(0)
     x = rng.normal(size=(n, *in_size, c)).astype(np.float32)
     W = rng.normal(size=(*kernel_size, c, k)).astype(np.float32)
-    times = {way: ([], []) for way in ways(*shapes)}
+    times = {algorithm: ([], []) for algorithm in algorithms(*shapes)}
     for _ in range(ROUNDS):
-        for way, (forward, gradient) in times.items():
-            d_out = np.ones((n, *way.out_size, k), np.float32)
+        for algorithm, (forward, gradient) in times.items():
+            d_out = np.ones((n, *algorithm.out_size, k), np.float32)
             start = perf_counter()
-            kernels = way.prepare(W)
-            placed = pad(x, FRAME, 0, to=way.placed_size)
-            way.forward(placed, kernels)
+            kernels = algorithm.prepare(W)
+            padded = pad(x, NO_PADDING, 0, to=algorithm.padded_size)
+            algorithm.forward(padded, kernels)
             middle = perf_counter()
-            way.backward(placed, d_out)
+            algorithm.backward(padded, d_out)
             forward.append((middle - start) / n * 1e6)
             gradient.append((perf_counter() - middle) / n * 1e6)
-    return {way: (min(forward), min(gradient)) for way, (forward, gradient) in times.items()}
+    return {algorithm: (min(forward), min(gradient)) for algorithm, (forward, gradient) in times.items()}
 
 
-def name(way):
-    return f"{type(way).__name__} {way.rows}x{way.columns}"
+def name(algorithm):
+    return f"{type(algorithm).__name__} {algorithm.rows}x{algorithm.columns}"
 
 
 if __name__ == "__main__":

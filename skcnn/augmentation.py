@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skcnn._values import Value, is_real
 
-__all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Shift", "augment", "augmentations_from"]
+__all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Shift"]
 
 Array = NDArray[Any]
 Rng = np.random.Generator

@@ -235,7 +235,7 @@ class NumpyCNNClassifier(
         "data_format": [StrOptions({"channels_last", "channels_first"})],
         "scaling": [StrOptions({"auto", "standard"}), list, tuple, None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "solver": [StrOptions(set(OPTIMIZERS)), HasMethods(["start", "step"])],
+        "solver": [StrOptions(set(OPTIMIZERS)), HasMethods(["init", "step"])],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(SCHEDULES)), callable],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["INITIALIZERS", "Initializer", "draw", "is_initializer"]
+__all__ = ["INITIALIZERS", "Initializer"]
 
 Initializer = str | Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]]
 

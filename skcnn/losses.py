@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skcnn._values import Value
 from skcnn.layers.activations import sigmoid, softmax
 
-__all__ = ["Loss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy", "loss_for"]
+__all__ = ["Loss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
 
 Array = NDArray[Any]
 

@@ -1,7 +1,7 @@
 """Optimizers: from gradients to steps.
 
 An optimizer is frozen configuration. What it remembers from step to step (velocities, moments) is a `State` that
-`start` makes and `step` renews; training holds it. It sees parameters and gradients as lists of arrays, in the same
+`init` makes and `step` renews; training holds it. It sees parameters and gradients as lists of arrays, in the same
 order; weights are updated in place.
 """
 
@@ -18,16 +18,12 @@ from numpy.typing import NDArray
 from skcnn._values import Value, is_real
 
 __all__ = [
-    "OPTIMIZERS",
     "SGD",
     "Adam",
     "AdamW",
     "ClipNorm",
     "Optimizer",
     "RMSprop",
-    "clear_traces",
-    "decouples_decay",
-    "optimizer_from",
 ]
 
 Array = NDArray[Any]
@@ -39,10 +35,10 @@ class Optimizer(Protocol):
 
     If it has an attribute `decouples_decay` that is true, training does not add the L2 penalty's gradient to the
     others, but shrinks the weights W by ``learning_rate * alpha`` of themselves before each step. Arrays in lists of
-    the state are subject to `clear_traces`.
+    the state are subject to `flush_subnormals`.
     """
 
-    def start(self, weights: list[Array]) -> State:
+    def init(self, weights: list[Array]) -> State:
         """Return the state before the first step."""
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
@@ -70,7 +66,7 @@ class SGD(Value):
     --------
     >>> import numpy as np
     >>> W, sgd = np.array([1.0]), SGD(momentum=0.0)
-    >>> sgd.step([W], [np.array([2.0])], sgd.start([W]), learning_rate=0.1)
+    >>> sgd.step([W], [np.array([2.0])], sgd.init([W]), learning_rate=0.1)
     >>> W
     array([0.8])
     """
@@ -82,7 +78,7 @@ class SGD(Value):
         self._check_number("momentum", 0, 1)
         self._check("nesterov", isinstance(self.nesterov, bool | np.bool_), "a bool")
 
-    def start(self, weights: list[Array]) -> State:
+    def init(self, weights: list[Array]) -> State:
         return {"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {}
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
@@ -121,7 +117,7 @@ class Adam(Value):
     --------
     >>> import numpy as np
     >>> W, adam = np.array([1.0]), Adam()
-    >>> adam.step([W], [np.array([2.0])], adam.start([W]), learning_rate=0.1)
+    >>> adam.step([W], [np.array([2.0])], adam.init([W]), learning_rate=0.1)
     >>> W
     array([0.9])
     """
@@ -135,7 +131,7 @@ class Adam(Value):
             self._check_number(name, 0, 1)
         self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < 1, "a number in (0, 1)")
 
-    def start(self, weights: list[Array]) -> State:
+    def init(self, weights: list[Array]) -> State:
         zeros = [np.zeros_like(w) for w in weights]
         return {"n_steps": 0, "means": zeros, "squares": [z.copy() for z in zeros]}
 
@@ -203,7 +199,7 @@ class RMSprop(Value):
     --------
     >>> import numpy as np
     >>> W, rmsprop = np.array([1.0]), RMSprop(rho=0.75)
-    >>> rmsprop.step([W], [np.array([2.0])], rmsprop.start([W]), learning_rate=0.1)
+    >>> rmsprop.step([W], [np.array([2.0])], rmsprop.init([W]), learning_rate=0.1)
     >>> W
     array([0.8])
     """
@@ -217,7 +213,7 @@ class RMSprop(Value):
             self._check_number(name, 0, 1)
         self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < 1, "a number in (0, 1)")
 
-    def start(self, weights: list[Array]) -> State:
+    def init(self, weights: list[Array]) -> State:
         state = {"squares": [np.zeros_like(w) for w in weights]}
         return state | ({"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {})
 
@@ -259,7 +255,7 @@ class ClipNorm(Value):
     --------
     >>> import numpy as np
     >>> W, clipped = np.array([1.0, 1.0]), ClipNorm(SGD(momentum=0.0), max_norm=1.0)
-    >>> clipped.step([W], [np.array([3.0, 4.0])], clipped.start([W]), learning_rate=1.0)
+    >>> clipped.step([W], [np.array([3.0, 4.0])], clipped.init([W]), learning_rate=1.0)
     >>> W
     array([0.4, 0.2])
     """
@@ -278,8 +274,8 @@ class ClipNorm(Value):
     def decouples_decay(self) -> bool:
         return decouples_decay(self.optimizer)
 
-    def start(self, weights: list[Array]) -> State:
-        return self.optimizer.start(weights)
+    def init(self, weights: list[Array]) -> State:
+        return self.optimizer.init(weights)
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
         norm = sqrt(sum(float(np.vdot(g, g)) for g in grads))
@@ -297,7 +293,7 @@ def decouples_decay(optimizer: Optimizer) -> bool:
     return bool(getattr(optimizer, "decouples_decay", False))
 
 
-def clear_traces(state: State) -> None:
+def flush_subnormals(state: State) -> None:
     """Set to 0 what has decayed to next to nothing in the lists of arrays of a state: below 1e-32 in float32.
 
     The velocities of a unit that no longer fires shrink at every step, and never to 0: the smallest number, times 0.9,

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 from skcnn._values import Value, is_real
 
 __all__ = [
-    "SCHEDULES",
     "Constant",
     "Cosine",
     "Exponential",
@@ -23,8 +22,6 @@ __all__ = [
     "ReduceOnPlateau",
     "Schedule",
     "StepDecay",
-    "factor",
-    "schedule_from",
 ]
 
 Schedule = Callable[..., float]

@@ -75,11 +75,11 @@ def test_a_shift_moves_by_whole_pixels_and_repeats_the_edge():
 def test_rotation_is_that_of_scipy():
     x, degrees = images(4, (9, 6, 1), np.float64), 40.0
     out = Rotate(degrees)(x, np.random.default_rng(5))
-    for image, turned, angle in zip(x, out, np.random.default_rng(5).uniform(-degrees, degrees, 4), strict=True):
+    for image, rotated, angle in zip(x, out, np.random.default_rng(5).uniform(-degrees, degrees, 4), strict=True):
         cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         matrix, middle = np.array([[cos, -sin], [sin, cos]]), np.array([4.0, 2.5])
         expected = ndimage.affine_transform(image[..., 0], matrix, middle - matrix @ middle, order=1, mode="nearest")
-        np.testing.assert_allclose(turned[..., 0], expected, atol=1e-12)
+        np.testing.assert_allclose(rotated[..., 0], expected, atol=1e-12)
 
 
 def test_a_crop_is_a_straight_part_of_the_image():

@@ -186,7 +186,7 @@ def test_it_learns_on_its_own():
     y = (x[:, :3].sum(axis=(1, 2, 3)) > x[:, 3:].sum(axis=(1, 2, 3))).astype(int)
     loss, sgd = SigmoidCrossEntropy(), SGD()
     weights = [array for _, array in leaves(network.params)]
-    state = sgd.start(weights)
+    state = sgd.init(weights)
     for _ in range(60):
         computation = network.computation(train=True)
         logits, caches = computation.forward(x, Shard(len(x)))

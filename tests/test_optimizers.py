@@ -15,8 +15,8 @@ from skcnn.optimizers import (
     AdamW,
     ClipNorm,
     RMSprop,
-    clear_traces,
     decouples_decay,
+    flush_subnormals,
     optimizer_from,
 )
 
@@ -54,7 +54,7 @@ def copies(arrays):
 def stepped(optimizer, weights, grads, rates):
     """The weights after all steps; those given stay as they are."""
     weights = [w.copy() for w in weights]
-    state = optimizer.start(weights)
+    state = optimizer.init(weights)
     for step_grads, rate in zip(grads, rates, strict=True):
         optimizer.step(weights, copies(step_grads), state, rate)
     return weights
@@ -155,7 +155,7 @@ def test_steps_are_those_of_torch(optimizer):
 def test_a_step_changes_weights_and_state_and_keeps_nothing_of_the_gradients(optimizer, dtype):
     weights, (first, second) = drawn(2, dtype)
     before = pickle.dumps(optimizer)
-    state = optimizer.start(weights)
+    state = optimizer.init(weights)
     assert all(not array.any() for _, array in leaves({k: v for k, v in state.items() if k != "n_steps"}))
     optimizer.step(weights, first, state, 0.1)
     optimizer.step(weights, second, state, 0.1)
@@ -171,7 +171,7 @@ def test_states_do_not_meet(optimizer):
     weights, grads = drawn(4)
     alone = stepped(optimizer, weights, grads, RATES[:4])
     one, other = [w.copy() for w in weights], [w.copy() for w in weights]
-    states = optimizer.start(one), optimizer.start(other)
+    states = optimizer.init(one), optimizer.init(other)
     for step_grads, rate in zip(grads, RATES, strict=False):
         optimizer.step(one, copies(step_grads), states[0], rate)
         optimizer.step(other, [-g for g in step_grads], states[1], rate)
@@ -182,7 +182,7 @@ def test_states_do_not_meet(optimizer):
 def test_training_can_be_resumed_from_a_pickled_state(optimizer):
     weights, grads = drawn(4)
     expected = stepped(optimizer, weights, grads, RATES[:4])
-    state = optimizer.start(weights)
+    state = optimizer.init(weights)
     for step_grads, rate in zip(grads, RATES, strict=False):
         weights, state = pickle.loads(pickle.dumps((weights, state)))
         optimizer.step(weights, copies(step_grads), state, rate)
@@ -224,11 +224,11 @@ def test_an_optimizer_is_a_value(optimizer):
         optimizer.momentum = 0.5
 
 
-def test_traces_are_cleared_in_lists_of_arrays_only():
+def test_subnormals_are_flushed_in_lists_of_arrays_only():
     counts = [4, np.array([5])]
     state = {"n_steps": 3, "means": [np.array([1e-33, -1e-31, np.nan, 1.0], np.float32), np.array([1e-300, 1e-310])]}
     state["counts"] = list(counts)
-    clear_traces(state)
+    flush_subnormals(state)
     assert (state["n_steps"], state["counts"]) == (3, counts)
     np.testing.assert_array_equal(state["means"][0], np.array([0, -1e-31, np.nan, 1], np.float32))
     np.testing.assert_array_equal(state["means"][1], [1e-300, 0])

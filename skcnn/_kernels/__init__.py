@@ -1,5 +1,5 @@
-"""Array functions where the time goes.
+"""The array functions that take most of the time.
 
-Images are (n, h, w, c), channels last and C-contiguous; kernels are (kh, kw, c, k). The layers call these and know
-nothing of how they are fast.
+Images are (n, h, w, c), channels last and C-contiguous. Kernels are (kh, kw, c, k). The layers call these functions and
+do not depend on how they work.
 """

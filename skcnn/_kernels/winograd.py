@@ -1,14 +1,15 @@
-"""Winograd's convolution, along the columns of the maps: fewer products for the same sums.
+"""Winograd's convolution along the columns of the feature maps: fewer products for the same sums.
 
-`m` outputs of a kernel of length r need m * r multiplications, one by one. Seen as the product of two polynomials,
-which is known once it is known at m + r - 1 points, they need only that many: transform the pixels and the kernel into
-values at the points, multiply these, and transform back:
+Computed one by one, `m` outputs of a kernel of length r need m * r multiplications. Computed as a product of two
+polynomials, which is determined by its values at m + r - 1 points, they need only m + r - 1: transform the pixels and
+the kernel into values at these points, multiply the values, and transform the products back:
 
     out = A.T @ ((G @ kernel) * (B.T @ pixels))        pixels (m + r - 1,), kernel (r,), out (m,)
 
-Here a pixel is a whole row of a map, unfolded along its columns, and the multiplication a matrix product over columns
-and channels. So 4 rows of outputs of a 3x3 kernel take 6 products rather than 12, of a 5x5 kernel 8 rather than 20. The
-transforms are products with small matrices of simple fractions; in float32 they cost about one decimal.
+Here each "pixel" is a whole row of a feature map, unfolded along its columns, and each multiplication is a matrix
+product over columns and channels. So 4 rows of outputs take 6 products instead of 12 for a 3x3 kernel, and 8 instead of
+20 for a 5x5 kernel. The transforms are products with small matrices of simple fractions. In float32 they cost about one
+decimal digit of accuracy.
 
 References
 ----------
@@ -24,12 +25,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcnn._kernels.convolution import Array, Band, Convolution, KernelGradients, Kernels
-from skcnn._kernels.maps import contiguous_strides, copy_runs
+from skcnn._kernels.feature_maps import contiguous_strides, copy_runs
 from skcnn._kernels.products import narrow_gradient, narrow_product
 
-POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity: small fractions, whose powers stay small
-MOST_PRODUCTS = len(POINTS) + 1
-ONE = POINTS.index(1)  # what is added to the value there is added to every output, since all powers of 1 are 1
+POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity; small fractions, because their powers stay small
+MAX_PRODUCTS = len(POINTS) + 1
+ONE = POINTS.index(1)  # a bias added at this point is added to every output, because all powers of 1 are 1
 
 
 class Transforms(NamedTuple):
@@ -44,9 +45,10 @@ class Transforms(NamedTuple):
 def transforms(m: int, r: int, dtype: np.dtype[Any]) -> Transforms:
     """Derive the transforms for `m` outputs of a kernel of length `r`.
 
-    The outputs are the transpose of a polynomial product: A.T evaluates at the points (its rows are their powers), G
-    evaluates the kernel and divides by what interpolation divides by, and the columns of B are the coefficients of the
-    polynomials that vanish at all points but one. Infinity stands for the leading coefficient.
+    The transforms are those of a polynomial product, transposed. A evaluates a polynomial at the points: its rows are
+    the powers of the points. G evaluates the kernel there and divides by the denominators of the interpolation. The
+    columns of B are the coefficients of the polynomials that vanish at all points but one. The value at infinity is the
+    leading coefficient.
 
     Examples
     --------
@@ -68,7 +70,7 @@ def transforms(m: int, r: int, dtype: np.dtype[Any]) -> Transforms:
 
 
 class Winograd(Convolution):
-    """`rows` rows of outputs from `rows + kh - 1` products. The stride along the columns of a map must be 1."""
+    """Compute `rows` rows of outputs by `rows + kh - 1` products. The vertical stride must be 1."""
 
     @cached_property
     def n_products(self) -> int:
@@ -96,39 +98,44 @@ class Winograd(Convolution):
         if bias is not None:
             values = products[ONE].reshape(-1, len(bias))
             values += bias
-        of_points = products.reshape(self.n_products, band.n_images, band.n_tiles, -1)
-        np.matmul(A.T, of_points.transpose(1, 2, 0, 3), out=self._rows(out, band))
+        by_point = products.reshape(self.n_products, band.n_images, band.n_tiles, -1)
+        np.matmul(A.T, by_point.transpose(1, 2, 0, 3), out=self._rows(out, band))
 
     def _gradients_of_band(self, x: Array, d_out: Array, band: Band) -> KernelGradients:
         A = self._transforms(x.dtype).A
         d_rows = self._rows(d_out, band)
         d_products = np.empty((self.n_products, band.n_images, band.n_tiles, d_rows.shape[3]), dtype=x.dtype)
         np.matmul(A, d_rows, out=d_products.transpose(1, 2, 0, 3))
-        d_bias = d_products[ONE].reshape(-1, self.covered[1] * self.n_kernels).sum(axis=0)
-        of_tiles = d_products.reshape(self.n_products, -1, self.columns * self.n_kernels)
-        return KernelGradients(narrow_gradient(of_tiles, self._unfold(x, band)), d_bias)
+        d_bias = d_products[ONE].reshape(-1, self.covered_size[1] * self.n_kernels).sum(axis=0)
+        by_tile = d_products.reshape(self.n_products, -1, self.columns * self.n_kernels)
+        return KernelGradients(narrow_gradient(by_tile, self._unfold(x, band)), d_bias)
 
     def _rows(self, out: Array, band: Band) -> Array:
-        """The band's part of the output: a view (images, tiles, rows of a tile, columns of the map * k)."""
+        """View the outputs of a band: (images, tiles, rows of a tile, columns of the feature map * k)."""
         return self._outputs(out, band).reshape(band.n_images, band.n_tiles, self.rows, -1)
 
     def _unfold(self, x: Array, band: Band) -> Array:
-        """Transform the rows that every tile sees and lay out their pixels: (points, positions, tile_width * c)."""
-        of_image, of_row, _, of_number = contiguous_strides(x)
+        """Transform the rows under every tile, then unfold them: (points, positions, tile_width * c)."""
+        image_bytes, row_bytes, _, element_bytes = contiguous_strides(x)
         rows: Array = np.ndarray(
             (band.n_images, band.n_tiles, self.n_products, x.shape[2] * self.n_channels),
             x.dtype,
             buffer=x,
-            offset=band.first_image * of_image + band.first_tile * self.rows * of_row,
-            strides=(of_image, self.rows * of_row, of_row, of_number),
+            offset=band.first_image * image_bytes + band.first_tile * self.rows * row_bytes,
+            strides=(image_bytes, self.rows * row_bytes, row_bytes, element_bytes),
         )
         transformed = np.matmul(self._transforms(x.dtype).B.T, rows)
-        of_image, of_tile, of_point, of_number = contiguous_strides(transformed)
+        image_bytes, tile_bytes, point_bytes, element_bytes = contiguous_strides(transformed)
         unfolded = copy_runs(
             transformed,
             offset=0,
             shape=(self.n_products, band.n_images, band.n_tiles, self.tiles[1]),
-            strides=(of_point, of_image, of_tile, self.columns * self.stride[1] * self.n_channels * of_number),
+            strides=(
+                point_bytes,
+                image_bytes,
+                tile_bytes,
+                self.columns * self.stride[1] * self.n_channels * element_bytes,
+            ),
             length=self.tile_width * self.n_channels,
         )
         return unfolded.reshape(self.n_products, -1, self.tile_width * self.n_channels)

@@ -21,7 +21,7 @@ from skcnn._training.randomness import stream
 from skcnn._training.stopping import EarlyStopping
 from skcnn._trees import is_weight, leaves
 from skcnn.network import Network
-from skcnn.optimizers import State, clear_traces, decouples_decay
+from skcnn.optimizers import State, decouples_decay, flush_subnormals
 from skcnn.schedules import factor
 
 __all__ = ["HELD_OUT_COLUMNS", "Observer", "Run", "train"]
@@ -29,7 +29,7 @@ __all__ = ["HELD_OUT_COLUMNS", "Observer", "Run", "train"]
 Array = NDArray[Any]
 Row = dict[str, Any]  # one epoch of the history
 Evaluate = Callable[[Network], Row]
-STEPS_TO_CLEAR = 100  # between two calls of `clear_traces`: seldom enough to cost nothing
+STEPS_TO_CLEAR = 100  # between two calls of `flush_subnormals`: seldom enough to cost nothing
 HELD_OUT_COLUMNS = ("val_loss", "val_accuracy", "val_f1", "val_score")  # what `evaluate` measures
 
 
@@ -130,7 +130,7 @@ class _Trainer:
         self.paths = [path for path, _ in leaves(run.network.params)]
         self.weights = [array for _, array in leaves(run.network.params)]
         if run.optimizer_state is None:
-            run.optimizer_state = recipe.optimizer.start(self.weights)
+            run.optimizer_state = recipe.optimizer.init(self.weights)
         self.end = inf if recipe.max_time is None else perf_counter() + recipe.max_time
         self.last_batch = samples.rows[:1], (0, 0)
 
@@ -195,7 +195,7 @@ class _Trainer:
             rate, what = self._learning_rate(number), self._first_not_finite()
             self.run.not_finite = f"at the learning rate {rate:.3g}, {what} was no longer finite"
             self.network.put_back(before)
-            self.run.optimizer_state = self.recipe.optimizer.start(self.weights)
+            self.run.optimizer_state = self.recipe.optimizer.init(self.weights)
         return loss, diverged
 
     def _first_not_finite(self) -> str:
@@ -235,7 +235,7 @@ class _Trainer:
                 break
             if (epoch * n_steps + step) % STEPS_TO_CLEAR == STEPS_TO_CLEAR - 1:
                 assert self.run.optimizer_state is not None
-                clear_traces(self.run.optimizer_state)
+                flush_subnormals(self.run.optimizer_state)
             rows = order[step * size : (step + 1) * size]
             self.last_batch = rows, (epoch, step)
             total += len(rows) * self._step(workers, rows, (epoch, step), self._learning_rate(number + step / n_steps))

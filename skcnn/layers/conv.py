@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from skcnn._kernels.convolution import Convolution, Kernels
-from skcnn._kernels.maps import Widths, output_size, pad, spread
+from skcnn._kernels.feature_maps import PadWidth, dilate, output_size, pad
 from skcnn._kernels.plan import convolution
 from skcnn._values import Pair, is_real, is_size, pair, times
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
@@ -136,7 +136,7 @@ class Geometry:
     """
 
     in_shape: Shape
-    widths: Widths
+    widths: PadWidth
     stride: Pair
     way: Convolution
     way_back: Convolution
@@ -187,7 +187,7 @@ class PlacedConv2D:
         at = self.geometry
         if x.shape[1:] != at.in_shape:
             raise ValueError(f"{self.layer!r} was built for maps of {times(at.in_shape)}, got {times(x.shape[1:])}")
-        padded = pad(x, at.widths, self.layer.pad_value, to=at.way.placed_size)
+        padded = pad(x, at.widths, self.layer.pad_value, to=at.way.padded_size)
         out = at.way.forward(padded, params.kernels)
         if params.of_positions is not None:
             out += params.of_positions
@@ -204,7 +204,7 @@ class PlacedConv2D:
             return None, d_prepared
         assert params.turned is not None
         return at.way_back.forward(
-            spread(d_out, at.stride, at.offset, at.way_back.placed_size), params.turned
+            dilate(d_out, at.stride, at.offset, at.way_back.padded_size), params.turned
         ), d_prepared
 
     def gradients(self, d_prepared: dict[str, Any]) -> Params:
@@ -214,7 +214,7 @@ class PlacedConv2D:
         return {"W": d_W, "b": d_prepared.get("of_positions", d_b)}
 
 
-def _widths(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> Widths:
+def _widths(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> PadWidth:
     if padding == "same":
         height, width = (_same_widths(*axis) for axis in zip(map_size, size, stride, strict=True))
         return height, width

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skcnn._kernels.maps import output_size
+from skcnn._kernels.feature_maps import output_size
 from skcnn._kernels.pooling import pool, pool_extremum, unpool_extremum, unpool_mean
 from skcnn._values import Pair, pair, times
 from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map

@@ -1,14 +1,14 @@
-"""The way that is chosen to compute a convolution."""
+"""The algorithm that is chosen to compute a convolution."""
 
 from skcnn._kernels.convolution import Direct, Patches
-from skcnn._kernels.plan import convolution, cost, ways
+from skcnn._kernels.plan import algorithms, convolution, cost
 from skcnn._kernels.winograd import Winograd
 
 
-def test_the_cheapest_way_is_taken():
+def test_the_cheapest_algorithm_is_chosen():
     for given_shapes in [((32, 32), (5, 5), (1, 1), 6, 6), ((16, 16), (3, 3), (2, 2), 64, 64)]:
-        way = convolution(*given_shapes)
-        assert cost(way) == min(cost(other) for other in ways(*given_shapes))
+        algorithm = convolution(*given_shapes)
+        assert cost(algorithm) == min(cost(other) for other in algorithms(*given_shapes))
 
 
 def test_few_channels_are_tiled_and_many_are_not():

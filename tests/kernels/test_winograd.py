@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from skcnn._kernels.winograd import MOST_PRODUCTS, transforms
+from skcnn._kernels.winograd import MAX_PRODUCTS, transforms
 
 
 @pytest.mark.parametrize(
-    ("m", "length"), [(m, length) for m in (2, 4) for length in range(2, 8) if m + length - 1 <= MOST_PRODUCTS]
+    ("m", "length"), [(m, length) for m in (2, 4) for length in range(2, 8) if m + length - 1 <= MAX_PRODUCTS]
 )
 def test_the_transforms_are_a_convolution(m, length):
     A, G, B = transforms(m, length, np.dtype(float))
