@@ -1,4 +1,4 @@
-"""Parameter trees: a list with one dict a layer, of arrays or, for a layer that contains layers, of further dicts."""
+"""Parameter trees: lists with one dict per layer. A dict holds arrays or, if its layer contains layers, more trees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["add", "arrays", "is_weight", "leaves"]
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-    """Walk the arrays of a tree, each with its path ("0.W"), by layers and then by names.
+    """Yield the arrays of a tree with their paths ("0.W"), sorted by layer and then by name.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def arrays(tree: Any) -> list[NDArray[Any]]:
-    """List the arrays of a tree, in the order of `leaves`: once a step, so without making the paths."""
+    """List the arrays of a tree in the order of `leaves`. It is called at every step, so it builds no paths."""
     found: list[NDArray[Any]] = []
     for branch in [tree[key] for key in sorted(tree)] if isinstance(tree, dict) else tree:
         if isinstance(branch, dict | list):
@@ -38,7 +38,7 @@ def arrays(tree: Any) -> list[NDArray[Any]]:
 
 
 def add(tree: Any, more: Any) -> None:
-    """Add the arrays of one tree, or tuple of such, to those of another that is built alike."""
+    """Add the arrays of `more` to those of `tree` in place. Both are trees, or tuples of trees, of one structure."""
     if isinstance(tree, np.ndarray):
         tree += more
     elif isinstance(tree, dict):
@@ -50,5 +50,5 @@ def add(tree: Any, more: Any) -> None:
 
 
 def is_weight(path: str) -> bool:
-    """Whether the array at a path is a weight `W`, which the L2 penalty is for, and no bias or the like."""
+    """Return whether the array at a path is a weight `W`. The L2 penalty applies to weights, not to biases etc."""
     return path.split(".")[-1] == "W"

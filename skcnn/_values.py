@@ -1,7 +1,7 @@
-"""Values: frozen objects that hold configuration and nothing else, and the checks of their fields.
+"""Values: frozen objects that hold only configuration, and the checks of their fields.
 
-Layers, optimizers and schedules are values. They can be shared, compared, printed and copied, and a changed one is a
-new one (`dataclasses.replace`), so no model is altered behind somebody's back.
+Layers, optimizers and schedules are values. They can be shared, compared, printed and copied. A changed value is a new
+object (`dataclasses.replace`), so changing one model never changes another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Value:
-    """Base of every configuration object: prints itself by what differs from its defaults, and its size."""
+    """Base of all configuration objects.
+
+    Its repr shows the fields in `always_shown` and those that differ from their defaults.
+    """
 
     always_shown: ClassVar[tuple[str, ...]] = ()
 
@@ -41,35 +44,35 @@ class Value:
 
 
 def _is_default(field: Field[Any], value: object) -> bool:
-    # by identity first: a field may hold an array, whose == is no bool
+    # identity comes first, because a field may hold an array, for which == does not return a bool
     if field.default is MISSING:
         return False
     return value is field.default or (type(value) is type(field.default) and bool(value == field.default))
 
 
 def is_count(value: object, minimum: int = 1) -> bool:
-    """Whether `value` is an integer (NumPy's too, no bool) of at least `minimum`."""
+    """Return whether `value` is an integer of at least `minimum`. NumPy integers are accepted, bools are not."""
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= minimum
 
 
 def is_real(value: object) -> bool:
-    """Whether `value` is a real number (NumPy's too, no bool)."""
+    """Return whether `value` is a real number. NumPy numbers are accepted, bools are not."""
     return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def is_size(value: object, minimum: int = 1) -> bool:
-    """Whether `value` is a count, or a pair (rows, columns) of counts, of at least `minimum`."""
+    """Return whether `value` is an integer of at least `minimum`, or a pair (rows, columns) of them."""
     if isinstance(value, tuple):
         return len(value) == 2 and all(is_count(v, minimum) for v in value)
     return is_count(value, minimum)
 
 
 def pair(size: Any) -> Pair:
-    """Read a size given as one int or as a pair: 3 -> (3, 3), (3, 5) -> (3, 5)."""
+    """Return a size, given as an int or a pair, as a pair: 3 -> (3, 3), (3, 5) -> (3, 5)."""
     rows, columns = size if isinstance(size, tuple) else (size, size)
     return int(rows), int(columns)
 
 
 def times(size: Any) -> str:
-    """Print a size as errors and tables show it: (5, 3) -> '5x3'."""
+    """Format a size for error messages and tables: (5, 3) -> '5x3'."""
     return "x".join(str(s) for s in size)

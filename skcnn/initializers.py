@@ -1,8 +1,9 @@
-"""Initializers: the random numbers a layer's weights start from.
+"""Initializers: how the initial weights of a layer are drawn.
 
-Each keeps the variance of the signal about the same from layer to layer, forwards (`fan_in`, the inputs that one output
-sums) or on the mean of both ways (`fan_in + fan_out`). He's variance, 2 / fan_in, allows for the half that ReLU cuts
-off; Glorot's, 2 / (fan_in + fan_out), suits tanh, sigmoid and linear outputs.
+Each of them, except "zeros", keeps the variance of the signal about the same from layer to layer: in the forward pass
+(`fan_in`, the number of inputs of one output), or on average over the forward and backward pass (`fan_in + fan_out`).
+He's variance, 2 / fan_in, compensates for the half of the signal that ReLU cuts off. Glorot's, 2 / (fan_in + fan_out),
+suits tanh, sigmoid and linear outputs. LeCun's is 1 / fan_in.
 
 References
 ----------
@@ -23,7 +24,7 @@ __all__ = ["INITIALIZERS", "Initializer"]
 
 Initializer = str | Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]]
 
-# name: variance of one weight, from (fan_in, fan_out)
+# the variance of a weight as a function of (fan_in, fan_out)
 _VARIANCES: dict[str, Callable[[int, int], float]] = {
     "he": lambda fan_in, fan_out: 2.0 / fan_in,
     "glorot": lambda fan_in, fan_out: 2.0 / (fan_in + fan_out),
@@ -33,22 +34,23 @@ INITIALIZERS = ("zeros", *(f"{name}_{shape}" for name in _VARIANCES for shape in
 
 
 def is_initializer(value: object) -> bool:
-    """Whether `value` names an initializer or can be called as one."""
+    """Return whether `value` is the name of an initializer or a callable."""
     return callable(value) or (isinstance(value, str) and value in INITIALIZERS)
 
 
 def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> NDArray[Any]:
-    """Draw one weight array.
+    """Draw the weights of one array.
 
     Parameters
     ----------
     initializer : str or callable
-        One of ``INITIALIZERS``, or ``initializer(shape, rng)`` that returns an array of that shape.
+        One of ``INITIALIZERS``, or a callable ``initializer(shape, rng)`` that returns an array of this shape.
     shape : tuple of int
-        Kernels (kh, kw, c, k) or a dense layer's matrix (inputs, outputs): the last axis is the output.
+        The shape of kernels (kh, kw, c, k) or of a dense layer's matrix (inputs, outputs). The last axis is the output.
     rng : numpy.random.Generator
     dtype : dtype
-        Of the result. Draws are made in float64 and rounded, so both precisions start from the same weights.
+        The type of the result. Weights are drawn in float64 and then rounded, so both precisions start from the same
+        weights.
 
     Returns
     -------
@@ -64,16 +66,16 @@ def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Genera
     weights = initializer(shape, rng) if callable(initializer) else _draw_named(initializer, shape, rng)
     if np.shape(weights) != shape:
         raise ValueError(f"initializer {initializer!r} returned shape {np.shape(weights)}, needed {shape}")
-    return np.array(weights, dtype=dtype, order="C")  # a copy: training writes to it
+    return np.array(weights, dtype=dtype, order="C")  # a copy, because training writes to it
 
 
 def _draw_named(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
     if name == "zeros":
         return np.zeros(shape)
     family, distribution = name.split("_")
-    receptive = prod(shape[:-2])
-    deviation = sqrt(_VARIANCES[family](receptive * shape[-2], receptive * shape[-1]))
+    receptive_field = prod(shape[:-2])
+    deviation = sqrt(_VARIANCES[family](receptive_field * shape[-2], receptive_field * shape[-1]))
     if distribution == "normal":
         return rng.normal(0.0, deviation, shape)
-    limit = sqrt(3.0) * deviation  # uniform on (-a, a) has variance a^2 / 3
+    limit = sqrt(3.0) * deviation  # the uniform distribution on (-a, a) has variance a^2 / 3
     return rng.uniform(-limit, limit, shape)

@@ -1,7 +1,7 @@
-"""Losses: each fused with the link that turns the network's logits into probabilities.
+"""Losses, each fused with the link function that turns the network's logits into probabilities.
 
-Taken together, the logarithm undoes the exponential: nothing overflows at logits of 1e4, and the gradient is the plain
-difference between what was predicted and what is true.
+In the fused form the logarithm cancels the exponential. So logits of 1e4 do not overflow, and the gradient is just the
+predicted probability minus the target.
 """
 
 from __future__ import annotations
@@ -21,39 +21,40 @@ Array = NDArray[Any]
 
 
 class Loss(Protocol):
-    """A loss with its link. `y` (n,) are class indices, `weight` (n,) weights of the rows or None."""
+    """A loss with its link function. `y` (n,) holds class indices, `weight` (n,) sample weights or None."""
 
     @property
     def out_activation(self) -> str:
-        """The link's name."""
+        """The name of the link function."""
 
     def __call__(self, logits: Array, y: Array, weight: Array | None = None) -> tuple[Array, Array]:
-        """Return the weighted losses (n,) and the gradient of their sum by the logits."""
+        """Return the weighted losses (n,) and the gradient of their sum with respect to the logits."""
 
     def probabilities(self, logits: Array) -> Array:
         """Return the probabilities (n, n_classes)."""
 
     def log_probabilities(self, logits: Array) -> Array:
-        """Return their logarithms (n, n_classes), exact where the probabilities round to 0."""
+        """Return the logarithms of the probabilities (n, n_classes), accurate even where these round to 0."""
 
     def decide(self, logits: Array) -> Array:
-        """Return the index (n,) of the likeliest class, the first of equals."""
+        """Return the index (n,) of the most probable class. If several are equal, the first one wins."""
 
 
 @dataclass(frozen=True, repr=False)
 class SoftmaxCrossEntropy(Value):
     """-sum(target * log softmax(logits)), for logits (n, n_classes).
 
-    The target is 1 for class y and 0 for the others, of which `label_smoothing` is spread over all classes alike.
+    The target is 1 for class y and 0 for the other classes.
 
     Parameters
     ----------
     label_smoothing : float in [0, 1), default=0.0
+        The part of the target that is distributed evenly over all classes.
 
     References
     ----------
     Szegedy, Vanhoucke, Ioffe, Shlens, Wojna (2016), Rethinking the Inception architecture for computer vision, section
-    7, for the smoothing.
+    7 (label smoothing).
 
     Examples
     --------
@@ -78,11 +79,11 @@ class SoftmaxCrossEntropy(Value):
         d_logits /= sums
         d_logits[true] -= 1
         if self.label_smoothing:
-            # the target moves from class y, by this part, to the mean of all classes
-            spread = logits.dtype.type(self.label_smoothing)
-            losses += spread * (shifted[true] - shifted.mean(axis=1))
-            d_logits[true] += spread
-            d_logits -= spread / logits.dtype.type(logits.shape[1])
+            # this part of the target moves from class y to the mean over all classes
+            moved = logits.dtype.type(self.label_smoothing)
+            losses += moved * (shifted[true] - shifted.mean(axis=1))
+            d_logits[true] += moved
+            d_logits -= moved / logits.dtype.type(logits.shape[1])
         return _weighted(losses, d_logits, weight)
 
     def probabilities(self, logits: Array) -> Array:
@@ -100,12 +101,12 @@ class SoftmaxCrossEntropy(Value):
 
 @dataclass(frozen=True, repr=False)
 class SigmoidCrossEntropy(Value):
-    """log(1 + exp(-z)) for class 1, log(1 + exp(z)) for class 0, for one logit z: (n, 1).
+    """log(1 + exp(-z)) for class 1 and log(1 + exp(z)) for class 0, for a single logit z: (n, 1).
 
     Parameters
     ----------
     label_smoothing : float in [0, 1), default=0.0
-        The part of the target, 1 or 0, that becomes 1/2.
+        The part of the target that is distributed evenly over both classes.
 
     Examples
     --------
@@ -142,7 +143,7 @@ class SigmoidCrossEntropy(Value):
 
 
 def loss_for(n_classes: int, label_smoothing: float = 0.0) -> Loss:
-    """Return the loss for so many classes: one sigmoid logit for two, else a softmax over one logit a class."""
+    """Return the loss for `n_classes`: one sigmoid logit for two classes, otherwise a softmax over all classes."""
     return (SigmoidCrossEntropy if n_classes == 2 else SoftmaxCrossEntropy)(label_smoothing)
 
 

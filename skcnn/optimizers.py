@@ -1,8 +1,8 @@
-"""Optimizers: from gradients to steps.
+"""Optimizers: how gradients update the weights.
 
-An optimizer is frozen configuration. What it remembers from step to step (velocities, moments) is a `State` that
-`init` makes and `step` renews; training holds it. It sees parameters and gradients as lists of arrays, in the same
-order; weights are updated in place.
+An optimizer is frozen and holds only its configuration. What it remembers between steps (velocities, moments) is a
+`State`: `init` creates it, `step` updates it, and training keeps it. Weights and gradients are lists of arrays in the
+same order. Weights are updated in place.
 """
 
 from __future__ import annotations
@@ -31,32 +31,35 @@ State = dict[str, Any]
 
 
 class Optimizer(Protocol):
-    """What training asks of an optimizer.
+    """The methods that training needs.
 
-    If it has an attribute `decouples_decay` that is true, training does not add the L2 penalty's gradient to the
-    others, but shrinks the weights W by ``learning_rate * alpha`` of themselves before each step. Arrays in lists of
-    the state are subject to `flush_subnormals`.
+    If an optimizer has an attribute `decouples_decay` that is true, training does not add the L2 penalty's gradient to
+    the other gradients. Instead it multiplies the weights W by ``1 - learning_rate * alpha`` before each step.
+
+    If the state contains lists of arrays, training regularly sets tiny elements of these arrays to 0
+    (`flush_subnormals`).
     """
 
     def init(self, weights: list[Array]) -> State:
         """Return the state before the first step."""
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
-        """Take one step: update `weights` and `state` in place. The gradients are used up."""
+        """Take one step: update `weights` and `state` in place. The gradients may be overwritten."""
 
 
 @dataclass(frozen=True, repr=False)
 class SGD(Value):
-    """Stochastic gradient descent, with momentum.
+    """Stochastic gradient descent with momentum.
 
-    ``v = momentum * v - learning_rate * g``, then ``w += v``; by Nesterov ``w += momentum * v - learning_rate * g``.
+    ``v = momentum * v - learning_rate * g``, then ``w += v``, or with Nesterov momentum
+    ``w += momentum * v - learning_rate * g``.
 
     Parameters
     ----------
     momentum : float in [0, 1), default=0.9
-        0 is plain gradient descent.
+        0 means plain gradient descent.
     nesterov : bool, default=True
-        Nesterov's form, which looks ahead along the velocity. Without momentum it changes nothing.
+        Whether to use Nesterov momentum, which looks ahead along the velocity. It has no effect without momentum.
 
     References
     ----------
@@ -82,7 +85,7 @@ class SGD(Value):
         return {"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {}
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
-        momentum = float(self.momentum)  # a NumPy float would have float32 computed in double precision
+        momentum = float(self.momentum)  # with a NumPy float, NumPy would compute float32 arrays in double precision
         if not momentum:
             for w, g in zip(weights, grads, strict=True):
                 g *= learning_rate
@@ -105,9 +108,9 @@ class Adam(Value):
     Parameters
     ----------
     beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
-        How long the means remember.
+        Decay rates of the running means. The closer they are to 1, the longer the means remember.
     epsilon : float in (0, 1), default=1e-8
-        Keeps the division finite.
+        Prevents division by zero.
 
     References
     ----------
@@ -159,10 +162,10 @@ class Adam(Value):
 
 @dataclass(frozen=True, repr=False)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: `alpha` shrinks the weights themselves, apart from the gradient's scaling.
+    """Adam with decoupled weight decay: `alpha` shrinks the weights directly and is not scaled like the gradient.
 
-    ``W -= learning_rate * alpha * W``, then Adam's step. Biases, and the scales of a normalisation, do not decay. What
-    other libraries call `weight_decay`, 0.01 in many, is `alpha` here.
+    ``W -= learning_rate * alpha * W``, then Adam's step. Biases and the scales of normalisation layers do not decay.
+    The classifier's `alpha` is the `weight_decay` of other libraries, whose default is often 0.01.
 
     Parameters
     ----------
@@ -179,17 +182,18 @@ class AdamW(Adam):
 
 @dataclass(frozen=True, repr=False)
 class RMSprop(Value):
-    """Steps divided by a running root mean square of the gradient.
+    """RMSprop: steps divided by a running root mean square of the gradient.
 
     ``v = rho * v + (1 - rho) * g^2``, ``u = momentum * u + g / (sqrt(v) + epsilon)``, ``w -= learning_rate * u``
 
     Parameters
     ----------
     rho : float in [0, 1), default=0.9
-        How long the mean square remembers.
+        Decay rate of the running mean square. The closer it is to 1, the longer the mean remembers.
     momentum : float in [0, 1), default=0.0
+        0 means no momentum.
     epsilon : float in (0, 1), default=1e-8
-        Keeps the division finite.
+        Prevents division by zero.
 
     References
     ----------
@@ -239,13 +243,14 @@ class RMSprop(Value):
 
 @dataclass(frozen=True, repr=False)
 class ClipNorm(Value):
-    """Another optimizer, given gradients whose norm, over all parameters together, is at most `max_norm`.
+    """Clip the norm of the gradients, taken over all parameters, to `max_norm` and pass them to another optimizer.
 
     Parameters
     ----------
     optimizer : Optimizer, default=Adam()
+        Receives the clipped gradients.
     max_norm : float, default=1.0
-        Above 0. Longer gradients are scaled to this length, and keep their direction.
+        Above 0. If the norm is larger, the gradients are scaled down to it and keep their direction.
 
     References
     ----------
@@ -289,15 +294,16 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop
 
 
 def decouples_decay(optimizer: Optimizer) -> bool:
-    """Whether the L2 penalty shrinks the weights rather than adding to the gradients."""
+    """Return whether the L2 penalty shrinks the weights directly instead of adding to the gradients."""
     return bool(getattr(optimizer, "decouples_decay", False))
 
 
 def flush_subnormals(state: State) -> None:
-    """Set to 0 what has decayed to next to nothing in the lists of arrays of a state: below 1e-32 in float32.
+    """Set elements that have decayed almost to 0 to exactly 0, in the lists of arrays of a state.
 
-    The velocities of a unit that no longer fires shrink at every step, and never to 0: the smallest number, times 0.9,
-    is rounded to itself. Processors compute a hundred times slower with numbers below the normal ones (1e-38).
+    In float32 these are elements below 1e-32. The velocities of a unit that no longer fires shrink at every step, but
+    never become 0: the smallest positive number times 0.9 is rounded to itself. Processors are a hundred times slower
+    with subnormal numbers, below 1e-38 in float32.
     """
     for arrays in state.values():
         for array in arrays if isinstance(arrays, list) else ():
@@ -306,7 +312,7 @@ def flush_subnormals(state: State) -> None:
 
 
 def optimizer_from(solver: str | Optimizer) -> Optimizer:
-    """Look an optimizer up by name; an object is returned as it is."""
+    """Return the optimizer of this name. An object is returned unchanged."""
     if isinstance(solver, type):
         raise ValueError(f"solver must be an object, as in {solver.__name__}(), got the class {solver.__name__}")
     return OPTIMIZERS[solver]() if isinstance(solver, str) else solver

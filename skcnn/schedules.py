@@ -1,8 +1,9 @@
-"""Learning-rate schedules: which part of the initial learning rate applies when.
+"""Learning-rate schedules: how the learning rate changes during training.
 
-A schedule is called with the time since training began, in epochs (2.5: in the middle of the third), and with the
-number of epochs planned; it returns the factor for `learning_rate_init`. Any such callable will do. One that says
-`needs_history` is also given the history so far, a row for each epoch that ended.
+A schedule is a callable ``(epoch, n_epochs) -> factor``. `epoch` is the time since training began, in epochs (2.5 is
+the middle of the third epoch), and `n_epochs` is the planned number of epochs. `learning_rate_init` is multiplied by
+the factor. You can use any such callable. If it has an attribute `needs_history` that is true, it is also passed the
+history so far: one row for each finished epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ History = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, repr=False)
 class Constant(Value):
-    """The same rate throughout.
+    """The same learning rate throughout training.
 
     Examples
     --------
@@ -44,12 +45,12 @@ class Constant(Value):
 
 @dataclass(frozen=True, repr=False)
 class StepDecay(Value):
-    """Times `factor` after every `every` epochs.
+    """Multiply the learning rate by `factor` after every `every` epochs.
 
     Parameters
     ----------
     every : int, default=10
-        Epochs. At least 1.
+        Epochs between two reductions. At least 1.
     factor : float in [0, 1), default=0.1
 
     Examples
@@ -71,7 +72,7 @@ class StepDecay(Value):
 
 @dataclass(frozen=True, repr=False)
 class Exponential(Value):
-    """Times `factor` in every epoch, a little at every step.
+    """Multiply the learning rate by `factor` per epoch, a little at every step.
 
     Parameters
     ----------
@@ -94,19 +95,19 @@ class Exponential(Value):
 
 @dataclass(frozen=True, repr=False)
 class Cosine(Value):
-    """Half a cosine wave from 1 down to `final`, without restarts; before that, perhaps a straight rise from 0.
+    """Half a cosine wave from 1 down to `final`, without restarts, after an optional linear warm-up from 0.
 
     Parameters
     ----------
     final : float in [0, 1), default=0.0
         The factor at the end.
     warm_up : float, default=0.0
-        Epochs of the rise. At least 0. A training that is no longer than that ends in it.
+        Length of the warm-up in epochs. At least 0. If training is not longer than the warm-up, it ends during it.
 
     References
     ----------
     Loshchilov, Hutter (2017), SGDR: Stochastic gradient descent with warm restarts, equation 5. Goyal et al. (2017),
-    Accurate, large minibatch SGD, section 2.2, for the rise.
+    Accurate, large minibatch SGD, section 2.2 (warm-up).
 
     Examples
     --------
@@ -131,12 +132,12 @@ class Cosine(Value):
 
 @dataclass(frozen=True, repr=False)
 class OneCycle(Value):
-    """Half a cosine wave from `initial` up to 1, and another down to `final`.
+    """Half a cosine wave from `initial` up to 1, then another one down to `final`.
 
     Parameters
     ----------
     warm_up : float in [0, 1), default=0.3
-        The part of all epochs that the rise takes.
+        The fraction of all epochs that the rise takes.
     initial : float in [0, 1), default=0.04
         The factor at the beginning.
     final : float in [0, 1), default=4e-6
@@ -144,8 +145,8 @@ class OneCycle(Value):
 
     References
     ----------
-    Smith, Topin (2019), Super-convergence: Very fast training of neural networks using large learning rates. The form
-    and the defaults are those that PyTorch made common; the momentum stays as it is.
+    Smith, Topin (2019), Super-convergence: Very fast training of neural networks using large learning rates. The shape
+    and the defaults follow PyTorch, but the momentum does not change.
 
     Examples
     --------
@@ -170,17 +171,17 @@ class OneCycle(Value):
 
 @dataclass(frozen=True, repr=False)
 class ReduceOnPlateau(Value):
-    """Times `factor` whenever a loss has not fallen for more than `patience` epochs.
+    """Multiply the learning rate by `factor` whenever a loss has not improved for more than `patience` epochs.
 
     Parameters
     ----------
     factor : float in [0, 1), default=0.1
     patience : int, default=10
-        Epochs without a fall that are put up with; after a reduction they are counted anew.
+        Epochs without improvement that are tolerated. After each reduction the count starts again.
     tol : float, default=1e-4
-        What counts as a fall: below the least so far by more than this. At least 0.
+        The loss improves if it falls below the lowest loss so far by more than `tol`. At least 0.
     metric : {"loss", "val_loss"}, default="loss"
-        The column of `history_`. "val_loss" needs held-out images.
+        The column of `history_` that is monitored. "val_loss" needs held-out images.
 
     Examples
     --------
@@ -203,14 +204,14 @@ class ReduceOnPlateau(Value):
         self._check("metric", self.metric in ("loss", "val_loss"), "'loss' or 'val_loss'")
 
     def __call__(self, epoch: float, n_epochs: int, history: History = ()) -> float:
-        least, stale, reductions = inf, 0, 0
+        lowest, stale, reductions = inf, 0, 0
         for row in history:
             value = row[self.metric]
             if value is None:
                 raise ValueError(
                     f"ReduceOnPlateau: {self.metric} is not measured; pass X_val and y_val, or early_stopping=True"
                 )
-            least, stale = (value, 0) if value < least - self.tol else (least, stale + 1)
+            lowest, stale = (value, 0) if value < lowest - self.tol else (lowest, stale + 1)
             if stale > self.patience:
                 reductions, stale = reductions + 1, 0
         return pow(self.factor, reductions)
@@ -227,19 +228,20 @@ SCHEDULES: dict[str, Callable[[], Schedule]] = {
 
 
 def factor(schedule: Schedule, epoch: float, n_epochs: int, history: History) -> float:
-    """Ask a schedule for the factor at a time."""
+    """Return the factor of a schedule at the time `epoch`."""
     if getattr(schedule, "needs_history", False):
         return float(schedule(epoch, n_epochs, history))
     return float(schedule(epoch, n_epochs))
 
 
 def schedule_from(schedule: str | Schedule) -> Schedule:
-    """Look a schedule up by name; a callable is returned as it is."""
+    """Return the schedule of this name. A callable is returned unchanged."""
     if isinstance(schedule, type):
-        raise ValueError(f"learning_rate must be an object, as in {schedule.__name__}(), got the class itself")
+        name = schedule.__name__
+        raise ValueError(f"learning_rate must be an object, as in {name}(), got the class {name}")
     return SCHEDULES[schedule]() if isinstance(schedule, str) else schedule
 
 
 def _wave(start: float, end: float, part: float) -> float:
-    """Half a cosine wave, at a part in [0, 1] of its way."""
+    """Half a cosine wave from `start` to `end`, at the fraction `part` of its length."""
     return end + (start - end) * (1 + cos(pi * part)) / 2

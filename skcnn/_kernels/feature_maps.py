@@ -60,7 +60,7 @@ def _item(n_bytes: int) -> np.dtype[Any]:
 def pad(x: Array, pad_width: PadWidth, value: float, to: Pair = (0, 0)) -> Array:
     """Pad every feature map of x (n, h, w, c) with `value`.
 
-    After `pad_width`, rows are added at the bottom and columns on the right until the map is at least as large as `to`.
+    In addition to `pad_width`, rows at the bottom and columns on the right make the map at least as large as `to`.
     Returns x itself if there is nothing to add.
     """
     (top, bottom), (left, right) = pad_width
