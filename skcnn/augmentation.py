@@ -1,7 +1,8 @@
-"""Augmentation: images changed at random before each step, in ways that leave their class as it is.
+"""Augmentation: before each step, the images are changed at random in ways that keep their class.
 
-An augmentation is a callable ``(images, rng) -> images`` of a batch (n, h, w, c); those here are values, as layers are.
-Every image is changed by numbers of its own, all at once, and nothing is written to the images given.
+An augmentation is a callable ``(images, rng) -> images`` for a batch (n, h, w, c). The augmentations in this module are
+values, like layers. They change a whole batch at once, each image by its own random numbers, and never write to the
+given images.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ Augmentation = Callable[[Array, Rng], Array]
 
 @dataclass(frozen=True, repr=False)
 class Flip(Value):
-    """Mirror an image, with probability `probability`.
+    """Mirror each image with probability `probability`.
 
     Parameters
     ----------
     axis : {"horizontal", "vertical"}, default="horizontal"
-        "horizontal": left and right change places.
+        "horizontal" swaps left and right, "vertical" swaps top and bottom.
     probability : float in [0, 1], default=0.5
 
     Examples
@@ -57,12 +58,12 @@ class Flip(Value):
 
 @dataclass(frozen=True, repr=False)
 class Shift(Value):
-    """Move an image by up to `pixels` whole pixels along both axes. Its edges are repeated in what becomes free.
+    """Move each image by up to `pixels` whole pixels along both axes, and fill the gap by repeating its edge.
 
     Parameters
     ----------
     pixels : int, default=2
-        At least 0.
+        The largest shift in either direction. At least 0.
 
     Examples
     --------
@@ -87,12 +88,12 @@ class Shift(Value):
 
 @dataclass(frozen=True, repr=False)
 class Rotate(Value):
-    """Turn an image around its middle by an angle of up to `degrees`; pixels between four others are interpolated.
+    """Rotate each image around its centre by an angle of up to `degrees`, with bilinear interpolation.
 
     Parameters
     ----------
     degrees : float in [0, 180], default=10.0
-        The largest angle, either way.
+        The largest angle in either direction.
     """
 
     degrees: float = 10.0
@@ -102,21 +103,21 @@ class Rotate(Value):
 
     def __call__(self, images: Array, rng: Rng) -> Array:
         angle = np.radians(rng.uniform(-self.degrees, self.degrees, len(images)))
-        middle_row, middle_column = ((size - 1) / 2 for size in images.shape[1:3])
-        row = np.arange(images.shape[1])[:, np.newaxis] - middle_row
-        column = np.arange(images.shape[2])[np.newaxis] - middle_column
+        centre_row, centre_column = ((size - 1) / 2 for size in images.shape[1:3])
+        row = np.arange(images.shape[1])[:, np.newaxis] - centre_row
+        column = np.arange(images.shape[2])[np.newaxis] - centre_column
         cos, sin = (f(angle)[:, np.newaxis, np.newaxis] for f in (np.cos, np.sin))
-        return _interpolate(images, cos * row - sin * column + middle_row, sin * row + cos * column + middle_column)
+        return _interpolate(images, cos * row - sin * column + centre_row, sin * row + cos * column + centre_column)
 
 
 @dataclass(frozen=True, repr=False)
 class Crop(Value):
-    """Keep a part of the image, anywhere in it, and enlarge it to the whole by interpolation.
+    """Crop a random part of each image and enlarge it to the full size, with bilinear interpolation.
 
     Parameters
     ----------
     smallest : float in (0, 1], default=0.8
-        The sides of the part are at least this part of the image's.
+        The sides of the part are at least this fraction of the sides of the image.
     """
 
     smallest: float = 0.8
@@ -135,12 +136,13 @@ class Crop(Value):
 
 @dataclass(frozen=True, repr=False)
 class Cutout(Value):
-    """Set a square of the image to 0, the middle of the range that `scaling` maps pixels to.
+    """Set a square of each image to 0, the middle of the range to which `scaling` maps the pixels.
 
     Parameters
     ----------
     size : int, default=8
-        Its sides in pixels, at least 1. Its middle is anywhere in the image, so part of it may lie outside.
+        The sides of the square in pixels. At least 1. Its centre is anywhere in the image, so part of the square may be
+        outside.
 
     References
     ----------
@@ -157,47 +159,51 @@ class Cutout(Value):
         inside = []
         for length in (h, w):
             first = rng.integers(0, length, (n, 1)) - int(self.size) // 2
-            places = np.arange(length)
-            inside.append((first <= places) & (places < first + int(self.size)))
+            position = np.arange(length)
+            inside.append((first <= position) & (position < first + int(self.size)))
         cut = inside[0][:, :, np.newaxis] & inside[1][:, np.newaxis]
         return np.where(cut[..., np.newaxis], images.dtype.type(0), images)
 
 
 def augmentations_from(given: Any) -> tuple[Augmentation, ...]:
-    """Read what `NumpyCNNClassifier` takes: None, an augmentation or a sequence of them.
+    """Read the parameter `augment` of `NumpyCNNClassifier`: None, an augmentation or a sequence of them.
 
     Raises
     ------
     ValueError
-        If an item cannot be called, or is a class.
+        If an item is a class or is not callable.
     """
-    several = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
-    for change in several:
-        if isinstance(change, type) or not callable(change):
-            hint = f"; write {change.__name__}()" if isinstance(change, type) else ""
-            raise ValueError(f"augment must hold callables (images, rng) -> images, got {change!r}{hint}")
-    return several
+    augmentations = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
+    for item in augmentations:
+        if isinstance(item, type) or not callable(item):
+            hint = f"; write {item.__name__}()" if isinstance(item, type) else ""
+            raise ValueError(f"augment must hold callables (images, rng) -> images, got {item!r}{hint}")
+    return augmentations
 
 
 def augment(images: Array, augmentations: Sequence[Augmentation], rng: Rng) -> Array:
-    """Apply augmentations in turn.
+    """Apply augmentations one after another.
 
     Raises
     ------
     ValueError
-        If one returns anything but images of the same shape and type.
+        If an augmentation does not return an array of the same shape and dtype.
     """
-    for change in augmentations:
-        changed = change(images, rng)
+    for augmentation in augmentations:
+        changed = augmentation(images, rng)
         if not isinstance(changed, np.ndarray) or (changed.shape, changed.dtype) != (images.shape, images.dtype):
-            got = f"{changed.dtype} of {changed.shape}" if isinstance(changed, np.ndarray) else type(changed).__name__
-            raise ValueError(f"augment: {change!r} must return {images.dtype} of {images.shape}, got {got}")
+            got = _described(changed) if isinstance(changed, np.ndarray) else type(changed).__name__
+            raise ValueError(f"augment: {augmentation!r} must return {_described(images)}, got {got}")
         images = changed
     return np.ascontiguousarray(images)
 
 
+def _described(images: Array) -> str:
+    return f"an array of {images.dtype} and shape {images.shape}"
+
+
 def _interpolate(images: Array, rows: Array, columns: Array) -> Array:
-    """The images at places (n, h, w) between pixels, each the mean of four by their distance; edges are repeated."""
+    """Interpolate the images bilinearly at positions (n, h, w). Outside the image, its edge is repeated."""
     n, h, w, _ = images.shape
     at = np.arange(n)[:, np.newaxis, np.newaxis]
     rows, columns = np.clip(rows, 0, h - 1), np.clip(columns, 0, w - 1)

@@ -1,4 +1,4 @@
-"""Data sets, as scikit-learn's loaders give them."""
+"""Data sets, in the form of scikit-learn's loaders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 DEBIAN_PACKAGE = Path("/usr/share/datasets/fashion-mnist")
 _PREFIXES = {"train": "train", "test": "t10k"}
 _N_TRAIN = 60_000
-_UINT8 = 0x08  # IDX's code for this type
+_UINT8 = 0x08  # the code of this type in IDX files
 
 
 def load_fashion_mnist(
@@ -29,18 +29,19 @@ def load_fashion_mnist(
     data_home: str | os.PathLike[str] | None = None,
     return_X_y: bool = False,
 ) -> Any:
-    """Load Fashion-MNIST: 70,000 grey images of 28x28 pixels, articles of clothing in 10 classes.
+    """Load Fashion-MNIST: 70,000 grey images of 28x28 pixels that show articles of clothing, in 10 classes.
 
-    Where the four IDX files (``train-images-idx3-ubyte.gz`` and so on, compressed or not) are looked for: `data_home`;
-    the folder in the environment variable ``SKCNN_DATA``; that of Debian's package ``dataset-fashion-mnist``. Without
-    them the data set is fetched from OpenML, by scikit-learn and into its cache.
+    The four IDX files (``train-images-idx3-ubyte.gz`` and so on, compressed or not) are read from the folder
+    `data_home`, otherwise from the folder in the environment variable ``SKCNN_DATA``, otherwise from Debian's package
+    ``dataset-fashion-mnist``. If you name no folder and the package is not installed, scikit-learn fetches the data set
+    from OpenML and caches it.
 
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
-        60,000 images, 10,000 images, or the first followed by the second.
+        The 60,000 training images, the 10,000 test images, or the training images followed by the test images.
     data_home : path, default=None
-        A folder with the files; the only place then.
+        The folder that holds the files. If you pass it, no other place is searched.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -52,9 +53,9 @@ def load_fashion_mnist(
     Raises
     ------
     ValueError
-        If `subset` is none of these, or a file is damaged.
+        If `subset` is not one of these names, or a file is damaged.
     OSError
-        If the files are nowhere and cannot be fetched; the text says how to get them.
+        If a named folder does not hold the files, or if they cannot be fetched. The message says how to get them.
 
     References
     ----------
@@ -72,7 +73,7 @@ def load_fashion_mnist(
 
 
 def _folder(data_home: str | os.PathLike[str] | None) -> Path | None:
-    """Return the folder that holds the files, None if there is none and nobody named one."""
+    """Return the folder that holds the files, or None if no folder is named and the package is not installed."""
     named = data_home if data_home is not None else os.environ.get("SKCNN_DATA")
     folder = Path(named) if named else DEBIAN_PACKAGE
     complete = all(_find(folder, prefix, kind) for prefix in _PREFIXES.values() for kind in ("images", "labels"))
@@ -89,19 +90,19 @@ def _find(folder: Path, prefix: str, kind: str) -> Path | None:
 def _read_subset(folder: Path, subset: str) -> tuple[Array, Array]:
     images, labels = (_read_idx(_find(folder, _PREFIXES[subset], kind)) for kind in ("images", "labels"))
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
-        raise ValueError(f"{folder}: the {subset} files hold images {images.shape} and labels {labels.shape}")
+        raise ValueError(f"{folder}: the {subset} files do not match: images {images.shape}, labels {labels.shape}")
     return images, labels.astype(np.int64)
 
 
 def _read_idx(path: Path | None) -> Array:
-    """Read an IDX file: two zero bytes, the type, the number of axes, their lengths (big-endian), the numbers."""
+    """Read an IDX file: two zero bytes, the type, the number of axes, their lengths (big-endian), the elements."""
     assert path is not None
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     n_axes = content[3] if len(content) > 3 else 0
     start = 4 + 4 * n_axes
     shape = tuple(np.frombuffer(content[4:start], ">u4").tolist()) if len(content) >= start else ()
     if content[:3] != bytes((0, 0, _UINT8)) or not shape or len(content) - start != prod(shape):
-        raise ValueError(f"{path} is damaged or no IDX file of bytes")
+        raise ValueError(f"{path} is damaged or is not an IDX file of bytes")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
 
 
@@ -110,12 +111,12 @@ def _fetch(subset: str) -> tuple[Array, Array]:
         data = fetch_openml("Fashion-MNIST", version=1, as_frame=False, parser="liac-arff")
     except OSError as error:
         raise OSError(f"Fashion-MNIST could not be fetched from OpenML ({error}). {_HOW_TO_GET_THEM}") from error
-    rows = slice(None, _N_TRAIN) if subset == "train" else slice(_N_TRAIN, None)
-    return data.data[rows].astype(np.uint8).reshape(-1, 28, 28), data.target[rows].astype(np.int64)
+    samples = slice(None, _N_TRAIN) if subset == "train" else slice(_N_TRAIN, None)
+    return data.data[samples].astype(np.uint8).reshape(-1, 28, 28), data.target[samples].astype(np.int64)
 
 
 _HOW_TO_GET_THEM = (
-    "On Debian and Ubuntu: apt install dataset-fashion-mnist. Elsewhere: download train-images-idx3-ubyte.gz, "
-    "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, and name their folder in "
-    "data_home or in the environment variable SKCNN_DATA."
+    "On Debian and Ubuntu: apt install dataset-fashion-mnist. Elsewhere, download train-images-idx3-ubyte.gz, "
+    "train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz, and pass their folder as "
+    "data_home or set the environment variable SKCNN_DATA to it."
 )

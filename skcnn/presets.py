@@ -1,4 +1,4 @@
-"""Presets: named sets of constructor parameters, complete, so that no later default changes what they mean.
+"""Presets: named sets of constructor parameters. They are complete, so later changes of defaults do not affect them.
 
 >>> from skcnn import NumpyCNNClassifier
 >>> from skcnn.presets import EXERCISE
@@ -54,7 +54,7 @@ EXERCISE: dict[str, Any] = {
 }
 """A small network for Fashion-MNIST, 28x28 grey, trained one image at a time: about 0.89 test accuracy in 3 epochs."""
 
-# the architecture's own parameters stand at their defaults where `layers` replaces them
+# `layers` replaces these parameters, so they must have their default values
 _REPLACED: dict[str, Any] = {"n_kernels": (16, 32), "kernel_size": 3, "pool_size": 2}
 
 EXERCISE_ORIGINAL: dict[str, Any] = {
@@ -71,7 +71,7 @@ EXERCISE_ORIGINAL: dict[str, Any] = {
         ReLU(),
     ),
 }
-"""The same with a bias for every position of a map, as networks written by hand have had it."""
+"""The same network with a bias for every position of a feature map, as handwritten networks often have it."""
 
 
 def _block(n_kernels: int) -> tuple[Layer, ...]:
@@ -94,5 +94,5 @@ DEEP: dict[str, Any] = {
     "batch_size": 128,
     "max_iter": 16,
 }
-"""Four convolutions with batch norm, for grey images of about 28x28 pixels that may be mirrored, such as Fashion-MNIST:
-for those who have minutes rather than seconds. 470,000 parameters. What was measured is in the documentation."""
+"""Four convolutions with batch norm, for grey images of about 28x28 pixels that may be mirrored, such as Fashion-MNIST.
+The network has 470,000 parameters and trains for minutes instead of seconds. Its results are in the documentation."""

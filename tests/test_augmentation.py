@@ -127,8 +127,11 @@ def test_a_field_out_of_range_is_refused(make, name, bad, expected):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda x, rng: x[:, 1:], "got float64 of (3, 6, 9, 2)"),
-        (lambda x, rng: x.astype(np.float32), "got float32 of (3, 7, 9, 2)"),
+        (
+            lambda x, rng: x[:, 1:],
+            "must return an array of float64 and shape (3, 7, 9, 2), got an array of float64 and shape (3, 6, 9, 2)",
+        ),
+        (lambda x, rng: x.astype(np.float32), "got an array of float32 and shape (3, 7, 9, 2)"),
         (lambda x, rng: None, "got NoneType"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_damaged_file_is_named(folder, damage):
     path = next(iter(folder.glob("train-images*")))
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     path.write_bytes(gzip.compress(damage(content)) if path.suffix == ".gz" else damage(content))
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.* is damaged or no IDX file"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.* is damaged or is not an IDX file"):
         load_fashion_mnist(data_home=folder)
 
 
