@@ -1,8 +1,8 @@
-"""The main job: train on scikit-learn's digits, save the model, load it in a new Python process and predict.
+"""Digits: train on scikit-learn's digits, save the model, load it in a new Python process and predict.
 
     python examples/digits.py
 
-1,797 grey images of 8x8 pixels, ten classes. A few seconds.
+The data set has 1,797 grey images of 8x8 pixels in ten classes. The script takes a few seconds.
 """
 
 import subprocess
@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 
 from skcnn import NumpyCNNClassifier
 
-# what the new process runs: it knows nothing but the two files
+# the program of the new process, which gets only the names of three files
 LOAD_AND_PREDICT = """
 import sys
 import joblib
@@ -27,21 +27,21 @@ model_file, images_file, predictions_file = sys.argv[1:]
 np.save(predictions_file, joblib.load(model_file).predict(np.load(images_file)))
 """
 
-# load: images as (n, h, w), labels 0 to 9
+# load images (n, h, w) and labels 0 to 9
 digits = load_digits()
 X_train, X_test, y_train, y_test = train_test_split(
     digits.images, digits.target, test_size=0.25, stratify=digits.target, random_state=0
 )
-print(f"{len(X_train)} images to train on, {len(X_test)} held out, each of {X_train.shape[1:]} pixels")
+print(f"{len(X_train)} training images, {len(X_test)} test images, each of {X_train.shape[1:]} pixels")
 
-# fit: the defaults do, and random_state makes the run repeatable
+# fit with the default parameters; random_state makes the result reproducible
 clf = NumpyCNNClassifier(random_state=0, verbose=1).fit(X_train, y_train)
 print(clf.network_.summary())
 
-# score: on images that had no part in training
+# score on the test set
 accuracy = clf.score(X_test, y_test)
 
-# save here, load there: the predictions are the same
+# save the model, load it in a new process and check that the predictions are the same
 with tempfile.TemporaryDirectory() as folder:
     model, images, predictions = (Path(folder) / name for name in ("model.joblib", "images.npy", "predictions.npy"))
     joblib.dump(clf, model)

@@ -1,11 +1,12 @@
-"""Articles of clothing: train on Fashion-MNIST and watch accuracy and macro F1 on the test images.
+"""Fashion-MNIST: train on images of clothing, and report accuracy and macro F1 on the test set after every epoch.
 
-    python examples/fashion_mnist.py               # 6,000 of the 60,000 training images: under a minute
-    python examples/fashion_mnist.py --exercise    # all of them, one image a step, 3 epochs: some minutes
+    python examples/fashion_mnist.py               # 6,000 of the 60,000 training images: less than a minute
+    python examples/fashion_mnist.py --exercise    # all training images, batch size 1, 3 epochs: a few minutes
 
-The second is a classic exercise, two convolutions and a hidden layer written by hand, as the preset `EXERCISE`.
+The second command trains the preset `EXERCISE`: two convolutions and a hidden layer, a classic exercise in writing a
+network by hand.
 
-The data is that of Debian's package dataset-fashion-mnist where it is installed; else it is fetched from OpenML.
+The data comes from Debian's package dataset-fashion-mnist if it is installed, and otherwise from OpenML.
 """
 
 import argparse
@@ -25,11 +26,11 @@ if args.exercise:
     clf = NumpyCNNClassifier(**EXERCISE)
 else:
     clf = NumpyCNNClassifier(max_iter=5)
-    # the files are in random order, so the first images are as good as any
+    # the images are in random order, so the first 6,000 are a random sample
     X_train, y_train = X_train[:6000], y_train[:6000]
 clf.set_params(random_state=0, verbose=1)
 
-# the test images are only looked at: they stop nothing and select nothing, and the last weights stand
+# without early_stopping, X_val and y_val do not influence training, so this is a fair test
 clf.fit(X_train, y_train, X_val=X_test, y_val=y_test)
 
 print("\nepoch  test accuracy  macro F1")

@@ -1,8 +1,9 @@
-"""Search for a good network as for any other model: a Pipeline in a GridSearchCV, twice, on scikit-learn's digits.
+"""Grid search: find a good network for scikit-learn's digits with a Pipeline in a GridSearchCV.
 
     python examples/grid_search.py
 
-First over the parameters of the architecture, then over the fields of layers and of the optimizer. Half a minute or so.
+The first search varies the parameters of the architecture, the second the settings of layers and of the optimizer. The
+script takes about half a minute.
 """
 
 import warnings
@@ -19,11 +20,11 @@ from skcnn.optimizers import SGD
 
 
 def main():
-    # rows of 64 pixels, as a Pipeline's other steps want them
+    # flat rows of 64 pixels, because MinMaxScaler needs a table
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
 
-    # the shape of the images is stated, so a network that is too large for them is an error and not made smaller
+    # with image_shape, a pool that does not fit is an error; without it, the pool would be made smaller
     cnn = NumpyCNNClassifier(image_shape=(8, 8), scaling=None, max_iter=8, random_state=0)
     pipeline = Pipeline([("scale", MinMaxScaler((-0.5, 0.5))), ("cnn", cnn)])
 
@@ -34,9 +35,9 @@ def main():
         "cnn__hidden_layer_sizes": [(), (50,)],
     }
     search(pipeline, architecture, X_train, y_train, X_test, y_test)
-    print("Two pools of 4x4 do not fit images of 8x8: these candidates score nan, and the search goes on.\n")
+    print("Two 4x4 pools do not fit 8x8 images. These candidates scored nan, and the search continued.\n")
 
-    # whole stacks of layers, then fields inside them; the optimizer is an object here, so it has fields too
+    # vary the list of layers, and fields of a layer and of the optimizer, which must be an object to have fields
     pipeline.set_params(cnn__solver=SGD(), cnn__learning_rate_init=0.02)
     fields = {
         "cnn__layers": [
@@ -50,9 +51,9 @@ def main():
 
 
 def search(pipeline, grid, X_train, y_train, X_test, y_test):
-    """Search on the training images, print the candidates from best to worst, and score the winner on the others."""
+    """Search on the training set, print the candidates from best to worst, and score the best one on the test set."""
     with warnings.catch_warnings():
-        # candidates that do not fit are expected here; without this line their errors are printed
+        # some candidates are expected to fail; do not print their errors
         warnings.simplefilter("ignore", FitFailedWarning)
         warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
         found = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X_train, y_train)
@@ -60,9 +61,9 @@ def search(pipeline, grid, X_train, y_train, X_test, y_test):
     for index in results["rank_test_score"].argsort(kind="stable"):
         candidate = ", ".join(f"{name.removeprefix('cnn__')}={v}" for name, v in results["params"][index].items())
         print(f"{results['mean_test_score'][index]:.3f}  {candidate}")
-    print(f"best, on {len(X_test)} images that the search has not seen: {found.score(X_test, y_test):.3f}")
+    print(f"accuracy of the best candidate on {len(X_test)} test images: {found.score(X_test, y_test):.3f}")
 
 
-# the workers of n_jobs=2 may import this file, and must not start a search of their own
+# the worker processes of n_jobs=2 may import this file; they must not start a search themselves
 if __name__ == "__main__":
     main()
