@@ -1,12 +1,13 @@
-"""Accuracy on the test part of Fashion-MNIST, and on digits, over several seeds; and how long training took.
+"""Accuracy on Fashion-MNIST's test set and on scikit-learn's digits, and training time, over several seeds.
 
     python benchmarks/accuracy.py defaults               # 3 seeds: about 6 minutes
-    python benchmarks/accuracy.py defaults --peer        # PyTorch's two layouts beside it, in turn: about 15 minutes
+    python benchmarks/accuracy.py defaults --peer        # also PyTorch in two memory layouts, in turn: about 15 minutes
     python benchmarks/accuracy.py DEEP                   # 3 seeds: about an hour
-    python benchmarks/accuracy.py digits                 # stratified 5-fold, 3 seeds of the split: about a minute
+    python benchmarks/accuracy.py digits                 # stratified 5-fold, 3 different splits: about a minute
 
-Networks train on all 60,000 images, and the last weights are measured once. Nothing was chosen by the test part: see
-`choices.py`. PyTorch trains the same network by the same recipe: batches, epochs, rates, decay.
+On Fashion-MNIST, networks train on all 60,000 training images, and the final weights are evaluated once. The test set
+was not used to choose the settings; see `choices.py`. PyTorch trains the same network with the same batch size, epochs,
+learning-rate schedule and weight decay.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from skcnn.augmentation import Rotate
 from skcnn.datasets import load_fashion_mnist
 from skcnn.schedules import schedule_from
 
-TURNED = {  # what the user guide shows for digits
+TURNED = {  # the settings that the user guide shows for digits
     "n_kernels": (32, 64),
     "dropout": (0.0, 0.0, 0.3),
     "augment": Rotate(10),
@@ -41,7 +42,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["defaults", "DEEP", "digits"])
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
-    parser.add_argument("--peer", action="store_true", help="PyTorch too, for the defaults")
+    parser.add_argument("--peer", action="store_true", help="also train PyTorch; only with defaults")
     args = parser.parse_args()
     print(f"{args.what}, commit {commit()}", flush=True)
     if args.what == "digits":
@@ -54,7 +55,7 @@ def main():
 
 
 def digits(seeds):
-    """Print the mean accuracy of 5 folds for every seed of the split, by defaults and by the preset."""
+    """Print the mean accuracy over 5 folds for every seed, for the defaults and for the user guide's settings."""
     X, y = load_digits(return_X_y=True)
     for name, preset in {"defaults": {}, "more kernels, turned images": TURNED}.items():
         means = []
@@ -66,7 +67,7 @@ def digits(seeds):
 
 
 def fashion_mnist(contenders, preset, seeds):
-    """Print accuracy and seconds of fitting of every contender and seed, in turn."""
+    """Print the accuracy and the training time of every contender and seed, in turn."""
     X_train, y_train = load_fashion_mnist(return_X_y=True)
     X_test, y_test = load_fashion_mnist(subset="test", return_X_y=True)
     scores, seconds = ({name: [] for name in contenders} for _ in range(2))
@@ -89,7 +90,7 @@ def ours(preset, seed, X_train, y_train, X_test):
 
 
 def pytorch(layout, preset, seed, X_train, y_train, X_test):
-    """Train the default network by the default recipe, with PyTorch's own initial weights."""
+    """Train the default network with the default settings, from PyTorch's own initial weights."""
     import torch
 
     torch.manual_seed(seed)

@@ -1,10 +1,11 @@
-"""Accuracy of the EXERCISE recipe on Fashion-MNIST's test part, over several seeds, here and in PyTorch.
+"""Accuracy of the preset EXERCISE on Fashion-MNIST's test set over several seeds, in skcnn and in PyTorch.
 
     python benchmarks/exercise.py                       # EXERCISE, seeds 0 to 4: about 10 minutes
     python benchmarks/exercise.py --preset EXERCISE_ORIGINAL --seeds 0
-    python benchmarks/exercise.py --peer torch          # the same network and recipe in PyTorch, about as long again
+    python benchmarks/exercise.py --peer torch          # the same network and settings in PyTorch, about as long
 
-Each seed trains on all 60,000 images for 3 epochs, one image a step, and is measured once, with the last weights.
+For each seed, the network trains on all 60,000 training images for 3 epochs with batch size 1. The final weights are
+evaluated once.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ def our_predictions(preset, seed, X_train, y_train, X_test):
 
 
 def torch_predictions(preset, seed, X_train, y_train, X_test):
-    """Train the same network with PyTorch's own initial weights, its defaults for these layers."""
+    """Train the same network in PyTorch, from PyTorch's default initial weights for these layers."""
     import torch
     from torch import nn
 
-    torch.set_num_threads(1)  # accuracy is the matter here, and a step of one image leaves nothing to share
+    torch.set_num_threads(1)  # only accuracy is measured, and a batch of one image is too small to share
     torch.manual_seed(seed)
     network = nn.Sequential(
         *(nn.Conv2d(1, 6, 5, padding="same"), nn.ReLU(), nn.Conv2d(6, 6, 5, padding="same"), nn.ReLU()),

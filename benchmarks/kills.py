@@ -1,11 +1,10 @@
-"""Does a training that was killed end in the same weights as one that was not?
+"""Check that training which is killed and resumed ends with the same weights as training without interruption.
 
-    python benchmarks/kills.py                # 20 trainings, each killed (SIGKILL) at a random moment: about 5 minutes
+    python benchmarks/kills.py                # kill (SIGKILL) 20 processes at random moments: about 5 minutes
     python benchmarks/kills.py --kills 3
 
-Each training, of a network with batch norm, dropout and augmentation on scikit-learn's digits, runs in a process of its
-own that writes a checkpoint after every epoch. It is killed at a random moment of the time that a whole one takes, and
-started again with the same command.
+Each process trains a network with batch normalisation, dropout and augmentation on scikit-learn's digits, and writes a
+checkpoint after every epoch. It is killed at a random moment and started again with the same command.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ EPOCHS = 60
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--seed", type=int, default=0, help="seed for the random moments")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -35,19 +34,19 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         expected = run(folder)
         seconds = time.perf_counter() - start
-        print(f"one training, not killed: {seconds:.1f} s, weights {expected}")
+        print(f"without interruption: {seconds:.1f} s, weights {expected}")
         draw = random.Random(args.seed)
         same = []
         while len(same) < args.kills:
             outcome = killed_and_resumed(folder, draw.uniform(0, seconds), expected)
             same += [] if outcome is None else [outcome]
         left = [path.name for path in Path(folder).iterdir()]
-    print(f"{sum(same)} of {len(same)} ended in the same bytes; files left: {left}")
+    print(f"{sum(same)} of {len(same)} ended with the same weights, bit for bit; files left: {left}")
     return 0 if all(same) and not left else 1
 
 
 def fit(path):
-    """Train, from the checkpoint if there is one; return a digest of all weights."""
+    """Train, resuming from the checkpoint if there is one, and return a digest of all weights."""
     from sklearn.datasets import load_digits
 
     from skcnn import NumpyCNNClassifier
@@ -65,13 +64,13 @@ def fit(path):
 
 
 def run(folder):
-    """Run a training in a process of its own, to its end."""
+    """Train to the end in a new process, and return the digest that it prints."""
     command = [sys.executable, __file__, "--child", str(Path(folder, "training.checkpoint"))]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def killed_and_resumed(folder, moment, expected):
-    """Kill a training at a moment, run it again; return whether its end is as expected, or None if it ended before."""
+    """Kill a process and run it again; return whether the weights are as expected, or None if it ended before."""
     path = Path(folder, "training.checkpoint")
     process = subprocess.Popen([sys.executable, __file__, "--child", str(path)], stdout=subprocess.DEVNULL)
     try:
@@ -82,7 +81,7 @@ def killed_and_resumed(folder, moment, expected):
         process.wait()
     found = "a checkpoint" if path.exists() else "no checkpoint"
     same = run(folder) == expected
-    print(f"killed at {moment:.2f} s, {found}, the same weights in the end: {same}", flush=True)
+    print(f"killed after {moment:.2f} s, {found}, the same final weights: {same}", flush=True)
     return same
 
 

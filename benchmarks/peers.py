@@ -1,8 +1,9 @@
-"""The contenders of `speed.py`: one class for each, with the same few methods.
+"""The contenders of `speed.py`: one class for each, all with the same methods.
 
-A contender is made with a `Net` and a batch size, and given images (n, 28, 28) of uint8 with labels. `prepare` brings
-the images into the form that it likes best, outside of the time that is taken; ours converts them inside. `train` runs
-one epoch, compiled beforehand where there is something to compile; `predict` returns probabilities.
+A contender is created with a `Net` and a batch size. Its input is uint8 images (n, 28, 28) with labels. `prepare`
+converts the images to the form that suits the contender, and is not timed; skcnn converts them in `fit` and
+`predict_proba` instead, which is timed. `train` runs one epoch, with any compilation done beforehand. `predict` returns
+probabilities. `fit_somehow` makes the contender ready for `predict`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ N_CLASSES = 10
 
 @dataclass(frozen=True)
 class Net:
-    """Convolutions that keep the size of the map, each with a ReLU, and a pool of 2 where said; a hidden layer."""
+    """Convolutions with "same" padding and ReLU, some followed by a pool of 2, then a hidden layer."""
 
     kernels: tuple[int, ...]
     kernel_size: int
@@ -35,7 +36,7 @@ class Net:
 
     @property
     def convolutions(self):
-        """(input channels, kernels, pooled) of each."""
+        """(input channels, kernels, pooled) of each convolution."""
         return list(zip((1, *self.kernels[:-1]), self.kernels, self.pooled, strict=True))
 
 
@@ -49,7 +50,7 @@ def scaled(X):
 
 
 class Ours:
-    """`NumpyCNNClassifier.fit` and `predict_proba`, with all checks and the conversion of the images."""
+    """`NumpyCNNClassifier.fit` and `predict_proba`, including all checks and the conversion of the images."""
 
     package = "skcnn"
 
@@ -83,14 +84,14 @@ class Ours:
 
 
 class OursOneThread(Ours):
-    """The same on one thread."""
+    """The same with one thread."""
 
     def __init__(self, net, batch):
         super().__init__(net, batch, n_jobs=1)
 
 
 class Torch:
-    """PyTorch with a loop as short as it can be."""
+    """PyTorch with a minimal training loop."""
 
     package = "torch"
     channels_last = False
@@ -110,7 +111,7 @@ class Torch:
         self.layout = torch.channels_last if self.channels_last else torch.contiguous_format
         self.module = nn.Sequential(*layers).to(memory_format=self.layout)
         if self.compiled:
-            torch._dynamo.reset()  # it compiles a function only so many times in one process
+            torch._dynamo.reset()  # a function can be recompiled only a limited number of times per process
         self.network = torch.compile(self.module) if self.compiled else self.module
         optimizer = torch.optim.SGD if net.solver == "sgd" else torch.optim.Adam
         self.optimizer = optimizer(self.module.parameters(), lr=LEARNING_RATE[net.solver])
@@ -145,19 +146,19 @@ class Torch:
 
 
 class TorchChannelsLast(Torch):
-    """PyTorch's other layout, mostly the faster one on a CPU."""
+    """PyTorch with channels_last memory layout, usually faster on a CPU."""
 
     channels_last = True
 
 
 class TorchCompiled(TorchChannelsLast):
-    """`torch.compile`, of the faster layout."""
+    """PyTorch with `torch.compile` and channels_last memory layout."""
 
     compiled = True
 
 
 class Keras:
-    """Keras' own `fit` and `predict`; for one image, a direct call of the model, which is much faster."""
+    """Keras' `fit` and `predict`. For a single image the model is called directly, which is much faster."""
 
     package = "keras"
 
@@ -189,7 +190,7 @@ class Keras:
 
 
 class Skorch:
-    """skorch's `NeuralNetClassifier`: PyTorch behind scikit-learn's interface."""
+    """skorch's `NeuralNetClassifier`: PyTorch with the scikit-learn API."""
 
     package = "skorch"
 
@@ -224,7 +225,7 @@ class Skorch:
 
 
 class Jax:
-    """JAX: one jitted function for a step, one for prediction."""
+    """JAX with one jitted function for a training step and one for prediction."""
 
     package = "jax"
     block = 250
@@ -284,7 +285,7 @@ class Jax:
 
 
 class OnnxRuntime:
-    """onnxruntime: prediction only, in blocks of 100 images, its best size here."""
+    """onnxruntime: prediction only, in blocks of 100 images, the fastest size for this task."""
 
     package = "onnxruntime"
     block = 100
@@ -336,7 +337,7 @@ class OnnxRuntime:
 
 
 class MLP:
-    """scikit-learn's `MLPClassifier` of the same hidden layer: no convolutions, and so another task."""
+    """scikit-learn's `MLPClassifier` with the same hidden layer. It has no convolutions, so it does less work."""
 
     package = "sklearn"
 
@@ -354,7 +355,7 @@ class MLP:
         import warnings
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that one epoch is no convergence
+            warnings.simplefilter("ignore")  # the warning that one epoch does not converge
             self.clf.fit(X, y)
 
     def fit_somehow(self, X, y):
@@ -365,7 +366,7 @@ class MLP:
 
 
 class NaiveLoops:
-    """Convolutions by loops over positions and kernels, as in a first exercise: one image at a time."""
+    """Convolutions by Python loops over positions and kernels, one image at a time, as beginners write them."""
 
     package = "numpy"
 
@@ -433,7 +434,7 @@ class NaiveLoops:
                 W -= rate * d_W
 
     def fit_somehow(self, X, y):
-        """The weights are random; it is only asked for its time."""
+        """Do nothing: only the time of `predict` matters, so random weights will do."""
 
     def predict(self, X):
         return [self._forward(x)[2] for x in X]

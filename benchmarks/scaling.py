@@ -1,10 +1,11 @@
-"""How time and memory grow: with images, image size, kernels, depth and threads.
+"""How time and memory grow with the number of images, image size, kernels, depth and threads.
 
     python benchmarks/scaling.py                # about ten minutes
     python benchmarks/scaling.py --only threads memory
 
-Time is that of `fit` for one epoch, or of `predict_proba`, in microseconds an image: the median of the rounds, which
-take all sizes in turn. Peak memory is what the call allocated and still held at its peak, each in a process of its own.
+Time is that of one epoch of `fit`, or of `predict_proba`, in microseconds per image. Every round measures all sizes in
+turn, and the median of the rounds is printed. Memory is the peak of what the call has allocated, measured in a new
+process.
 """
 
 from __future__ import annotations
@@ -50,19 +51,19 @@ def seconds(function):
 
 
 def compare(works, rounds):
-    """Print the microseconds of works {label: (function, n_images)}, and their ratio to the first."""
+    """Print microseconds per image for works {label: (function, n_images)}, and the ratio to the first."""
     times = {label: [] for label in works}
     for _ in range(rounds):
         for label, (work, n) in works.items():
             times[label].append(seconds(work) / n * 1e6)
     first = median(next(iter(times.values())))
     for label, of in times.items():
-        print(f"    {label:40} {median(of):10.1f} us an image  {median(of) / first:8.2f}", flush=True)
+        print(f"    {label:40} {median(of):10.1f} us per image  {median(of) / first:8.2f}", flush=True)
 
 
 @section
 def images(rounds):
-    """EXERCISE's network at batch 32, by the number of images."""
+    """The number of images: EXERCISE's network at batch size 32."""
     X, y = load_fashion_mnist(return_X_y=True)
     clf = exercise().fit(X[:320], y[:320])
     fits = {f"fit {n:,}": (lambda n=n: exercise().fit(X[:n], y[:n]), n) for n in (2_000, 10_000, 60_000)}
@@ -72,7 +73,7 @@ def images(rounds):
 
 @section
 def image_size(rounds):
-    """The same network on images of more and more pixels, on one thread and on two; microseconds a thousand pixels."""
+    """Image size: the same network with one thread and with two; here, microseconds are per thousand pixels."""
     for n_jobs in (1, 2):
         rng, works = np.random.default_rng(0), {}
         for side, n in ((14, 8192), (28, 4096), (56, 1024), (112, 512), (224, 256)):
@@ -84,7 +85,7 @@ def image_size(rounds):
 
 @section
 def kernels(rounds):
-    """Two 3x3 convolutions with pools, by the number of kernels, batch 64."""
+    """The number of kernels: two 3x3 convolutions with pools at batch size 64."""
     X, y = load_fashion_mnist(return_X_y=True)
     stacks = [(k, 2 * k) for k in (4, 8, 16, 32, 64)]
     compare({f"fit {k}": (lambda k=k: default(k).fit(X[:1280], y[:1280]), 1280) for k in stacks}, rounds)
@@ -92,7 +93,7 @@ def kernels(rounds):
 
 @section
 def depth(rounds):
-    """3x3 convolutions of 16 kernels, by their number, a pool after the first two, batch 64."""
+    """The number of 3x3 convolutions: 16 kernels each, a pool after the first two, batch size 64."""
     X, y = load_fashion_mnist(return_X_y=True)
     stacks = {n: ((16,) * n, (2, 2, *[1] * (n - 2))) for n in (2, 4, 6, 8)}
     works = {
@@ -108,7 +109,7 @@ def default(n_kernels, **changes):
 
 @section
 def threads(rounds):
-    """n_jobs=1 and 2: time, and whether all weights are the same to the bit."""
+    """Threads: time with n_jobs=1 and 2, and whether the weights are the same, bit for bit."""
     X, y = load_fashion_mnist(return_X_y=True)
     deeper = {"n_kernels": (32, 32, 64, 64), "pool_size": (1, 2, 1, 2), "hidden_layer_sizes": (128,)}
     cases = {f"EXERCISE, batch {b}": ({**EXERCISE, "batch_size": b}, 6400) for b in (32, 64, 128)}
@@ -121,7 +122,7 @@ def threads(rounds):
             one.tobytes() == other.tobytes()
             for one, other in zip(*([*clf.coefs_, *clf.intercepts_] for clf in made), strict=True)
         )
-        print(f"    {name}: the weights are {'the same bytes' if same else 'NOT THE SAME'}")
+        print(f"    {name}: the weights are {'the same, bit for bit' if same else 'NOT THE SAME'}")
 
 
 MEMORY = """
@@ -136,7 +137,7 @@ shape = (n, side, side) if channels == 1 else (n, side, side, channels)
 X = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 y = np.arange(n) % 10
 clf = NumpyCNNClassifier(**{**EXERCISE, "max_iter": 1, "batch_size": 128, "n_jobs": 2, "random_state": 0})
-if side == 1000:  # flattened, such maps would need hundreds of millions of weights
+if side == 1000:  # a dense layer on such feature maps would have hundreds of millions of weights
     stack = [Conv2D(16, 5), ReLU(), MaxPool2D(4), Conv2D(32), ReLU(), GlobalAvgPool2D()]
     clf = NumpyCNNClassifier(layers=stack, max_iter=1, batch_size=8, n_jobs=2, random_state=0)
 out = 0
@@ -153,7 +154,7 @@ print((tracemalloc.get_traced_memory()[1] - out) / 2**20)
 
 @section
 def memory(rounds):
-    """MiB at the peak beyond X, y and the result: EXERCISE's network at batch 128; two convolutions for 1000x1000."""
+    """Peak memory in MiB, without X, y and the result: EXERCISE at batch 128; for 1000x1000, two convolutions."""
     cases = [("predict", 2_000, 28, 1), ("predict", 200_000, 28, 1), ("fit", 2_000, 28, 1), ("fit", 60_000, 28, 1)]
     for what, n, side, channels in [*cases, ("fit", 8, 1000, 3), ("predict", 256, 250, 3)]:
         command = [sys.executable, "-c", MEMORY, what, str(n), str(side), str(channels)]

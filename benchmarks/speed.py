@@ -1,14 +1,14 @@
-"""Time of training and prediction, ours and the installed peers', on the same work in turn, in one run.
+"""Training and prediction time of skcnn and of all installed peers on the same tasks.
 
     python benchmarks/speed.py                                  # all tasks, all installed peers: about 20 minutes
     python benchmarks/speed.py --rounds 3 --tasks "batch 1" --peers PyTorch JAX
 
-    pip install -e '.[peers]'                                   # the peers, in an environment of their own
+    pip install -e '.[peers]'                                   # install the peers, in a separate environment
 
-Every round runs all contenders of a task once, in turn, so that a machine that slows down slows all. The medians of the
-rounds, and their ratios to ours, are printed as a table. The images are Fashion-MNIST's. Nothing else may run
-meanwhile: frameworks suffer from company more than we do. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE: they pin old
-kernels.
+Every round runs all contenders of a task once, in turn, so that a slow phase of the machine affects all of them. The
+script prints the median over the rounds and its ratio to the time of skcnn. The images are those of Fashion-MNIST. Run
+nothing else at the same time: other load slows the frameworks down more than skcnn. Unset OPENBLAS_CORETYPE and
+OPENBLAS_L2_SIZE, because they select older BLAS kernels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PREDICTION = (*PYTORCH, "Keras", "skorch", "JAX", "onnxruntime", "MLPClassifier"
 
 @dataclass(frozen=True)
 class Task:
-    """What is timed: a network, its batch (None: prediction), how many images, and which peers take part."""
+    """What is timed: a network, the batch size (None: prediction), the number of images, and the peers."""
 
     net: Net
     batch: int | None
@@ -53,14 +53,14 @@ TASKS = {
     "default, train, batch 64": Task(DEFAULT, 64, 6_400, (*PYTORCH, "Keras")),
     "default, predict 10,000": Task(DEFAULT, None, 10_000, (*PYTORCH, "Keras", "onnxruntime")),
 }
-NAIVE_IMAGES = 8  # more would take minutes
+NAIVE_IMAGES = 8  # more images would take minutes
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tasks", nargs="*", default=[""], help="parts of the names of the tasks to run")
-    parser.add_argument("--peers", nargs="*", default=[""], help="parts of the names of the peers to run")
+    parser.add_argument("--tasks", nargs="*", default=[""], help="run the tasks whose names contain one of these texts")
+    parser.add_argument("--peers", nargs="*", default=[""], help="run the peers whose names contain one of these texts")
     args = parser.parse_args()
     X, y = load_fashion_mnist(return_X_y=True)
     installed = {name: peer for name, peer in PEERS.items() if find_spec(peer.package)}
@@ -72,7 +72,7 @@ def main():
 
 
 def measured(task, contenders, X, y, rounds):
-    """Microseconds an image, of every contender and round."""
+    """Return the microseconds per image for every contender and round."""
     runs = {name: ready(task, name, contender, X, y) for name, contender in contenders.items()}
     times = {name: [] for name in runs}
     for _ in range(rounds):
@@ -82,7 +82,7 @@ def measured(task, contenders, X, y, rounds):
 
 
 def ready(task, name, contender, X, y):
-    """Make a contender, let it compile whatever it compiles, and return what to time."""
+    """Create a contender, let it compile, and return the function to time."""
     naive = name == "naive loops"
     n, repeat = (min(NAIVE_IMAGES, task.n_images), 1) if naive else (task.n_images, task.repeat)
     made = contender(task.net, task.batch or 32)
@@ -107,15 +107,15 @@ def ready(task, name, contender, X, y):
 def describe_machine(peers):
     packages = dict.fromkeys(p.package for p in (*OURS.values(), *peers.values()))
     print(f"Python {platform.python_version()},", *[f"{name} {__import__(name).__version__}" for name in packages])
-    print(f"{platform.processor() or platform.machine()}: {matrix_product():.0f} GFLOP/s by one thread;", end=" ")
+    print(f"{platform.processor() or platform.machine()}: {matrix_product():.0f} GFLOP/s with one thread;", end=" ")
     print(
         *[f"{p['internal_api']} {p.get('architecture', '')} x {p['num_threads']}" for p in threadpool_info()], sep=", "
     )
-    print("microseconds an image: median of the rounds (least to most), and the median over ours\n", flush=True)
+    print("microseconds per image: median of the rounds (minimum to maximum), and its ratio to skcnn\n", flush=True)
 
 
 def matrix_product():
-    """GFLOP/s of a large product in float32."""
+    """Return the GFLOP/s of a large matrix product in float32."""
     a = np.ones((1024, 1024), np.float32)
     with threadpool_limits(1):
         times = []
