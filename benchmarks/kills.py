@@ -4,7 +4,8 @@
     python benchmarks/kills.py --kills 3
 
 Each process trains a network with batch normalisation, dropout and augmentation on scikit-learn's digits, and writes a
-checkpoint after every epoch. It is killed at a random moment and started again with the same command.
+checkpoint after every epoch. It is killed at a random moment, within the time of a full run, and started again with the
+same command.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def compare(works, rounds):
 
 @section
 def images(rounds):
-    """The number of images: EXERCISE's network at batch size 32."""
+    """EXERCISE's network at batch size 32, with more and more images."""
     X, y = load_fashion_mnist(return_X_y=True)
     clf = exercise().fit(X[:320], y[:320])
     fits = {f"fit {n:,}": (lambda n=n: exercise().fit(X[:n], y[:n]), n) for n in (2_000, 10_000, 60_000)}
@@ -73,7 +73,7 @@ def images(rounds):
 
 @section
 def image_size(rounds):
-    """Image size: the same network with one thread and with two; here, microseconds are per thousand pixels."""
+    """The same network on larger and larger images, with one thread and two; microseconds per thousand pixels."""
     for n_jobs in (1, 2):
         rng, works = np.random.default_rng(0), {}
         for side, n in ((14, 8192), (28, 4096), (56, 1024), (112, 512), (224, 256)):
@@ -85,7 +85,7 @@ def image_size(rounds):
 
 @section
 def kernels(rounds):
-    """The number of kernels: two 3x3 convolutions with pools at batch size 64."""
+    """Two 3x3 convolutions with pools at batch size 64, with more and more kernels."""
     X, y = load_fashion_mnist(return_X_y=True)
     stacks = [(k, 2 * k) for k in (4, 8, 16, 32, 64)]
     compare({f"fit {k}": (lambda k=k: default(k).fit(X[:1280], y[:1280]), 1280) for k in stacks}, rounds)
@@ -93,7 +93,7 @@ def kernels(rounds):
 
 @section
 def depth(rounds):
-    """The number of 3x3 convolutions: 16 kernels each, a pool after the first two, batch size 64."""
+    """More and more 3x3 convolutions of 16 kernels, a pool after each of the first two, batch size 64."""
     X, y = load_fashion_mnist(return_X_y=True)
     stacks = {n: ((16,) * n, (2, 2, *[1] * (n - 2))) for n in (2, 4, 6, 8)}
     works = {
@@ -109,7 +109,7 @@ def default(n_kernels, **changes):
 
 @section
 def threads(rounds):
-    """Threads: time with n_jobs=1 and 2, and whether the weights are the same, bit for bit."""
+    """Time with n_jobs=1 and 2, and whether the weights are the same, bit for bit."""
     X, y = load_fashion_mnist(return_X_y=True)
     deeper = {"n_kernels": (32, 32, 64, 64), "pool_size": (1, 2, 1, 2), "hidden_layer_sizes": (128,)}
     cases = {f"EXERCISE, batch {b}": ({**EXERCISE, "batch_size": b}, 6400) for b in (32, 64, 128)}
