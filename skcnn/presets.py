@@ -75,7 +75,7 @@ EXERCISE_ORIGINAL: dict[str, Any] = {
 
 
 def _block(n_kernels: int) -> tuple[Layer, ...]:
-    return Conv2D(n_kernels, bias=None), BatchNorm(), ReLU()
+    return Conv2D(n_kernels, bias=False), BatchNorm(), ReLU()
 
 
 DEEP: dict[str, Any] = {
@@ -84,7 +84,7 @@ DEEP: dict[str, Any] = {
     "layers": (
         *(*_block(32), *_block(32), MaxPool2D(2), Dropout(0.1)),
         *(*_block(64), *_block(64), MaxPool2D(2), Dropout(0.1)),
-        *(Flatten(), Dense(128, use_bias=False), BatchNorm(), ReLU(), Dropout(0.2)),
+        *(Flatten(), Dense(128, bias=False), BatchNorm(), ReLU(), Dropout(0.2)),
     ),
     "augment": (Flip(), Shift(1)),
     "solver": "adamw",

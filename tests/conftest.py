@@ -84,8 +84,8 @@ def torch():
 @pytest.fixture
 def small_shards(monkeypatch):
     """Batches of 64 images of 28 x 28 are cut into several shards, however few kernels there are."""
-    monkeypatch.setattr("skcnn.network.NUMBERS_PER_SHARD", 10 * 28 * 28 * 3)
-    monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0)
+    monkeypatch.setattr("skcnn._engine.sharding.ELEMENTS_PER_SHARD", 10 * 28 * 28 * 3)
+    monkeypatch.setattr("skcnn._engine.sharding.WORK_WORTH_CUTTING", 0)
 
 
 @pytest.fixture

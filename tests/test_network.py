@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from skcnn._engine.workers import Shard
+from skcnn._engine.sharding import cut, samples_per_shard
 from skcnn._trees import leaves
-from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
+from skcnn.layers import PREDICT, TRAIN, Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
+from skcnn.layers.base import alone
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
@@ -31,6 +32,14 @@ def batch(network, n=4):
     return np.random.default_rng(2).normal(size=(n, *network.shapes[0])).astype(network.dtype)
 
 
+def gradients(network, x, d_out_of):
+    """The gradients of a training pass of the whole batch, given a function from its output to their gradient."""
+    passes = network.passes(train=True)
+    context = passes.context(len(x))
+    out, caches = alone(passes.forward(x, context))
+    return passes.gradients(alone(passes.backward(caches, d_out_of(out), context)))
+
+
 def lock(*arrays):
     for array in arrays:
         array.flags.writeable = False
@@ -39,23 +48,22 @@ def lock(*arrays):
 @pytest.mark.parametrize(
     ("index", "layers", "text"),
     [
-        (0, [Dense(3)], "Dense(n_units=3): needs rows, got maps of shape (4, 4, 1)"),
+        (0, [Dense(3)], "Dense(n_units=3): needs rows, got feature maps of shape (4, 4, 1)"),
         (
             3,
             [Conv2D(2), ReLU(), MaxPool2D(), Conv2D(2, kernel_size=5, padding="valid")],
-            "Conv2D(n_kernels=2, kernel_size=5, padding='valid'): kernel 5x5 does not fit the 2x2 map",
+            "Conv2D(n_kernels=2, kernel_size=5, padding='valid'): kernel 5x5 does not fit the 2x2 feature map",
         ),
         (
             2,
             [Conv2D(2), Flatten(), MaxPool2D()],
-            "MaxPool2D(pool_size=2): needs maps (h, w, c), got rows of shape (32,)",
+            "MaxPool2D(pool_size=2): needs feature maps (h, w, c), got rows of shape (32,)",
         ),
     ],
 )
 def test_build_names_the_layer_that_does_not_fit(index, layers, text):
-    with pytest.raises(ValueError, match="^" + re.escape(f"layers[{index}] {text}")) as raised:
+    with pytest.raises(ValueError, match="^" + re.escape(f"layers[{index}] {text}")):
         Network.build(layers, (4, 4, 1), np.random.default_rng(0), np.float32)
-    assert isinstance(raised.value.__cause__, ValueError)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, "float32"])
@@ -67,21 +75,20 @@ def test_build_draws_for_every_layer_in_its_turn(dtype):
     assert network.states == [{}] * len(STACK)
     assert {array.dtype for _, array in leaves(network.params)} == {network.dtype} == {np.dtype(dtype)}
     rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(network.params[0]["W"], STACK[0].build((5, 6, 2), rng, dtype)[0]["W"])
-    np.testing.assert_array_equal(network.params[4]["W"], STACK[4].build((12,), rng, dtype)[0]["W"])
+    np.testing.assert_array_equal(network.params[0]["W"], STACK[0].init((5, 6, 2), rng, dtype)["W"])
+    np.testing.assert_array_equal(network.params[4]["W"], STACK[4].init((12,), rng, dtype)["W"])
 
 
 def test_predict_is_one_layer_after_the_other():
     network = built(STACK)
     x = out = batch(network)
     for layer, params in zip(network.layers, network.params, strict=True):
-        out, _ = layer.forward(params, out)
+        out = layer.apply(params, out)
     np.testing.assert_array_equal(network.predict(x), out)
-    computation = network.computation(train=True)
-    trained, caches = computation.forward(x, Shard(len(x)))
+    passes = network.passes(train=True)
+    trained, caches = alone(passes.forward(x, passes.context(len(x))))
     np.testing.assert_array_equal(trained, out)
-    assert len(caches) == len(STACK)
-    assert computation.new_states(caches) == network.states
+    assert passes.next_states(caches) == network.states
 
 
 def test_summary_counts_what_can_be_counted_by_hand():
@@ -89,12 +96,12 @@ def test_summary_counts_what_can_be_counted_by_hand():
         Conv2D(2, stride=2, padding="valid"),  # 3x3x1x2 weights at 4x3 positions; a step is now 2 pixels
         ReLU(),
         MaxPool2D((2, 1), stride=1),  # sees one step, of 2 pixels, more: 5 rows
-        Conv2D(3, kernel_size=2, padding="valid", bias=None),  # one step more again: 7x5
+        Conv2D(3, kernel_size=2, padding="valid", bias=False),  # one step more again: 7x5
         Flatten(),
         Dense(4),
     ]
     network = Network.build(layers, (9, 7, 1), np.random.default_rng(0), np.float32)
-    name = "Conv2D(n_kernels=3, kernel_size=2, padding='valid', bias=None)"
+    name = "Conv2D(n_kernels=3, kernel_size=2, padding='valid', bias=False)"
     expected = [
         ("layer", "output", "parameters", "receptive field", "multiply-adds"),
         ("input", "9x7x1", 0, "1x1", 0),
@@ -161,9 +168,7 @@ def test_gradients_of_the_whole_network_are_those_of_central_differences(loss, w
     def value():
         return loss(network.predict(x), y, weight)[0].sum()
 
-    computation = network.computation(train=True)
-    logits, caches = computation.forward(x, Shard(len(x)))
-    grads = computation.gradients(computation.backward(caches, loss(logits, y, weight)[1], Shard(len(x)))[1])
+    grads = gradients(network, x, lambda logits: loss(logits, y, weight)[1])
     for (path, array), (grad_path, grad) in zip(leaves(network.params), leaves(grads), strict=True):
         assert path == grad_path
         assert relative_error(grad, numeric_gradient(value, array, step=1e-6)) < 1e-6, path
@@ -171,10 +176,7 @@ def test_gradients_of_the_whole_network_are_those_of_central_differences(loss, w
 
 def test_a_network_without_parameters_has_no_gradients():
     network = Network.build([ReLU(), GlobalAvgPool2D()], (4, 4, 2), np.random.default_rng(0), np.float64)
-    x = batch(network)
-    computation = network.computation(train=True)
-    out, caches = computation.forward(x, Shard(len(x)))
-    assert computation.gradients(computation.backward(caches, np.ones_like(out), Shard(len(x)))[1]) == [{}, {}]
+    assert gradients(network, batch(network), np.ones_like) == [{}, {}]
     assert network.n_params == 0
 
 
@@ -188,11 +190,7 @@ def test_it_learns_on_its_own():
     weights = [array for _, array in leaves(network.params)]
     state = sgd.init(weights)
     for _ in range(60):
-        computation = network.computation(train=True)
-        logits, caches = computation.forward(x, Shard(len(x)))
-        grads = computation.gradients(
-            computation.backward(caches, loss(logits, y)[1] / np.float32(len(x)), Shard(len(x)))[1]
-        )
+        grads = gradients(network, x, lambda logits: loss(logits, y)[1] / np.float32(len(x)))
         sgd.step(weights, [grad for _, grad in leaves(grads)], state, learning_rate=0.05)
     np.testing.assert_array_equal(loss.decide(network.predict(x)), y)
 
@@ -204,61 +202,45 @@ def test_no_images_give_no_outputs():
     assert network.predict(np.zeros((0, 6, 5, 1))).shape == (0, 3)
 
 
-def test_maps_of_another_size_are_refused():
+def test_feature_maps_of_another_size_are_refused():
     network = Network.build([Conv2D(2), GlobalAvgPool2D()], (8, 8, 1), np.random.default_rng(0), np.float64)
-    with pytest.raises(
-        ValueError, match=r"Conv2D\(n_kernels=2, kernel_size=3\) was built for maps of 8x8x1, got 12x12x1"
-    ):
+    with pytest.raises(ValueError, match=r"the input is an array of shape \(1, 12, 12, 1\), .* it is \(1, 8, 8, 1\)"):
         network.predict(np.zeros((1, 12, 12, 1)))
-
-
-class _Doubled:
-    """What `_Double` puts in its place: the same, with the factor made once."""
-
-    def prepare(self, params, need_d_x=False):
-        return {"factor": 2 * params["a"]}
-
-    def forward(self, params, x, *, train=False, rng=None):
-        return x * params["factor"], x if train else None
-
-    def backward(self, params, cache, d_out, *, need_d_x=True):
-        return d_out * params["factor"], (d_out * cache).sum(axis=0)  # a plain array is a tree too
-
-    def gradients(self, d_prepared):
-        return {"a": 2 * d_prepared}
 
 
 @dataclass(frozen=True, repr=False)
 class _Double(Layer):
-    def build(self, in_shape, rng, dtype):
-        return {"a": np.ones(in_shape, dtype)}, in_shape
+    """Multiply by 2 * a, where 2 * a is computed once for all shards."""
 
-    def forward(self, params, x, *, train=False, rng=None):
-        return x * (2 * params["a"]), x if train else None
+    def init(self, in_shape, rng, dtype):
+        return {"a": np.ones(in_shape, dtype)}
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
-        return d_out * (2 * params["a"]), {"a": 2 * (d_out * cache).sum(axis=0)}
+    def prepare(self, params, in_shape, context):
+        return {"factor": 2 * params["a"]}
 
-    def place(self, in_shape):
-        return _Doubled()
+    def forward(self, params, x, context=PREDICT):
+        return x * params["factor"], x if context.train else None
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        return d_out * params["factor"], (d_out * cache).sum(axis=0)  # a plain array is a tree too
+
+    def gradients(self, params, d_prepared):
+        return {"a": 2 * d_prepared}
 
 
-def test_a_layer_may_have_itself_replaced_by_what_computes_the_same():
+def test_a_layer_may_prepare_its_parameters():
     rng = np.random.default_rng(0)
     x, d_out = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
     network = Network.build([Dense(4), _Double()], (4,), np.random.default_rng(0), np.float64)
-    network.params[1]["a"][:] = [1, 2, 3, 4]
-    computation = network.computation(train=True)
-    assert [type(step.placed) for step in computation.steps] == [Dense, _Doubled]
-    out, caches = computation.forward(x, Shard(3))
-    grads = computation.gradients(computation.backward(caches, d_out, Shard(3))[1])
-    hidden, dense_cache = Dense(4).forward(network.params[0], x, train=True)
-    expected, cache = _Double().forward(network.params[1], hidden, train=True)
-    d_hidden, expected_grads = _Double().backward(network.params[1], cache, d_out)
-    np.testing.assert_array_equal(out, expected)
-    np.testing.assert_array_equal(network.predict(x), expected)
-    np.testing.assert_array_equal(grads[1]["a"], expected_grads["a"])
-    np.testing.assert_array_equal(grads[0]["W"], Dense(4).backward(network.params[0], dense_cache, d_hidden)[1]["W"])
+    a = network.params[1]["a"]
+    a[:] = [1, 2, 3, 4]
+    grads = gradients(network, x, lambda out: d_out)
+    hidden = Dense(4).apply(network.params[0], x)
+    np.testing.assert_array_equal(network.predict(x), hidden * (2 * a))
+    np.testing.assert_array_equal(_Double().apply({"a": a}, hidden), hidden * (2 * a))
+    np.testing.assert_array_equal(grads[1]["a"], 2 * (d_out * hidden).sum(axis=0))
+    np.testing.assert_array_equal(_Double().gradient({"a": a}, hidden, d_out)[1]["a"], grads[1]["a"])
+    np.testing.assert_array_equal(grads[0]["W"], Dense(4).gradient(network.params[0], x, d_out * (2 * a))[1]["W"])
 
 
 def convolution_network(side, n_kernels):
@@ -266,7 +248,7 @@ def convolution_network(side, n_kernels):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "side", "n_kernels", "expected"),
+    ("n_samples", "side", "n_kernels", "expected"),
     [
         (1, 28, 16, 1),
         (8, 28, 16, 8),  # not worth it
@@ -280,5 +262,8 @@ def convolution_network(side, n_kernels):
         (8, 1000, 16, 1),
     ],
 )
-def test_shards_are_large_enough_and_not_too_large(n_rows, side, n_kernels, expected):
-    assert convolution_network(side, n_kernels).rows_per_shard(n_rows) == expected
+def test_shards_are_large_enough_and_not_too_large(n_samples, side, n_kernels, expected):
+    network = convolution_network(side, n_kernels)
+    most = samples_per_shard(n_samples, *network._size)
+    assert most == expected
+    assert network.shards(n_samples) == network.shards(n_samples, train=True) == cut(n_samples, most)

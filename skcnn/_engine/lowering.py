@@ -1,40 +1,100 @@
-"""Lowering: the user's layers as the steps that are computed, which give the same results faster.
+"""Lowering: a chain of layers, translated into one that computes the same faster.
 
-The largest of some rectified pixels is the largest of the pixels, rectified: ReLU and pools that keep one pixel may
-change places. After the pool there is less to rectify, a quarter for windows of 2x2. The gradients are the same too:
-where the pixel that is kept is positive, it is the same one, and anywhere else they are 0.
+Neighbouring layers are replaced by one private layer with the same contract:
 
-Layers know nothing of this exchange, and parameters keep their places: a stack asks for its steps once, and runs these.
-In them a layer may be replaced by what its `place` returns, which computes the same faster.
+- ReLU and a pool that keeps one pixel of each window. Both keep the order of the pixels, so the pool can come first,
+  and less is left to rectify: a quarter for windows of 2x2. The gradients are the same too: if the pixel that is kept
+  is positive, it is the same one, and otherwise they are 0.
+- In prediction, a convolution or dense layer and the normalisation behind it, see `skcnn._engine.folding`.
+
+Layers know nothing of this, and parameters keep their positions. The types must match exactly, since a subclass may
+compute anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+from skcnn._engine.folding import fold
 from skcnn.layers.activations import ReLU
-from skcnn.layers.base import Layer, Placed, Shape
+from skcnn.layers.base import PREDICT, TRAIN, Array, Context, Layer, Shape
 from skcnn.layers.pool import MaxPool2D, MinPool2D
+from skcnn.layers.residual import Residual
+from skcnn.layers.sequential import Operation, Sequential
 
-__all__ = ["Step", "lower"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One computation of a stack: a layer, what is computed for it, and where in the stack its parameters are."""
-
-    layer: Layer
-    placed: Placed
-    source: int
+__all__ = ["lower"]
 
 
-def lower(layers: Sequence[Layer], shapes: Sequence[Shape]) -> tuple[Step, ...]:
-    """Translate layers into steps, given the shape of the input and of each layer's output."""
-    order = list(range(len(layers)))
-    for i in range(len(layers) - 1):
-        # these very types: a subclass may compute anything
-        if type(layers[order[i]]) is ReLU and type(layers[i + 1]) in (MaxPool2D, MinPool2D):
-            order[i], order[i + 1] = order[i + 1], order[i]
-    # pools and ReLU know no shape of their input, so theirs may be that of the stack
-    return tuple(Step(layers[source], layers[source].place(shapes[source]), source) for source in order)
+@dataclass(frozen=True, repr=False)
+class LoweredChain(Sequential):
+    """A chain that computes operations of its own in place of its layers, for inputs of one shape."""
+
+    operations: tuple[Operation, ...] = ()
+    known_shapes: tuple[Shape, ...] = ()
+
+    @cached_property
+    def depends_on_batch(self) -> bool:  # type: ignore[override]  # every pass asks
+        return any(operation.layer.depends_on_batch for operation in self.operations)
+
+    def shapes(self, in_shape: Shape) -> Sequence[Shape]:
+        return self.known_shapes
+
+
+@dataclass(frozen=True, repr=False)
+class LoweredResidual(LoweredChain, Residual):
+    """A residual block whose chain is lowered."""
+
+
+def lower(chain: Sequential, in_shape: Shape, *, train: bool) -> LoweredChain:
+    """Translate a chain for training, or for prediction with samples of `in_shape`."""
+    operations, shapes = [], [in_shape]
+    for operation in _operations(chain.layers, train):
+        layer = operation.layer
+        if isinstance(layer, Sequential) and type(layer) in (Sequential, Residual):
+            layer = lower(layer, shapes[-1], train=train)
+        operations.append(Operation(layer, operation.sources))
+        shapes.append(layer.out_shape(shapes[-1]))
+    lowered = LoweredResidual if type(chain) is Residual else LoweredChain
+    return lowered(chain.layers, tuple(operations), tuple(shapes))
+
+
+def _operations(layers: Sequence[Layer], train: bool) -> Iterator[Operation]:
+    index = 0
+    while index < len(layers):
+        joined = _join(layers[index], layers[index + 1], train) if index + 1 < len(layers) else None
+        sources = (str(index), str(index + 1)) if joined else (str(index),)
+        yield Operation(joined or layers[index], sources)
+        index += len(sources)
+
+
+def _join(first: Layer, second: Layer, train: bool) -> Layer | None:
+    """Return the layer that does the work of two neighbours, or None if there is none."""
+    if type(first) is ReLU and type(second) in (MaxPool2D, MinPool2D):
+        return RectifiedPool(second)
+    return None if train else fold(first, second)
+
+
+_RELU: Layer = ReLU()
+
+
+@dataclass(frozen=True, repr=False)
+class RectifiedPool(Layer):
+    """A pool that keeps one pixel of each window, and then ReLU."""
+
+    pool: Layer
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.pool.out_shape(in_shape)
+
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Any:
+        pooled, of_pool = self.pool.forward({}, x, context)
+        out, of_relu = _RELU.forward({}, pooled, context)
+        return out, (of_pool, of_relu) if context.train else None
+
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Any:
+        of_pool, of_relu = cache
+        d_pooled, _ = _RELU.backward({}, of_relu, d_out, context)
+        return self.pool.backward({}, of_pool, d_pooled, context)

@@ -24,6 +24,7 @@ from skcnn.layers import (
     MaxPool2D,
     MinPool2D,
     ReLU,
+    Sequential,
     Sigmoid,
     SiLU,
     Softmax,
@@ -149,7 +150,7 @@ def convolutional_stack(
             size = _shrunk_kernel(size, pad, shape)
         # a normalisation subtracts the mean, and so any bias, and brings one of its own
         conv = Conv2D(count, size, step, pad, initializer=_initializer(active))
-        block: list[Layer] = [replace(conv, bias=None), *norm] if batch_norm else [conv]
+        block: list[Layer] = [replace(conv, bias=False), *norm] if batch_norm else [conv]
         block += [active] if active else []
         if shrink:
             window = _at_most(window, _out_shape(block, shape)[:2])
@@ -158,7 +159,7 @@ def convolutional_stack(
         stack += [*block, *_dropout(rate)]
     stack.append(Flatten())
     for units, active, rate in zip(hidden, activations[len(kernels) :], rates[len(kernels) :], strict=True):
-        stack += [Dense(units, use_bias=not batch_norm, initializer=_initializer(active)), *norm]
+        stack += [Dense(units, bias=not batch_norm, initializer=_initializer(active)), *norm]
         stack += [*([active] if active else []), *_dropout(rate)]
     return tuple(stack)
 
@@ -173,11 +174,12 @@ def build_classifier(
     ValueError
         If a layer does not fit, or the last leaves maps.
     """
-    hidden = Network.build(layers, in_shape, rng, dtype)
-    shape = hidden.shapes[-1]
+    shape = Sequential(layers).out_shape(in_shape)
     if len(shape) != 1:
-        raise ValueError(f"layers end in maps of shape {shape}; end them in rows, by Flatten() or GlobalAvgPool2D()")
-    return hidden.followed_by(Dense(n_outputs, initializer="glorot_uniform"), rng)
+        raise ValueError(
+            f"layers end in feature maps of shape {shape}; end them in rows, by Flatten() or GlobalAvgPool2D()"
+        )
+    return Network.build([*layers, Dense(n_outputs, initializer="glorot_uniform")], in_shape, rng, dtype)
 
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:
@@ -192,7 +194,9 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
         raise ValueError("layers must hold at least one layer, got none")
     for index, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            known = ", ".join(name for name in layer_types.__all__ if name != "Layer")
+            known = ", ".join(
+                name for name in layer_types.__all__ if name not in ("Layer", "Context", "PREDICT", "TRAIN")
+            )
             hint = f"; write {layer.__name__}(...)" if isinstance(layer, type) else ""
             raise ValueError(f"layers[{index}] must be a layer ({known} or another subclass), got {layer!r}{hint}")
     if isinstance(layers[-1], Softmax | Sigmoid):
@@ -215,8 +219,8 @@ def _at_most(size: Any, limit: Shape) -> Any:
 
 
 def _out_shape(layers: Sequence[Layer], shape: Shape) -> Shape:
-    """The shape after some layers: a network is built for it, and forgotten."""
-    return Network.build(layers, shape, np.random.default_rng(0), np.float32).shapes[-1]
+    """The shape after some layers, perhaps none."""
+    return Sequential(layers).out_shape(shape) if layers else shape
 
 
 def _dropout(rate: float) -> list[Layer]:

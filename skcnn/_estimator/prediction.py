@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._engine.process import calculation
-from skcnn._engine.workers import Workers, cut
+from skcnn._engine.workers import Workers
 from skcnn.network import Network
 
 __all__ = ["predict"]
@@ -34,10 +34,10 @@ def predict(network: Network, images: Any, n_rows: int, n_threads: int, finish: 
         Given the outputs (n, n_outputs) of a block, returns an array (n, ...). So no more than a few blocks of anything
         but the result exist at a time.
     """
-    blocks = cut(n_rows, network.rows_per_shard(n_rows))
+    blocks = network.shards(n_rows)
     with calculation(), Workers(n_threads) as workers:
-        computation = network.computation()
-        finished = workers.map(lambda rows: finish(computation.predict(images[rows])), blocks)
+        passes = network.passes()
+        finished = workers.map(lambda rows: finish(passes.predict(images[rows])), blocks)
         for rows, part in zip(blocks, finished, strict=True):
             if rows.start == 0:
                 whole = np.empty((n_rows, *part.shape[1:]), dtype=part.dtype)

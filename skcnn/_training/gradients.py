@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._engine.computation import Computation
-from skcnn._engine.workers import MOST_MEETING_SHARDS, Shard, Workers, cut
+from skcnn._engine.passes import Passes
+from skcnn._engine.workers import Workers
 from skcnn._training.config import Recipe, Samples
 from skcnn._training.randomness import stream
 from skcnn._trees import add, arrays, leaves
 from skcnn.augmentation import augment
+from skcnn.layers.base import Exchange, alone
 from skcnn.network import Network
 
 __all__ = ["Gradients"]
@@ -34,48 +35,37 @@ class Gradients:
         `place` (epoch, step) is where the random streams of the batch begin. The shards' parts are summed in their
         order.
         """
-        cuts = self._cut(len(rows))
-        weight = self.samples.weight
-        shards = [Shard(len(rows), None if weight is None else weight[rows[c]], i) for i, c in enumerate(cuts)]
-        computation = self.network.computation(train=True)
-
-        def work(part: Array, shard: Shard) -> tuple[float, list[Any], list[Any]]:
-            return self._of_shard(computation, part, shard, place)
-
-        parts = [rows[c] for c in cuts]
-        if self.network.couples_rows:
-            results = iter(workers.meet(work, parts, shards))
-        else:
-            results = workers.map(lambda both: work(*both), list(zip(parts, shards, strict=True)))
+        passes = self.network.passes(train=True)
+        shards = enumerate(self.network.shards(len(rows), train=True))
+        of_shards = [self._of_shard(passes, rows[part], index, place, len(rows)) for index, part in shards]
+        together = self.network.chain.depends_on_batch
+        results = iter(workers.together(of_shards)) if together else workers.map(alone, of_shards)
         loss, d_prepared, states = next(results)
         for more_loss, more, _ in results:
             loss += more_loss
             add(d_prepared, more)
-        return loss, arrays(computation.gradients(d_prepared)), states
-
-    def _cut(self, n_rows: int) -> list[slice]:
-        meeting = self.network.couples_rows
-        least = -(-n_rows // MOST_MEETING_SHARDS) if meeting else 1
-        return cut(n_rows, max(self.network.rows_per_shard(n_rows, meeting), least))
+        return loss, arrays(passes.gradients(d_prepared)), states
 
     def _of_shard(
-        self, computation: Computation, rows: Array, shard: Shard, place: tuple[int, int]
-    ) -> tuple[float, list[Any], list[Any]]:
+        self, passes: Passes, rows: Array, index: int, place: tuple[int, int], n_samples: int
+    ) -> Exchange[tuple[float, Any, list[Any]]]:
         """Return a shard's part of the batch's mean loss and of its gradients, and the layers' new states."""
-        recipe = self.recipe
-        rng = stream(recipe.seed, "layers", *place, shard.index) if self.network.is_random else None
-        logits, caches = computation.forward(self._images(rows, shard.index, place), shard, rng)
-        losses, d_logits = recipe.loss(logits, self.samples.y[rows], shard.weight)
-        d_logits /= shard.n_rows
-        states = computation.new_states(caches)
-        _, d_prepared = computation.backward(caches, d_logits, shard)
+        recipe, weight = self.recipe, self.samples.weight
+        rng = stream(recipe.seed, "layers", *place, index) if self.network.chain.draws else None
+        context = passes.context(n_samples, None if weight is None else weight[rows], rng)
+        logits, caches = yield from passes.forward(self._images(rows, index, place), context)
+        losses, d_logits = recipe.loss(logits, self.samples.y[rows], context.weight)
+        d_logits /= n_samples
+        states = passes.next_states(caches)
+        d_prepared = yield from passes.backward(caches, d_logits, context)
         if not self._checked:
-            self._check(computation.gradients(d_prepared))
-        return float(losses.sum(dtype=np.float64)) / shard.n_rows, d_prepared, states
+            self._check(passes.gradients(d_prepared))
+        return float(losses.sum(dtype=np.float64)) / n_samples, d_prepared, states
 
     def inputs(self, rows: Array, place: tuple[int, int]) -> Iterator[Array]:
         """Yield the images of a batch, shard by shard, as the network is given them."""
-        return (self._images(rows[c], index, place) for index, c in enumerate(self._cut(len(rows))))
+        shards = enumerate(self.network.shards(len(rows), train=True))
+        return (self._images(rows[part], index, place) for index, part in shards)
 
     def _images(self, rows: Array, index: int, place: tuple[int, int]) -> Array:
         images: Array = self.samples.images[rows]

@@ -20,6 +20,7 @@ from skcnn._training.interruption import deferred_interrupt
 from skcnn._training.randomness import stream
 from skcnn._training.stopping import EarlyStopping
 from skcnn._trees import is_weight, leaves
+from skcnn.layers.base import Context
 from skcnn.network import Network
 from skcnn.optimizers import State, decouples_decay, flush_subnormals
 from skcnn.schedules import factor
@@ -194,7 +195,7 @@ class _Trainer:
         if diverged:
             rate, what = self._learning_rate(number), self._first_not_finite()
             self.run.not_finite = f"at the learning rate {rate:.3g}, {what} was no longer finite"
-            self.network.put_back(before)
+            self.network.restore(before)
             self.run.optimizer_state = self.recipe.optimizer.init(self.weights)
         return loss, diverged
 
@@ -213,8 +214,7 @@ class _Trainer:
             name = f"layers[{index}] {layer!r}" if index < len(network.layers) - 1 else "the output layer"
             if not all(np.isfinite(array).all() for _, array in leaves([params, state])):
                 return f"a weight of {name}"
-            meets: dict[str, Any] = {"state": state, "shard": None} if layer.couples_rows else {}
-            x, _ = layer.forward(params, x, **meets)
+            x = layer.apply(params, x, Context(state=state))
             if not np.isfinite(x).all():
                 return f"the output of {name}"
         return ""

@@ -38,4 +38,4 @@ class EarlyStopping:
     def restore(self, network: Network) -> None:
         """Put the best weights back."""
         if self._best is not None:
-            network.put_back(self._best)
+            network.restore(self._best)

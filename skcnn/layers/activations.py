@@ -1,4 +1,4 @@
-"""Activations: element by element, but for softmax, which is along the last axis. The shape stays."""
+"""Activations: element-wise functions, and softmax, which runs along the last axis. They keep the shape."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from skcnn._values import is_real
-from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape
+from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Forward, Layer, Params, Shape
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
 
 
-LARGE_IMAGE = 2**16  # numbers
+LARGE_IMAGE = 2**16  # elements
 
 
 @dataclass(frozen=True, repr=False)
@@ -25,21 +25,21 @@ class ReLU(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> ReLU().forward({}, np.array([[-1.0, 0.0, 2.0]]))[0]
+    >>> ReLU().apply({}, np.array([[-1.0, 0.0, 2.0]]))
     array([[0., 0., 2.]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        out = np.maximum(x, _zeros(x.shape[1:], x.dtype))  # three times as fast as by the number 0
-        return out, out if train else None
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
+        out = np.maximum(x, _zeros(x.shape[1:], x.dtype))  # three times as fast as with the scalar 0
+        return out, out if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         return d_out * (cache > 0), {}
 
 
 @dataclass(frozen=True, repr=False)
 class LeakyReLU(Layer):
-    """x where it is positive, `negative_slope` * x elsewhere.
+    """x where it is positive, `negative_slope` * x otherwise.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class LeakyReLU(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> LeakyReLU(0.1).forward({}, np.array([[-1.0, 0.0, 2.0]]))[0]
+    >>> LeakyReLU(0.1).apply({}, np.array([[-1.0, 0.0, 2.0]]))
     array([[-0.1,  0. ,  2. ]])
     """
 
@@ -57,18 +57,18 @@ class LeakyReLU(Layer):
     def __post_init__(self) -> None:
         self._check_number("negative_slope", 0, 1)
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        # a slope below 1 keeps the order, so the larger of the two is the right one on either side of 0
-        return np.maximum(x, x * x.dtype.type(self.negative_slope)), x if train else None
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
+        # the slope is below 1, so the larger of the two is the right one on either side of 0
+        return np.maximum(x, x * x.dtype.type(self.negative_slope)), x if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         slope = np.where(cache > 0, d_out.dtype.type(1), d_out.dtype.type(self.negative_slope))
         return d_out * slope, {}
 
 
 @dataclass(frozen=True, repr=False)
 class ELU(Layer):
-    """x where it is positive, `alpha` * (exp(x) - 1) elsewhere, which bends smoothly to -`alpha`.
+    """x where it is positive, `alpha` * (exp(x) - 1) otherwise, which approaches -`alpha`.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class ELU(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> ELU().forward({}, np.array([[-1e4, 0.0, 2.0]]))[0]
+    >>> ELU().apply({}, np.array([[-1e4, 0.0, 2.0]]))
     array([[-1.,  0.,  2.]])
     """
 
@@ -91,21 +91,21 @@ class ELU(Layer):
     def __post_init__(self) -> None:
         self._check("alpha", is_real(self.alpha) and 0 <= self.alpha < np.inf, "a finite number of at least 0")
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         zeros = _zeros(x.shape, x.dtype)
         out = np.expm1(np.minimum(x, zeros))  # exp of a large positive number would overflow
         out *= self.alpha
         out += np.maximum(x, zeros)
-        return out, (x, out) if train else None
+        return out, (x, out) if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         x, out = cache
         return d_out * np.where(x > 0, x.dtype.type(1), out + x.dtype.type(self.alpha)), {}
 
 
 @dataclass(frozen=True, repr=False)
 class GELU(Layer):
-    """x * P(X <= x) for a standard normal X: the exact form, by the error function.
+    """x * P(X <= x) for a standard normal X, computed exactly by the error function.
 
     References
     ----------
@@ -114,17 +114,17 @@ class GELU(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> GELU().forward({}, np.array([[-1e4, 0.0, 1e4]]))[0]
+    >>> GELU().apply({}, np.array([[-1e4, 0.0, 1e4]]))
     array([[   -0.,     0., 10000.]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        from scipy.special import ndtr  # here, since it takes longer to import than all else below the classifier
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
+        from scipy.special import ndtr  # imported here, since it takes longer than all other imports of the layers
 
         below = ndtr(x)
-        return x * below, (x, below) if train else None
+        return x * below, (x, below) if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         x, below = cache
         density = np.exp(x * x * x.dtype.type(-0.5))
         density *= x.dtype.type(1 / sqrt(2 * pi))
@@ -142,15 +142,15 @@ class SiLU(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> SiLU().forward({}, np.array([[-1e4, 0.0, 1e4]]))[0]
+    >>> SiLU().apply({}, np.array([[-1e4, 0.0, 1e4]]))
     array([[   -0.,     0., 10000.]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         s = sigmoid(x)
-        return x * s, (x, s) if train else None
+        return x * s, (x, s) if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         x, s = cache
         return d_out * (s + x * s * (1 - s)), {}
 
@@ -162,15 +162,15 @@ class Tanh(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> Tanh().forward({}, np.array([[0.0]]))[0]
+    >>> Tanh().apply({}, np.array([[0.0]]))
     array([[0.]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         out = np.tanh(x)
-        return out, out if train else None
+        return out, out if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         return d_out * (1 - cache * cache), {}
 
 
@@ -181,15 +181,15 @@ class Sigmoid(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> Sigmoid().forward({}, np.array([[-1e4, 0.0, 1e4]]))[0]
+    >>> Sigmoid().apply({}, np.array([[-1e4, 0.0, 1e4]]))
     array([[0. , 0.5, 1. ]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         out = sigmoid(x)
-        return out, out if train else None
+        return out, out if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         return d_out * (cache * (1 - cache)), {}
 
 
@@ -197,27 +197,27 @@ class Sigmoid(Layer):
 class Softmax(Layer):
     """exp(x) / sum(exp(x)) along the last axis.
 
-    It is a layer like any other, for use inside a network: its backward pass is the product with the true Jacobian,
-    diag(s) - s s'. The network's output needs none, since the loss contains it.
+    This layer is for use inside a network. Its backward pass is the product with the Jacobian, diag(s) - s s'. The
+    output of a network needs none, since the loss contains it.
 
     Examples
     --------
     >>> import numpy as np
-    >>> Softmax().forward({}, np.array([[1e4, 1e4]]))[0]
+    >>> Softmax().apply({}, np.array([[1e4, 1e4]]))
     array([[0.5, 0.5]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         out = softmax(x)
-        return out, out if train else None
+        return out, out if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         return cache * (d_out - (d_out * cache).sum(axis=-1, keepdims=True)), {}
 
 
 @lru_cache
 def _zeros(shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """As many zeros as an image of this shape has, or as one row of it if it is large, or one."""
+    """Zeros to compare an image with: one for each element, or for each of one row if it is large, or just one."""
     fitting = (s for s in (shape, shape[1:], ()) if prod(s) <= LARGE_IMAGE)
     zeros = np.zeros(next(fitting), dtype)
     zeros.flags.writeable = False
@@ -225,7 +225,7 @@ def _zeros(shape: Shape, dtype: np.dtype[Any]) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), by exp(-|x|), which never overflows and keeps the digits of small results."""
+    """1 / (1 + exp(-x)), computed from exp(-|x|), which never overflows and keeps the digits of small results."""
     e = np.exp(-np.abs(x))
     out: Array = np.where(x >= 0, x.dtype.type(1), e)
     out /= 1 + e
@@ -233,7 +233,7 @@ def sigmoid(x: Array) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """exp(x) / sum(exp(x)) along the last axis, less its largest value so that nothing overflows."""
+    """exp(x) / sum(exp(x)) along the last axis, after subtracting its largest value so that nothing overflows."""
     out: Array = np.exp(x - x.max(axis=-1, keepdims=True))
     out /= out.sum(axis=-1, keepdims=True)
     return out

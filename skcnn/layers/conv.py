@@ -1,4 +1,4 @@
-"""Convolution: the same small kernel at every position of a map."""
+"""Convolution: the same small kernel at every position of a feature map."""
 
 from __future__ import annotations
 
@@ -13,33 +13,46 @@ from skcnn._kernels.feature_maps import PadWidth, dilate, output_size, pad
 from skcnn._kernels.plan import convolution
 from skcnn._values import Pair, is_real, is_size, pair, times
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
-from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Placed, Rng, Shape, Window, require_map
+from skcnn.layers.base import (
+    PREDICT,
+    TRAIN,
+    Array,
+    Backward,
+    Context,
+    Forward,
+    Layer,
+    Params,
+    Rng,
+    Shape,
+    Window,
+    require_map,
+)
 
 __all__ = ["Conv2D"]
 
 
 @dataclass(frozen=True, repr=False)
 class Conv2D(Layer):
-    """Two-dimensional convolution (cross-correlation, as everywhere in this field).
+    """Two-dimensional convolution: strictly a cross-correlation, as in all deep-learning libraries.
 
     ``out[n, i, j, k] = b[k] + sum(padded[n, i * sh + u, j * sw + v, c] * W[u, v, c, k] for u, v, c)``
 
     Parameters
     ----------
     n_kernels : int
-        Kernels, and so channels of the output. At least 1.
+        The number of kernels, which is that of the output's channels. At least 1.
     kernel_size : int or (int, int), default=3
         Rows and columns of a kernel: odd, even or rectangular.
     stride : int or (int, int), default=1
-        Step from one position to the next.
+        Distance from one position of the kernels to the next.
     padding : {"same", "valid"}, int or (int, int), default="same"
-        "same": as many pixels around the map as make the output ceil(size / stride), the odd one at the bottom or
-        right, as in TensorFlow and ONNX's SAME_UPPER. "valid": none. Numbers: that many rows above and below, columns
-        left and right.
+        "same": pad the feature map so that the output has ceil(size / stride) rows and columns. If the number of pixels
+        is odd, the additional one is at the bottom or right, as in TensorFlow and ONNX's SAME_UPPER. "valid": no
+        padding. Numbers: so many rows above and below, and columns left and right.
     pad_value : float, default=0.0
-        The value of those pixels.
-    bias : {"kernel", "position"} or None, default="kernel"
-        One bias per kernel; one per kernel and output position; none.
+        The value of the padding.
+    bias : bool or "position", default=True
+        True: one bias for each kernel. "position": one for each kernel and output position. False: none.
     initializer : str or callable, default="he_uniform"
         See `skcnn.initializers`. Biases start at 0.
 
@@ -51,7 +64,7 @@ class Conv2D(Layer):
     Raises
     ------
     ValueError
-        At once, if a field is out of range; in `build`, if the kernel is larger than the padded map.
+        At once, if a field is out of range; in `out_shape`, if the kernel is larger than the padded feature map.
 
     References
     ----------
@@ -61,9 +74,11 @@ class Conv2D(Layer):
     --------
     >>> import numpy as np
     >>> layer = Conv2D(6, kernel_size=5)
-    >>> params, out_shape = layer.build((28, 28, 1), np.random.default_rng(0), np.float32)
-    >>> params["W"].shape, params["b"].shape, out_shape
-    ((5, 5, 1, 6), (6,), (28, 28, 6))
+    >>> layer.out_shape((28, 28, 1))
+    (28, 28, 6)
+    >>> params = layer.init((28, 28, 1), np.random.default_rng(0), np.float32)
+    >>> params["W"].shape, params["b"].shape
+    ((5, 5, 1, 6), (6,))
     """
 
     always_shown = ("n_kernels", "kernel_size")
@@ -73,7 +88,7 @@ class Conv2D(Layer):
     stride: int | Pair = 1
     padding: str | int | Pair = "same"
     pad_value: float = 0.0
-    bias: Literal["kernel", "position"] | None = "kernel"
+    bias: bool | Literal["position"] = True
     initializer: Initializer = "he_uniform"
 
     def __post_init__(self) -> None:
@@ -83,41 +98,63 @@ class Conv2D(Layer):
         fits = self.padding in ("same", "valid") if isinstance(self.padding, str) else is_size(self.padding, 0)
         self._check("padding", fits, "'same', 'valid', an int of at least 0 or a pair of them")
         self._check("pad_value", is_real(self.pad_value) and bool(np.isfinite(self.pad_value)), "a finite number")
-        fits = self.bias is None or (isinstance(self.bias, str) and self.bias in ("kernel", "position"))
-        self._check("bias", fits, "'kernel', 'position' or None")
+        fits = isinstance(self.bias, bool | np.bool_) or (isinstance(self.bias, str) and self.bias == "position")
+        self._check("bias", fits, "True, False or 'position'")
         self._check("initializer", is_initializer(self.initializer), f"callable or one of {INITIALIZERS}")
 
-    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
+    def out_shape(self, in_shape: Shape) -> Shape:
         require_map(in_shape)
-        size = pair(self.kernel_size)
-        widths = _widths(self.padding, size, pair(self.stride), in_shape[:2])
-        padded = tuple(in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
+        size, stride = pair(self.kernel_size), pair(self.stride)
+        pad_width = _pad_width(self.padding, size, stride, in_shape[:2])
+        padded = tuple(in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
         if size[0] > padded[0] or size[1] > padded[1]:
             with_padding = f" ({times(padded)} with its padding)" if padded != in_shape[:2] else ""
-            raise ValueError(f"kernel {times(size)} does not fit the {times(in_shape[:2])} map{with_padding}")
-        oh, ow = (output_size(padded[axis], size[axis], pair(self.stride)[axis]) for axis in (0, 1))
-        k = int(self.n_kernels)
-        params: Params = {"W": draw(self.initializer, (*size, in_shape[2], k), rng, dtype)}
-        if self.bias is not None:
-            params["b"] = np.zeros((oh, ow, k) if self.bias == "position" else (k,), dtype)
-        return params, (oh, ow, k)
+            raise ValueError(f"kernel {times(size)} does not fit the {times(in_shape[:2])} feature map{with_padding}")
+        rows, columns = (output_size(*axis) for axis in zip(padded, size, stride, strict=True))
+        return rows, columns, int(self.n_kernels)
 
-    def place(self, in_shape: Shape) -> Placed:
-        return self._place(in_shape) if type(self) is Conv2D else self  # a subclass may compute anything
+    def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
+        shape = (*pair(self.kernel_size), in_shape[2], int(self.n_kernels))
+        params: Params = {"W": draw(self.initializer, shape, rng, dtype)}
+        if self.bias:
+            out_shape = self.out_shape(in_shape)
+            params["b"] = np.zeros(out_shape if self.bias == "position" else out_shape[2:], dtype)
+        return params
 
-    def _place(self, in_shape: Shape) -> PlacedConv2D:
-        return PlacedConv2D(
-            self, _geometry(self.padding, in_shape, pair(self.kernel_size), pair(self.stride), int(self.n_kernels))
-        )
+    def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
+        size, stride = pair(self.kernel_size), pair(self.stride)
+        plan = _plan(self.padding, in_shape, size, stride, int(self.n_kernels))
+        W, b = params["W"], params.get("b")
+        position_bias = b if self.bias == "position" else None
+        kernels = plan.algorithm.prepare(W, b if position_bias is None else None)
+        flipped = None
+        if context.train and context.need_d_x:
+            flipped = plan.gradient_algorithm.prepare(W[::-1, ::-1].transpose(0, 1, 3, 2))
+        return _Prepared(plan, kernels, flipped, position_bias)
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        placed = self._place(x.shape[1:])
-        return placed.forward(placed.prepare(params), x, train=train)
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
+        plan, kernels, _, position_bias = params
+        padded = pad(x, plan.pad_width, self.pad_value, to=plan.algorithm.padded_size)
+        out = plan.algorithm.forward(padded, kernels)
+        if position_bias is not None:
+            out += position_bias
+        return out, padded if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
-        placed = self._place(cache.in_shape)
-        d_x, d_prepared = placed.backward(placed.prepare(params, need_d_x), cache, d_out, need_d_x=need_d_x)
-        return d_x, placed.gradients(d_prepared)
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
+        plan, _, flipped, position_bias = params
+        d_position_bias = {} if position_bias is None else d_out.sum(axis=0)
+        d_prepared = plan.algorithm.backward(cache, d_out), d_position_bias
+        if not context.need_d_x:
+            return None, d_prepared
+        dilated = dilate(d_out, plan.stride, plan.offset, plan.gradient_algorithm.padded_size)
+        return plan.gradient_algorithm.forward(dilated, flipped), d_prepared
+
+    def gradients(self, params: Any, d_prepared: Any) -> Params:
+        d_kernels, d_position_bias = d_prepared
+        d_W, d_b = params.plan.algorithm.gradients(d_kernels)
+        if not self.bias:
+            return {"W": d_W}
+        return {"W": d_W, "b": d_position_bias if self.bias == "position" else d_b}
 
     def window(self, in_shape: Shape) -> Window | None:
         return pair(self.kernel_size), pair(self.stride)
@@ -128,100 +165,50 @@ class Conv2D(Layer):
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """How maps of one shape are padded and convolved, and how the gradient finds its way back.
+class _Plan:
+    """How feature maps of one shape are convolved, and how the gradient by them is computed.
 
-    Every input pixel gathers from the outputs that it took part in, so nothing is scattered: the output's gradient, its
-    pixels a stride apart, is convolved with the turned kernels.
+    Every input pixel gathers from the outputs that it took part in, so nothing is scattered: the gradient of the
+    output, dilated by the stride, is convolved with the flipped kernels.
     """
 
-    in_shape: Shape
-    widths: PadWidth
+    pad_width: PadWidth
     stride: Pair
-    way: Convolution
-    way_back: Convolution
+    algorithm: Convolution
+    gradient_algorithm: Convolution
 
     @cached_property
     def offset(self) -> Pair:
-        """Where the first pixel of the output's gradient comes to stand for the way back."""
-        (top, _), (left, _) = self.widths
-        return self.way.kernel_size[0] - 1 - top, self.way.kernel_size[1] - 1 - left
+        """The position of the first pixel of the dilated gradient."""
+        (top, _), (left, _) = self.pad_width
+        return self.algorithm.kernel_size[0] - 1 - top, self.algorithm.kernel_size[1] - 1 - left
 
 
-@lru_cache(maxsize=1024)  # asked for at every step, with the same answer
-def _geometry(padding: Any, in_shape: Shape, size: Pair, stride: Pair, n_kernels: int) -> Geometry:
-    widths = _widths(padding, size, stride, in_shape[:2])
-    rows, columns = (in_shape[axis] + sum(widths[axis]) for axis in (0, 1))
-    way = convolution((rows, columns), size, stride, in_shape[2], n_kernels)
-    spread_out = in_shape[0] + size[0] - 1, in_shape[1] + size[1] - 1
-    way_back = convolution(spread_out, size, (1, 1), n_kernels, in_shape[2])
-    return Geometry(in_shape, widths, stride, way, way_back)
+@lru_cache(maxsize=1024)  # every training step asks, and the answer is the same
+def _plan(padding: Any, in_shape: Shape, size: Pair, stride: Pair, n_kernels: int) -> _Plan:
+    pad_width = _pad_width(padding, size, stride, in_shape[:2])
+    rows, columns = (in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
+    algorithm = convolution((rows, columns), size, stride, in_shape[2], n_kernels)
+    dilated_size = in_shape[0] + size[0] - 1, in_shape[1] + size[1] - 1
+    gradient_algorithm = convolution(dilated_size, size, (1, 1), n_kernels, in_shape[2])
+    return _Plan(pad_width, stride, algorithm, gradient_algorithm)
 
 
 class _Prepared(NamedTuple):
+    plan: _Plan
     kernels: Kernels
-    turned: Kernels | None  # for the gradient by the input
-    of_positions: Array | None  # a bias for each position
+    flipped: Kernels | None  # for the gradient by the input
+    position_bias: Array | None
 
 
-class _Cache(NamedTuple):
-    padded: Array
-    in_shape: Shape
-
-
-@dataclass(frozen=True)
-class PlacedConv2D:
-    """A convolution of maps of a known shape: its kernels are brought into their matrices once a step."""
-
-    layer: Conv2D
-    geometry: Geometry
-
-    def prepare(self, params: Params, need_d_x: bool = False) -> _Prepared:
-        W, b, at = params["W"], params.get("b"), self.geometry
-        of_positions = b if self.layer.bias == "position" else None
-        kernels = at.way.prepare(W, b if self.layer.bias == "kernel" else None)
-        turned = at.way_back.prepare(W[::-1, ::-1].transpose(0, 1, 3, 2)) if need_d_x else None
-        return _Prepared(kernels, turned, of_positions)
-
-    def forward(self, params: _Prepared, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        at = self.geometry
-        if x.shape[1:] != at.in_shape:
-            raise ValueError(f"{self.layer!r} was built for maps of {times(at.in_shape)}, got {times(x.shape[1:])}")
-        padded = pad(x, at.widths, self.layer.pad_value, to=at.way.padded_size)
-        out = at.way.forward(padded, params.kernels)
-        if params.of_positions is not None:
-            out += params.of_positions
-        return out, _Cache(padded, at.in_shape) if train else None
-
-    def backward(
-        self, params: _Prepared, cache: _Cache, d_out: Array, *, need_d_x: bool = True
-    ) -> tuple[Array | None, dict[str, Any]]:
-        at = self.geometry
-        d_prepared: dict[str, Any] = {"kernels": at.way.backward(cache.padded, d_out)}
-        if params.of_positions is not None:
-            d_prepared["of_positions"] = d_out.sum(axis=0)
-        if not need_d_x:
-            return None, d_prepared
-        assert params.turned is not None
-        return at.way_back.forward(
-            dilate(d_out, at.stride, at.offset, at.way_back.padded_size), params.turned
-        ), d_prepared
-
-    def gradients(self, d_prepared: dict[str, Any]) -> Params:
-        d_W, d_b = self.geometry.way.gradients(d_prepared["kernels"])
-        if self.layer.bias is None:
-            return {"W": d_W}
-        return {"W": d_W, "b": d_prepared.get("of_positions", d_b)}
-
-
-def _widths(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> PadWidth:
+def _pad_width(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> PadWidth:
     if padding == "same":
-        height, width = (_same_widths(*axis) for axis in zip(map_size, size, stride, strict=True))
+        height, width = (_same_pad_width(*axis) for axis in zip(map_size, size, stride, strict=True))
         return height, width
     rows, columns = (0, 0) if padding == "valid" else pair(padding)
     return (rows, rows), (columns, columns)
 
 
-def _same_widths(size: int, window: int, stride: int) -> Pair:
+def _same_pad_width(size: int, window: int, stride: int) -> Pair:
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2

@@ -1,4 +1,4 @@
-"""Pooling: one number for every window of a map, channel by channel."""
+"""Pooling: one element for each window of a feature map, channel by channel."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ import numpy as np
 from skcnn._kernels.feature_maps import output_size
 from skcnn._kernels.pooling import pool, pool_extremum, unpool_extremum, unpool_mean
 from skcnn._values import Pair, pair, times
-from skcnn.layers.base import Array, Backward, Forward, Layer, Params, Rng, Shape, Window, require_map
+from skcnn.layers.base import (
+    PREDICT,
+    TRAIN,
+    Array,
+    Backward,
+    Context,
+    Forward,
+    Layer,
+    Params,
+    Shape,
+    Window,
+    require_map,
+)
 
 __all__ = ["AvgPool2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "MaxPool2D", "MinPool2D"]
 
 
 @dataclass(frozen=True, repr=False)
 class _Pool2D(Layer):
-    """What the windowed pools share: the windows."""
+    """The windows, which all windowed pools share."""
 
     always_shown = ("pool_size",)
 
@@ -32,13 +44,13 @@ class _Pool2D(Layer):
     def _windows(self) -> Window:
         return pair(self.pool_size), pair(self.pool_size if self.stride is None else self.stride)
 
-    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
+    def out_shape(self, in_shape: Shape) -> Shape:
         require_map(in_shape)
         size, stride = self._windows()
         if size[0] > in_shape[0] or size[1] > in_shape[1]:
-            raise ValueError(f"window {times(size)} does not fit the {times(in_shape[:2])} map")
+            raise ValueError(f"window {times(size)} does not fit the {times(in_shape[:2])} feature map")
         oh, ow = (output_size(in_shape[axis], size[axis], stride[axis]) for axis in (0, 1))
-        return {}, (oh, ow, in_shape[2])
+        return oh, ow, in_shape[2]
 
     def window(self, in_shape: Shape) -> Window | None:
         return self._windows()
@@ -50,41 +62,42 @@ class _ExtremumPool2D(_Pool2D):
 
     extremum: ClassVar[np.ufunc]
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
-        if not train:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
+        if not context.train:
             return pool(x, *self._windows(), self.extremum), None
         return pool_extremum(x, *self._windows(), self.extremum)
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
-        return unpool_extremum(d_out, cache, *self._windows()) if need_d_x else None, {}
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
+        return unpool_extremum(d_out, cache, *self._windows()) if context.need_d_x else None, {}
 
 
 @dataclass(frozen=True, repr=False)
 class MaxPool2D(_ExtremumPool2D):
     """Keep the largest pixel of each window.
 
-    Of several equal ones the first, row by row, is the winner: it alone receives the gradient.
+    If several pixels are equal, the first one wins, row by row: it alone receives the gradient.
 
     Parameters
     ----------
     pool_size : int or (int, int), default=2
         Rows and columns of the window.
     stride : int or (int, int), default=None
-        Step from one window to the next; None: the window's size, so that windows tile the map.
+        Distance from one window to the next. None: the window's size, so that the windows tile the feature map.
 
     Shape
     -----
-    in (h, w, c), out (oh, ow, c) with oh = floor((h - ph) / sh) + 1: rows and columns that fill no window are left out.
+    in (h, w, c), out (oh, ow, c) with oh = floor((h - ph) / sh) + 1. Rows and columns that do not fill a window are
+    ignored.
 
     Raises
     ------
     ValueError
-        At once, if a field is out of range; in `build`, if the window is larger than the map.
+        At once, if a field is out of range; in `out_shape`, if the window is larger than the feature map.
 
     Examples
     --------
     >>> import numpy as np
-    >>> MaxPool2D(2).forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0][0, :, :, 0]
+    >>> MaxPool2D(2).apply({}, np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 5.,  7.],
            [13., 15.]])
     """
@@ -99,7 +112,7 @@ class MinPool2D(_ExtremumPool2D):
     Examples
     --------
     >>> import numpy as np
-    >>> MinPool2D(2).forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0][0, :, :, 0]
+    >>> MinPool2D(2).apply({}, np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 0.,  2.],
            [ 8., 10.]])
     """
@@ -114,28 +127,28 @@ class AvgPool2D(_Pool2D):
     Examples
     --------
     >>> import numpy as np
-    >>> AvgPool2D(2).forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0][0, :, :, 0]
+    >>> AvgPool2D(2).apply({}, np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 2.5,  4.5],
            [10.5, 12.5]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         size, stride = self._windows()
         out = pool(x, size, stride, np.add)
         out /= size[0] * size[1]
-        return out, x.shape if train else None
+        return out, x.shape if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
-        return unpool_mean(cache, d_out, *self._windows()) if need_d_x else None, {}
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
+        return unpool_mean(cache, d_out, *self._windows()) if context.need_d_x else None, {}
 
 
 @dataclass(frozen=True, repr=False)
 class _GlobalPool2D(Layer):
-    """What the global pools share: one number of each whole map."""
+    """The shapes, which all global pools share: one element for each channel."""
 
-    def build(self, in_shape: Shape, rng: Rng, dtype: Any) -> tuple[Params, Shape]:
+    def out_shape(self, in_shape: Shape) -> Shape:
         require_map(in_shape)
-        return {}, in_shape[2:]
+        return in_shape[2:]
 
     def window(self, in_shape: Shape) -> Window | None:
         return None
@@ -143,7 +156,7 @@ class _GlobalPool2D(Layer):
 
 @dataclass(frozen=True, repr=False)
 class GlobalAvgPool2D(_GlobalPool2D):
-    """Take the mean of each whole map.
+    """Take the mean of each channel over the whole feature map.
 
     Shape
     -----
@@ -152,15 +165,15 @@ class GlobalAvgPool2D(_GlobalPool2D):
     Examples
     --------
     >>> import numpy as np
-    >>> GlobalAvgPool2D().forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0]
+    >>> GlobalAvgPool2D().apply({}, np.arange(16.0).reshape(1, 4, 4, 1))
     array([[7.5]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         # NumPy adds along these axes one by one, which in float32 loses digits on large maps
-        return x.mean(axis=(1, 2), dtype=np.float64).astype(x.dtype, copy=False), x.shape if train else None
+        return x.mean(axis=(1, 2), dtype=np.float64).astype(x.dtype, copy=False), x.shape if context.train else None
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         n, h, w, c = cache
         share = (d_out / (h * w)).reshape(n, 1, 1, c)
         return np.broadcast_to(share, cache).copy(), {}
@@ -168,7 +181,7 @@ class GlobalAvgPool2D(_GlobalPool2D):
 
 @dataclass(frozen=True, repr=False)
 class GlobalMaxPool2D(_GlobalPool2D):
-    """Keep the largest pixel of each whole map. Of several equal ones the first, row by row, is the winner.
+    """Keep the largest pixel of each channel. If several are equal, the first one wins, row by row.
 
     Shape
     -----
@@ -177,18 +190,18 @@ class GlobalMaxPool2D(_GlobalPool2D):
     Examples
     --------
     >>> import numpy as np
-    >>> GlobalMaxPool2D().forward({}, np.arange(16.0).reshape(1, 4, 4, 1))[0]
+    >>> GlobalMaxPool2D().apply({}, np.arange(16.0).reshape(1, 4, 4, 1))
     array([[15.]])
     """
 
-    def forward(self, params: Params, x: Array, *, train: bool = False, rng: Rng | None = None) -> Forward:
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         pixels = x.reshape(len(x), -1, x.shape[3])
-        if not train:
+        if not context.train:
             return pixels.max(axis=1), None
         winners = pixels.argmax(axis=1)[:, np.newaxis]
         return np.take_along_axis(pixels, winners, axis=1)[:, 0], (winners, x.shape)
 
-    def backward(self, params: Params, cache: Any, d_out: Array, *, need_d_x: bool = True) -> Backward:
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         winners, in_shape = cache
         d_x = np.zeros((in_shape[0], in_shape[1] * in_shape[2], in_shape[3]), dtype=d_out.dtype)
         np.put_along_axis(d_x, winners, d_out[:, np.newaxis], axis=1)

@@ -5,17 +5,36 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from skcnn._engine.folding import fold_layers
+from skcnn._engine.lowering import lower
 from skcnn._trees import leaves
-from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual
+from skcnn.layers import (
+    BatchNorm,
+    Context,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sequential,
+)
 from skcnn.network import Network
 
-BLOCK = [Conv2D(4, bias=None), BatchNorm(), ReLU(), Conv2D(4), BatchNorm()]
+BLOCK = [Conv2D(4, bias=False), BatchNorm(), ReLU(), Conv2D(4), BatchNorm()]
 STACKS = {
-    "plain": [Conv2D(3, bias=None), BatchNorm(), ReLU(), MaxPool2D(), Flatten(), Dense(4, use_bias=False), BatchNorm()],
+    "plain": [Conv2D(3, bias=False), BatchNorm(), ReLU(), MaxPool2D(), Flatten(), Dense(4, bias=False), BatchNorm()],
     "biases": [Conv2D(3), BatchNorm(), LeakyReLU(), Conv2D(2, bias="position", pad_value=0.5), BatchNorm(), Flatten()],
     "residual": [Conv2D(4), Residual(BLOCK), ReLU(), Residual([Conv2D(6, stride=2), BatchNorm()]), Flatten()],
     "nested": [Residual([Residual(BLOCK), BatchNorm()]), Flatten(), Dense(3), BatchNorm()],
+    "sequential": [
+        Sequential(BLOCK),
+        Residual([Sequential(BLOCK), ReLU()]),
+        Flatten(),
+        Sequential([Dense(3), BatchNorm()]),
+    ],
     "not behind one": [BatchNorm(), Conv2D(3), ReLU(), BatchNorm(), MaxPool2D(), Dropout(0.5), Flatten()],
 }
 
@@ -37,8 +56,7 @@ def trained(layers, dtype):
 def by_layers(network, x):
     """The slow, obvious way: one layer after the other."""
     for layer, params, state in zip(network.layers, network.params, network.states, strict=True):
-        meets = {"state": state, "shard": None} if layer.couples_rows else {}
-        x, _ = layer.forward(params, x, **meets)
+        x = layer.apply(params, x, Context(state=state))
     return x
 
 
@@ -52,17 +70,19 @@ def test_folded_predictions_are_the_layers_own(name, dtype, tolerance):
     np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-def count_norms(layers):
-    inside = (count_norms(layer.layers) for layer in layers if isinstance(layer, Residual))
-    return sum(type(layer) is BatchNorm for layer in layers) + sum(inside)
+def count_norms(chain):
+    """How often a chain normalises, as it is computed."""
+    layers = [operation.layer for operation in chain.operations]
+    inside = (count_norms(layer) for layer in layers if isinstance(layer, Sequential))
+    return sum(isinstance(layer, BatchNorm) for layer in layers) + sum(inside)
 
 
 @pytest.mark.parametrize("name", STACKS)
 def test_nothing_is_normalised_that_was_folded(name):
-    folded = fold_layers(STACKS[name])
     left = {"not behind one": 2, "nested": 1}.get(name, 0)  # a sum of two ways has no layer that could take it
-    assert count_norms(folded) == left
-    assert len(folded) == len(STACKS[name])
+    assert count_norms(lower(Sequential(STACKS[name]), (6, 5, 2), train=False)) == left
+    in_training = lower(Sequential(STACKS[name]), (6, 5, 2), train=True)
+    assert count_norms(in_training) == count_norms(Sequential(STACKS[name])) >= left
 
 
 def test_a_variance_of_zero_and_a_large_mean_are_no_worse_than_unfolded():
@@ -88,6 +108,7 @@ def test_folding_follows_the_weights():
 
 @pytest.mark.parametrize("layers", [[Conv2D(2), OtherNorm(), Flatten()], [Flatten(), Dense(2), Layer(), BatchNorm()]])
 def test_what_is_not_known_is_left_alone(layers):
-    assert fold_layers(layers) == tuple(layers)
+    operations = lower(Sequential(layers), (6, 5, 2), train=False).operations
+    assert [operation.layer for operation in operations] == layers
     network, x = trained(layers, np.float64)
     np.testing.assert_allclose(network.predict(x), by_layers(network, x), atol=1e-12)

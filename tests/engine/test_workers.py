@@ -1,4 +1,4 @@
-"""Workers: batches that are cut into shards, and threads that meet."""
+"""Workers: threads that compute the shards of a batch, apart from each other or exchanging sums."""
 
 import threading
 import time
@@ -7,38 +7,34 @@ import weakref
 import numpy as np
 import pytest
 
-from skcnn._engine.workers import FEW_SHARDS, Shard, Workers, cut
+from skcnn._engine.sharding import cut
+from skcnn._engine.workers import Workers
 from skcnn.layers import Dense
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from tests.layers.coupled import COUPLED
 
-
-@pytest.mark.parametrize(("n_rows", "size"), [(1, 20), (20, 20), (21, 20), (128, 20), (5, 1), (320, 20), (321, 20)])
-def test_cut_covers_all_rows_in_order_and_evenly(n_rows, size):
-    parts = [range(n_rows)[part] for part in cut(n_rows, size)]
-    assert [row for part in parts for row in part] == list(range(n_rows))
-    *lengths, last = (len(part) for part in parts)
-    assert all(length <= size for length in (*lengths, last))
-    assert max(lengths, default=last) - min(lengths, default=last) <= (1 if len(parts) <= FEW_SHARDS else 0)
+every_n_threads = pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
 
 
-def test_shards_meet_as_one_batch_would(uint8_images, rng):
-    """A layer that couples rows sees statistics of the whole batch: cut or not, gradients and state agree."""
+def test_shards_exchange_what_one_batch_has(uint8_images, rng):
+    """A layer that depends on the batch sees statistics of all of it: cut or not, gradients and state agree."""
     network = Network.build([*COUPLED[:-1], Dense(3)], (28, 28, 1), rng, np.float64)
     x, y = uint8_images[0][:50, ..., np.newaxis] / 255.0, uint8_images[1][:50]
     weight = rng.uniform(0.5, 2.0, 50)
 
-    def gradients(parts):
-        def work(part, shard):
-            computation = network.computation(train=True)
-            logits, caches = computation.forward(x[part], shard)
-            _, d_logits = SoftmaxCrossEntropy()(logits, y[part], shard.weight)
-            states = computation.new_states(caches)
-            return computation.gradients(computation.backward(caches, d_logits, shard)[1]), states
+    def gradients(shards):
+        passes = network.passes(train=True)
+
+        def work(shard):
+            context = passes.context(50, weight[shard])
+            logits, caches = yield from passes.forward(x[shard], context)
+            _, d_logits = SoftmaxCrossEntropy()(logits, y[shard], context.weight)
+            states = passes.next_states(caches)
+            return passes.gradients((yield from passes.backward(caches, d_logits, context))), states
 
         with Workers(2) as workers:
-            results = workers.meet(work, parts, [Shard(50, weight[part], i) for i, part in enumerate(parts)])
+            results = workers.together([work(shard) for shard in shards])
         totals = [
             {key: sum(grads[i][key] for grads, _ in results) for key in params}
             for i, params in enumerate(network.params)
@@ -46,27 +42,79 @@ def test_shards_meet_as_one_batch_would(uint8_images, rng):
         return totals, results[0][1]
 
     whole, state = gradients([slice(None)])
-    shards, cut_state = gradients(cut(50, 8))
-    for one, other in zip(whole + state, shards + cut_state, strict=True):
+    sums, cut_state = gradients(cut(50, 8))
+    for one, other in zip(whole + state, sums + cut_state, strict=True):
         assert one.keys() == other.keys()
         for key in one:
             np.testing.assert_allclose(other[key], one[key], rtol=1e-9, atol=1e-11)
 
 
-def test_an_error_in_one_shard_is_the_one_raised():
-    def work(item, shard):
-        if item == 2:
-            raise ValueError("item 2 does not fit")
-        return shard.sum(np.ones(1))
+@every_n_threads
+def test_parts_are_added_in_the_order_of_the_shards(n_threads):
+    """Whichever comes first: 1e16 and 1 have another sum in another order."""
+    parts = [1e16, 1.0, -1e16, 1.0, 3.0]
 
-    with Workers(2) as workers, pytest.raises(ValueError, match="item 2 does not fit"):
-        workers.meet(work, range(4), [Shard(4, None, i) for i in range(4)])
+    def passing(index):
+        time.sleep(0.003 * (len(parts) - index))
+        total = yield np.array([parts[index]])
+        second = yield total * parts[index]
+        return float(total[0]), float(second[0])
+
+    with Workers(n_threads) as workers:
+        results = workers.together([passing(index) for index in range(5)])
+    first = sum(parts)
+    assert first == 4.0
+    assert results == [(first, sum(first * part for part in parts))] * 5
+
+
+@every_n_threads
+def test_results_come_in_the_order_of_the_shards(n_threads):
+    def passing(index):
+        yield np.ones(1)
+        time.sleep(0.002 * (6 - index))
+        return index
+
+    with Workers(n_threads) as workers:
+        assert workers.together([passing(index) for index in range(6)]) == list(range(6))
+
+
+@every_n_threads
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_an_error_in_one_shard_is_the_one_raised(n_threads, turn):
+    closed = []
+
+    def passing(item):
+        try:
+            for i in range(3):
+                if item == 2 and i == turn:
+                    raise ValueError(f"item 2 does not fit, turn {i}")
+                yield np.ones(1)
+        finally:
+            closed.append(item)
+
+    with Workers(n_threads) as workers, pytest.raises(ValueError, match=f"item 2 does not fit, turn {turn}"):
+        workers.together([passing(item) for item in range(4)])
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skcnn")]
+
+
+@every_n_threads
+@pytest.mark.parametrize("n_yields", [(1, 1, 2), (2, 1, 1), (0, 1, 1), (1, 1, 0)])
+def test_unequal_numbers_of_yields_are_an_error(n_threads, n_yields):
+    def passing(n):
+        for _ in range(n):
+            yield np.ones(1)
+
+    with (
+        Workers(n_threads) as workers,
+        pytest.raises(RuntimeError, match="must yield equally often for all its shards"),
+    ):
+        workers.together([passing(n) for n in n_yields])
 
 
 def test_at_most_n_threads_work_at_a_time():
     running, most, lock = 0, 0, threading.Lock()
 
-    def work(item, shard):
+    def passing():
         nonlocal running, most
         for _ in range(3):
             with lock:
@@ -75,39 +123,76 @@ def test_at_most_n_threads_work_at_a_time():
             time.sleep(0.002)
             with lock:
                 running -= 1
-            shard.sum(np.ones(1))
+            yield np.ones(1)
 
     with Workers(2) as workers:
-        workers.meet(work, range(6), [Shard(6, None, i) for i in range(6)])
+        workers.together([passing() for _ in range(6)])
     assert most == 2
 
 
-def test_a_thread_that_cannot_start_breaks_the_meeting(monkeypatch):
-    """The shards that wait already must not wait for good."""
+def test_one_thread_is_the_caller_s_own():
+    def passing():
+        yield np.ones(1)
+        return threading.current_thread()
+
+    with Workers(1) as workers:
+        before = threading.active_count()
+        assert set(workers.together([passing() for _ in range(6)])) == {threading.current_thread()}
+        assert set(workers.map(lambda item: threading.current_thread(), range(6))) == {threading.current_thread()}
+        assert threading.active_count() == before
+
+
+def test_a_thread_that_cannot_start_is_the_error_raised(monkeypatch):
+    """And the shards that have begun wait for nothing."""
     started = []
 
     def start(thread):
         started.append(thread)
-        if len(started) > 2:
+        if len(started) > 1:
             raise RuntimeError("can't start new thread")
         real_start(thread)
 
+    def passing():
+        time.sleep(0.01)  # so that the second shard needs a second thread
+        yield np.ones(1)
+
     real_start = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(RuntimeError, match="can't start new thread"), Workers(2) as workers:
-        workers.meet(lambda item, shard: shard.sum(np.ones(1)), range(4), [Shard(4, None, i) for i in range(4)])
+    with pytest.raises(RuntimeError, match="can't start new thread"), Workers(3) as workers:
+        workers.together([passing() for _ in range(4)])
 
 
-def test_the_sum_of_a_meeting_belongs_to_all():
-    def work(item, shard):
-        total = shard.sum(np.ones(2))
+@every_n_threads
+def test_the_total_belongs_to_all_shards(n_threads):
+    def passing():
+        total = yield np.ones(2)
         with pytest.raises(ValueError, match="read-only"):
             total /= 2
         return total
 
-    with Workers(2) as workers:
-        results = workers.meet(work, range(3), [Shard(3, None, i) for i in range(3)])
+    with Workers(n_threads) as workers:
+        results = workers.together([passing() for _ in range(3)])
     assert all((total == 3).all() for total in results)
+
+
+def test_a_part_may_be_a_number():
+    def passing(index):
+        total = yield np.float64(index)
+        return total / 2
+
+    with Workers(2) as workers:
+        assert workers.together([passing(index) for index in range(4)]) == [3.0] * 4
+
+
+def test_a_shard_s_part_is_not_written_to():
+    parts = [np.ones(2) for _ in range(3)]
+
+    def passing(part):
+        yield part
+
+    with Workers(2) as workers:
+        workers.together([passing(part) for part in parts])
+    assert all((part == 1).all() and part.flags.writeable for part in parts)
 
 
 def test_the_caller_works_too_and_results_come_in_order():

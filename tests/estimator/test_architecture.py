@@ -61,27 +61,32 @@ def test_guessed_shapes_shrink_kernels_and_given_ones_do_not():
     X, y = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 2
     clf = NumpyCNNClassifier(kernel_size=5, padding="valid", max_iter=1).fit(X, y)
     assert "kernel_size=(1, 3)" in clf.network_.summary()
-    with pytest.raises(ValueError, match=r"layers\[0\] Conv2D\(.*\): kernel 5x5 does not fit the 1x3 map"):
+    with pytest.raises(ValueError, match=r"layers\[0\] Conv2D\(.*\): kernel 5x5 does not fit the 1x3 feature map"):
         NumpyCNNClassifier(kernel_size=5, padding="valid", image_shape=(1, 3)).fit(X, y)
 
 
 def test_layers_that_end_in_maps_are_an_error_that_says_how_to_end_them(split_digits):
-    with pytest.raises(ValueError, match=r"layers end in maps of shape \(8, 8, 4\); end them in rows, by Flatten\(\)"):
+    with pytest.raises(
+        ValueError, match=r"layers end in feature maps of shape \(8, 8, 4\); end them in rows, by Flatten\(\)"
+    ):
         NumpyCNNClassifier(layers=[Conv2D(4), ReLU()]).fit(split_digits[0], split_digits[2])
 
 
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"kernel_size": 7, "padding": "valid"}, r"layers\[0\] Conv2D\(.*\): kernel 7x7 does not fit the 6x6 map"),
+        (
+            {"kernel_size": 7, "padding": "valid"},
+            r"layers\[0\] Conv2D\(.*\): kernel 7x7 does not fit the 6x6 feature map",
+        ),
         (
             {"kernel_size": ((1, 9),), "padding": 1},
-            r"layers\[0\] Conv2D\(.*\): kernel 1x9 .*6x6 map \(8x8 with its padding\)",
+            r"layers\[0\] Conv2D\(.*\): kernel 1x9 .*6x6 feature map \(8x8 with its padding\)",
         ),
-        ({"pool_size": 7}, r"layers\[2\] MaxPool2D\(.*\): window 7x7 does not fit the 6x6 map"),
+        ({"pool_size": 7}, r"layers\[2\] MaxPool2D\(.*\): window 7x7 does not fit the 6x6 feature map"),
         (
             {"n_kernels": (2, 2), "kernel_size": (3, 4), "padding": "valid"},
-            r"layers\[3\] Conv2D\(.*\): kernel 4x4 does not fit the 2x2 map",
+            r"layers\[3\] Conv2D\(.*\): kernel 4x4 does not fit the 2x2 feature map",
         ),
     ],
 )
@@ -152,13 +157,13 @@ def test_architectures_that_are_none(make, images, parameters, text):
         ([Conv2D(2), Flatten], r"layers\[1\] must be a layer \(.*\), got <class"),
         (
             [Conv2D(2), Dense(3)],
-            r"layers\[1\] Dense\(n_units=3\): needs rows, got maps of shape \(6, 6, 2\); put Flatten\(\)",
+            r"layers\[1\] Dense\(n_units=3\): needs rows, got feature maps of shape \(6, 6, 2\); put Flatten\(\)",
         ),
         (
             [Flatten(), Conv2D(2)],
-            r"layers\[1\] Conv2D\(.*\): needs maps \(h, w, c\), got rows of shape \(36,\)",
+            r"layers\[1\] Conv2D\(.*\): needs feature maps \(h, w, c\), got rows of shape \(36,\)",
         ),
-        ([Conv2D(2), ReLU()], r"layers end in maps of shape \(6, 6, 2\); end them in rows, by Flatten"),
+        ([Conv2D(2), ReLU()], r"layers end in feature maps of shape \(6, 6, 2\); end them in rows, by Flatten"),
         ([Flatten(), Softmax()], r"layers\[1\] Softmax\(\): the output layer and its link .* are always appended"),
         ((Flatten(), Dense(3), Sigmoid()), r"layers\[2\] Sigmoid\(\): the output layer and its link .* leave it out"),
     ],

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import NumpyCNNClassifier
 from skcnn._trees import leaves
-from skcnn.layers import Dense, Flatten, Layer, ReLU, Tanh
+from skcnn.layers import PREDICT, TRAIN, Dense, Flatten, Layer, ReLU, Tanh
 from skcnn.optimizers import SGD, ClipNorm
 
 
@@ -17,13 +17,13 @@ from skcnn.optimizers import SGD, ClipNorm
 class Explosive(Layer):
     """Its output overflows as soon as training has changed its one weight."""
 
-    def build(self, in_shape, rng, dtype):
-        return {"a": np.ones(1, dtype)}, in_shape
+    def init(self, in_shape, rng, dtype):
+        return {"a": np.ones(1, dtype)}
 
-    def forward(self, params, x, *, train=False, rng=None):
+    def forward(self, params, x, context=PREDICT):
         return x * (1 if params["a"] == 1 else np.inf), None
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
+    def backward(self, params, cache, d_out, context=TRAIN):
         return d_out, {"a": np.ones_like(params["a"])}
 
 
@@ -31,10 +31,10 @@ class Explosive(Layer):
 class Poisoned(Explosive):
     """Its gradient is not a number, and nobody sees it in the output."""
 
-    def forward(self, params, x, *, train=False, rng=None):
+    def forward(self, params, x, context=PREDICT):
         return x, None
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
+    def backward(self, params, cache, d_out, context=TRAIN):
         return d_out, {"a": np.full_like(params["a"], np.nan)}
 
 

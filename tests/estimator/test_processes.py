@@ -8,7 +8,6 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from skcnn import NumpyCNNClassifier
-from skcnn._engine.process import allowed_threads
 from tests.scripts import run_script
 
 pytestmark = pytest.mark.usefixtures("small_shards")
@@ -16,7 +15,8 @@ pytestmark = pytest.mark.usefixtures("small_shards")
 
 def test_workers_share_the_cores(large):
     def in_worker(X, y):
-        # a local function travels to the worker by value, so what it uses is imported there
+        # a local function travels to the worker by value, and a method of an object with a lock cannot
+        from skcnn._engine.process import allowed_threads
 
         def blas_threads():
             return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")

@@ -58,7 +58,7 @@ def test_grid_search_in_processes_gives_the_same_results(grid, dtype, four_digit
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 def test_a_candidate_that_does_not_fit_scores_nan(four_digits):
-    with pytest.warns(FitFailedWarning, match="kernel 9x9 does not fit the 8x8 map"):
+    with pytest.warns(FitFailedWarning, match="kernel 9x9 does not fit the 8x8 feature map"):
         result = search(
             {"cnn__kernel_size": [3, 9]}, four_digits, n_jobs=1, image_shape=(8, 8), padding="valid", pool_size=1
         )

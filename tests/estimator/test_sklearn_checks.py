@@ -80,7 +80,7 @@ SETTINGS = {
         "learning_rate_init": 0.02,
     },
     "layers-position-bias": {
-        "layers": [Conv2D(8, bias="position"), ReLU(), Conv2D(8, bias=None), Softmax(), Flatten()]
+        "layers": [Conv2D(8, bias="position"), ReLU(), Conv2D(8, bias=False), Softmax(), Flatten()]
     },
     "layers-dense": {"layers": [Flatten(), Dense(32), ReLU()]},
     "batch-norm": {"batch_norm": True},
@@ -94,7 +94,7 @@ SETTINGS = {
     },
     "layers-residual": {
         "layers": [
-            Residual([Conv2D(8, bias=None), BatchNorm(), ReLU(), Conv2D(8)]),
+            Residual([Conv2D(8, bias=False), BatchNorm(), ReLU(), Conv2D(8)]),
             SpatialDropout2D(0.1),
             GlobalMaxPool2D(),
             Residual([Dense(32), GELU(), Dense(8)]),

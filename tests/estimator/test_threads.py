@@ -12,9 +12,21 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcnn import NumpyCNNClassifier
 from skcnn._engine.process import allowed_threads
-from skcnn._engine.workers import cut
 from skcnn._trees import leaves
-from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, SpatialDropout2D
+from skcnn.layers import (
+    PREDICT,
+    TRAIN,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    SpatialDropout2D,
+)
 from skcnn.optimizers import SGD
 from tests.layers.coupled import COUPLED, BatchCenter, Noise
 
@@ -23,22 +35,24 @@ from tests.layers.coupled import COUPLED, BatchCenter, Noise
 class Nested(Layer):
     """A layer that contains a layer."""
 
-    def build(self, in_shape, rng, dtype):
-        params, out_shape = Dense(5).build(in_shape, rng, dtype)
-        return {"inner": params}, out_shape
+    def out_shape(self, in_shape):
+        return Dense(5).out_shape(in_shape)
 
-    def forward(self, params, x, *, train=False, rng=None):
-        return Dense(5).forward(params["inner"], x, train=train)
+    def init(self, in_shape, rng, dtype):
+        return {"inner": Dense(5).init(in_shape, rng, dtype)}
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
-        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, need_d_x=need_d_x)
+    def forward(self, params, x, context=PREDICT):
+        return Dense(5).forward(params["inner"], x, context)
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, context)
         return d_x, {"inner": {name: grads[name] for name in sorted(grads, reverse=len(d_out) % 2 == 0)}}
 
 
 PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
-POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=None), Flatten(), Nested()]
+POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=False), Flatten(), Nested()]
 NORMALISED = [
-    Conv2D(3, bias=None),
+    Conv2D(3, bias=False),
     BatchNorm(),
     ReLU(),
     MaxPool2D(),
@@ -64,8 +78,7 @@ def fitted_bits(layers, uint8_images, n_jobs, **settings):
 @pytest.mark.parametrize("layers", [PLAIN, COUPLED, REGULARISED], ids=["plain", "coupled", "regularised"])
 def test_same_bits_for_every_n_jobs(layers, uint8_images, small_shards):
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, batch_size=150).fit(*uint8_images)
-    shards = cut(128, clf.network_.rows_per_shard(128, clf.network_.couples_rows))
-    assert len(shards) > 2, "the batches must be cut for this to say anything"
+    assert len(clf.network_.shards(128, train=True)) > 2, "the batches must be cut for this to say anything"
     one = fitted_bits(layers, uint8_images, 1)
     for n_jobs in (2, 3, None, -1):
         assert fitted_bits(layers, uint8_images, n_jobs) == one
@@ -75,14 +88,14 @@ def test_same_bits_for_every_n_jobs(layers, uint8_images, small_shards):
     "layers", [PLAIN, COUPLED[:-1], POSITIONS, NORMALISED], ids=["plain", "coupled", "positions", "normalised"]
 )
 def test_shards_add_up_to_what_one_would_be(layers, uint8_images, monkeypatch):
-    """Of every kind of layer: those whose gradients are summed in their own form, those that meet, nested ones."""
+    """Of every kind: layers whose gradients are summed in their own form, that depend on the batch, nested ones."""
     X, y = uint8_images
     settings = {"dtype": "float64", "solver": SGD(), "batch_size": 150, "max_iter": 2, "random_state": 0}
     both = []
     for shards in (1, 2):
-        monkeypatch.setattr("skcnn.network.WORK_WORTH_CUTTING", 0 if shards == 2 else np.inf)
+        monkeypatch.setattr("skcnn._engine.sharding.WORK_WORTH_CUTTING", 0 if shards == 2 else np.inf)
         clf = NumpyCNNClassifier(layers=layers, n_jobs=1, **settings).fit(X, y, sample_weight=1.0 + y)
-        assert len(cut(150, clf.network_.rows_per_shard(150, clf.network_.couples_rows))) == shards
+        assert len(clf.network_.shards(150, train=True)) == shards
         both.append([array for _, array in leaves(clf.network_.params)])
     for one, other in zip(*both, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-12)

@@ -6,11 +6,11 @@ A new layer needs a row in `LAYERS`.
 import numpy as np
 import pytest
 
-from skcnn._engine.workers import Shard
 from skcnn._trees import leaves
 from skcnn.layers import (
     ELU,
     GELU,
+    TRAIN,
     AvgPool2D,
     BatchNorm,
     Conv2D,
@@ -24,6 +24,7 @@ from skcnn.layers import (
     MinPool2D,
     ReLU,
     Residual,
+    Sequential,
     Sigmoid,
     SiLU,
     Softmax,
@@ -53,7 +54,7 @@ LAYERS = [
     pytest.param(
         Conv2D(2, stride=2, padding=1, bias="position", pad_value=2.0), (4, 5, 1), id="conv-bias-position-stride"
     ),
-    pytest.param(Conv2D(2, bias=None), (4, 3, 2), id="conv-no-bias"),
+    pytest.param(Conv2D(2, bias=False), (4, 3, 2), id="conv-no-bias"),
     pytest.param(Conv2D(2), (1, 1, 3), id="conv-on-1x1-map"),
     pytest.param(Conv2D(1, kernel_size=(5, 4), padding="valid", bias="position"), (5, 4, 1), id="conv-whole-map"),
     pytest.param(Conv2D(2, initializer="lecun_normal"), (3, 3, 1), id="conv-initializer"),
@@ -104,19 +105,43 @@ LAYERS = [
     pytest.param(SpatialDropout2D(rate=0.4), (3, 4, 5), id="spatial-dropout"),
     pytest.param(Residual([Conv2D(2), Tanh()]), (3, 4, 2), id="residual"),
     pytest.param(Residual((Conv2D(3, stride=2), Tanh(), Conv2D(3))), (5, 4, 2), id="residual-projection"),
-    pytest.param(Residual([Conv2D(2, bias=None), BatchNorm(), Tanh(), Dropout(0.2)]), (3, 4, 2), id="residual-norm"),
+    pytest.param(Residual([Conv2D(2, bias=False), BatchNorm(), Tanh(), Dropout(0.2)]), (3, 4, 2), id="residual-norm"),
     pytest.param(Residual([ReLU(), Conv2D(3), Dropout(0.3)]), (3, 4, 2), id="residual-dropout-and-activation-first"),
     pytest.param(Residual([Residual([Conv2D(2)]), Conv2D(4)]), (3, 3, 2), id="residual-nested"),
     pytest.param(Residual([Dense(5), Tanh()]), (5,), id="residual-rows"),
+    pytest.param(Sequential([Conv2D(2), Tanh(), MaxPool2D()]), (5, 4, 2), id="sequential"),
+    pytest.param(Sequential((ReLU(),)), (3,), id="sequential-of-one"),
+    pytest.param(Sequential([Flatten(), Dense(4), Dense(3, bias=False)]), (3, 2, 2), id="sequential-to-rows"),
+    pytest.param(Sequential([MaxPool2D(), LeakyReLU()]), (4, 5, 2), id="sequential-without-parameters"),
+    pytest.param(
+        Sequential([Conv2D(2, bias=False), BatchNorm(), Tanh(), Dropout(0.2)]), (3, 4, 2), id="sequential-norm-dropout"
+    ),
+    pytest.param(
+        Sequential([Tanh(), Sequential([Conv2D(3, stride=2, bias=False), BatchNorm()]), Sequential([Dropout(0.3)])]),
+        (5, 4, 2),
+        id="sequential-nested",
+    ),
+    pytest.param(
+        Residual([Sequential([Conv2D(2, bias=False), BatchNorm()]), Sequential([Tanh(), Conv2D(3, stride=2)])]),
+        (5, 4, 2),
+        id="sequential-in-residual",
+    ),
+    pytest.param(
+        Sequential(
+            [Residual([Conv2D(3, bias=False), BatchNorm(), ReLU()]), Residual([Dropout(0.2), Conv2D(3)]), Flatten()]
+        ),
+        (3, 4, 2),
+        id="residual-in-sequential",
+    ),
     pytest.param(Flatten(), (3, 4, 2), id="flatten-map"),
     pytest.param(Flatten(), (5,), id="flatten-row"),
     pytest.param(Dense(4), (6,), id="dense"),
-    pytest.param(Dense(3, use_bias=False), (5,), id="dense-no-bias"),
+    pytest.param(Dense(3, bias=False), (5,), id="dense-no-bias"),
     pytest.param(Dense(1, initializer="zeros"), (1,), id="dense-1-to-1"),
 ]
 every_layer = pytest.mark.parametrize(("layer", "in_shape"), LAYERS)
-# those that compute the same in training and prediction, whatever the rows beside a row
-plain_layers = [row for row in LAYERS if not (row.values[0].couples_rows or row.values[0].is_random)]
+# those that compute the same in training and prediction, whatever samples are in the batch
+plain_layers = [row for row in LAYERS if not (row.values[0].depends_on_batch or row.values[0].draws)]
 every_plain_layer = pytest.mark.parametrize(("layer", "in_shape"), plain_layers)
 both_precisions = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 
@@ -130,32 +155,24 @@ def numbers(shape, rng):
 def made(layer, in_shape, dtype=np.float64, n=3):
     """Parameters, input and output gradient; all parameters random, since biases at their start of 0 prove nothing."""
     rng = np.random.default_rng(0)
-    params, out_shape = layer.build(in_shape, rng, dtype)
+    params = layer.init(in_shape, rng, dtype)
     for _, array in leaves(params):
         array[...] = rng.normal(size=array.shape)
-    return params, numbers((n, *in_shape), rng).astype(dtype), rng.normal(size=(n, *out_shape)).astype(dtype)
+    x, d_out = numbers((n, *in_shape), rng), rng.normal(size=(n, *layer.out_shape(in_shape)))
+    return params, x.astype(dtype), d_out.astype(dtype)
 
 
-def forward(layer, params, x):
-    """A training pass; what is random in it is the same every time."""
-    meets = {"state": layer.initial_state(x.shape[1:], x.dtype), "shard": Shard(len(x))} if layer.couples_rows else {}
-    return layer.forward(params, x, train=True, rng=np.random.default_rng(0), **meets)
+def training():
+    """The context of a training pass; what is drawn in it is the same every time."""
+    return TRAIN._replace(rng=np.random.default_rng(0))
 
 
-def backward(layer, params, cache, d_out, **options):
-    if layer.couples_rows:
-        _, cache = cache
-        options["shard"] = Shard(len(d_out))
-    return layer.backward(params, cache, d_out, **options)
-
-
-def predicted(layer, params, x):
-    meets = {"state": layer.initial_state(x.shape[1:], x.dtype), "shard": None} if layer.couples_rows else {}
-    return layer.forward(params, x, **meets)
+def trained(layer, params, x):
+    """The output of a training pass."""
+    return layer.apply(params, x, training())
 
 
 def passed(layer, params, x, d_out):
     """Everything a training step computes, by name."""
-    out, cache = forward(layer, params, x)
-    d_x, grads = backward(layer, params, cache, d_out)
-    return {"out": out, "d_x": d_x, **dict(leaves(grads))}
+    d_x, grads = layer.gradient(params, x, d_out, training())
+    return {"out": trained(layer, params, x), "d_x": d_x, **dict(leaves(grads))}

@@ -10,7 +10,7 @@ from tests.layers.table import both_precisions, passed
 @pytest.mark.parametrize("shape", [(2, 3, 70_000), (2, 300, 300, 1), (1, 70_000), (3, 2, 70_000, 1), (0, 4, 4, 1)])
 def test_relu_of_large_and_of_no_images(shape):
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    np.testing.assert_array_equal(ReLU().forward({}, x)[0], np.where(x > 0, x, 0))
+    np.testing.assert_array_equal(ReLU().apply({}, x), np.where(x > 0, x, 0))
 
 
 def test_relu_has_no_gradient_at_zero():
@@ -22,5 +22,5 @@ def test_relu_has_no_gradient_at_zero():
 @both_precisions
 def test_links_are_stable_at_large_inputs(dtype, tolerance):
     x = np.array([[-1e4, 0, 1e4], [1e4, 1e4, -1e4]], dtype)
-    np.testing.assert_allclose(Softmax().forward({}, x)[0], [[0, 0, 1], [0.5, 0.5, 0]], atol=tolerance)
-    np.testing.assert_allclose(Sigmoid().forward({}, x)[0], [[0, 0.5, 1], [1, 1, 0]], atol=tolerance)
+    np.testing.assert_allclose(Softmax().apply({}, x), [[0, 0, 1], [0.5, 0.5, 0]], atol=tolerance)
+    np.testing.assert_allclose(Sigmoid().apply({}, x), [[0, 0.5, 1], [1, 1, 0]], atol=tolerance)

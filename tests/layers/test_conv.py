@@ -10,16 +10,16 @@ from skcnn.layers import Conv2D, MaxPool2D
 from tests.layers.table import made, passed
 
 
-def build(layer, in_shape):
-    return layer.build(in_shape, np.random.default_rng(0), np.float64)
+def drawn(layer, in_shape):
+    return layer.init(in_shape, np.random.default_rng(0), np.float64)
 
 
 @pytest.mark.parametrize("size", [2, 4, (2, 3), (4, 1), 6])
 @pytest.mark.parametrize("stride", [1, 2, 3, (2, 1)])
 @pytest.mark.parametrize("map_size", [(5, 5), (6, 7), (9, 4)])
 def test_same_padding_of_even_kernels(size, stride, map_size):
-    layer = Conv2D(1, size, stride, "same", bias=None)
-    params, out_shape = build(layer, (*map_size, 1))
+    layer = Conv2D(1, size, stride, "same", bias=False)
+    params, out_shape = drawn(layer, (*map_size, 1)), layer.out_shape((*map_size, 1))
     (kh, kw), (sh, sw) = np.broadcast_to(size, 2), np.broadcast_to(stride, 2)
     assert out_shape == (math.ceil(map_size[0] / sh), math.ceil(map_size[1] / sw), 1)
 
@@ -27,14 +27,14 @@ def test_same_padding_of_even_kernels(size, stride, map_size):
     x, W = np.random.default_rng(1).normal(size=map_size), params["W"][:, :, 0, 0]
     total = [max((math.ceil(n / s) - 1) * s + k - n, 0) for n, s, k in zip(map_size, (sh, sw), (kh, kw), strict=True)]
     padded = np.pad(x, [(t // 2, t - t // 2) for t in total])
-    out, _ = layer.forward(params, x[np.newaxis, :, :, np.newaxis])
+    out = layer.apply(params, x[np.newaxis, :, :, np.newaxis])
     np.testing.assert_allclose(out[0, :, :, 0], correlate2d(padded, W, "valid")[::sh, ::sw], atol=1e-12)
 
 
 def test_the_extra_padding_is_at_the_bottom_and_right():
-    layer = Conv2D(1, 2, bias=None)
+    layer = Conv2D(1, 2, bias=False)
     ones = np.ones((1, 3, 3, 1))
-    out, _ = layer.forward({"W": np.ones((2, 2, 1, 1))}, ones)
+    out = layer.apply({"W": np.ones((2, 2, 1, 1))}, ones)
     assert out[0, :, :, 0].tolist() == [[4, 4, 2], [4, 4, 2], [2, 2, 1]]
 
 
@@ -52,10 +52,10 @@ GEOMETRIES = [
 def test_asymmetric_convolutions(map_size, size, stride, padding):
     rng = np.random.default_rng(2)
     layer = Conv2D(4, size, stride, padding)
-    params, out_shape = build(layer, (*map_size, 3))
+    params, out_shape = drawn(layer, (*map_size, 3)), layer.out_shape((*map_size, 3))
     params["b"] = rng.normal(size=4)
     x = rng.normal(size=(2, *map_size, 3))
-    out, cache = layer.forward(params, x, train=True)
+    out = layer.apply(params, x)
     assert out.shape == (2, *out_shape)
 
     # SciPy's correlation, map by map, is the independent judge
@@ -69,10 +69,10 @@ def test_asymmetric_convolutions(map_size, size, stride, padding):
 
     # the layer is linear in x and in its weights, so its gradients are its adjoints: exact, with no step size
     d_out = rng.normal(size=out.shape)
-    d_x, grads = layer.backward(params, cache, d_out)
+    d_x, grads = layer.gradient(params, x, d_out)
     other_x, other_W = rng.normal(size=x.shape), rng.normal(size=params["W"].shape)
-    by_x, _ = layer.forward({"W": params["W"]}, other_x)
-    by_W, _ = layer.forward({"W": other_W}, x)
+    by_x = layer.apply({"W": params["W"]}, other_x)
+    by_W = layer.apply({"W": other_W}, x)
     assert np.vdot(d_x, other_x) == pytest.approx(np.vdot(d_out, by_x), abs=1e-9)
     assert np.vdot(grads["W"], other_W) == pytest.approx(np.vdot(d_out, by_W), abs=1e-9)
     np.testing.assert_allclose(grads["b"], d_out.sum(axis=(0, 1, 2)), atol=1e-9)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from skcnn.layers import Dropout, SpatialDropout2D
-from tests.layers.table import forward, predicted
+from tests.layers.table import trained
 
 
 def test_dropout_of_nothing_and_of_all():
     x = np.ones((2, 3))
-    np.testing.assert_array_equal(forward(Dropout(0.0), {}, x)[0], x)
+    np.testing.assert_array_equal(trained(Dropout(0.0), {}, x), x)
     for rate in (1, 1.5):
         with pytest.raises(ValueError, match="rate must be a number in"):
             Dropout(rate)
@@ -18,10 +18,10 @@ def test_dropout_of_nothing_and_of_all():
 @pytest.mark.parametrize("layer", [Dropout(0.25), SpatialDropout2D(0.25)], ids=repr)
 def test_dropout_leaves_out_its_part_and_keeps_the_expected_value(layer):
     x = np.ones((40, 5, 5, 40))
-    out, _ = forward(layer, {}, x)
+    out = trained(layer, {}, x)
     assert set(np.unique(out)) == {0.0, 1 / 0.75}
     assert out.mean() == pytest.approx(1, abs=0.05)
     of_maps = out.reshape(40, 25, 40)
     assert (of_maps == of_maps[:, :1]).all() == isinstance(layer, SpatialDropout2D)
-    np.testing.assert_array_equal(forward(layer, {}, x.astype(np.float32))[0] > 0, out > 0)
-    np.testing.assert_array_equal(predicted(layer, {}, x)[0], x)
+    np.testing.assert_array_equal(trained(layer, {}, x.astype(np.float32)) > 0, out > 0)
+    np.testing.assert_array_equal(layer.apply({}, x), x)

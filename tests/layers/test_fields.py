@@ -28,10 +28,10 @@ BAD_FIELDS = [
     *((Conv2D, "stride", bad, SIZE) for bad in [*BAD_SIZES, None]),
     *((Conv2D, "padding", bad, PADDING) for bad in [-1, True, 1.0, (1,), (1, 1, 1), (0, -1), [1, 1], "full", "", None]),
     *((Conv2D, "pad_value", bad, "a finite number") for bad in [np.nan, np.inf, -np.inf, "0", True, None]),
-    *((Conv2D, "bias", bad, "'kernel', 'position' or None") for bad in ["channel", True, False, 0]),
+    *((Conv2D, "bias", bad, "True, False or 'position'") for bad in ["kernel", "channel", "", None, 0, 1]),
     *((layer, "initializer", bad, "callable or one of (") for layer in (Conv2D, Dense) for bad in ["he", "", None, 1]),
     *((Dense, "n_units", bad, "an int of at least 1") for bad in [0, -2, False, 10.0, "10", None]),
-    *((Dense, "use_bias", bad, "a bool") for bad in [1, 0, None, "kernel"]),
+    *((Dense, "bias", bad, "True or False") for bad in [1, 0, None, "position"]),
     *((pool, "pool_size", bad, SIZE) for pool in POOLS for bad in [*BAD_SIZES, None]),
     *((pool, "stride", bad, SIZE) for pool in POOLS for bad in BAD_SIZES),
     *((layer, "rate", bad, "a number in [0, 1)") for layer in (Dropout, SpatialDropout2D) for bad in [1.0, -0.1, None]),
@@ -53,7 +53,7 @@ def test_a_field_out_of_range_is_refused_at_once(layer_type, name, bad, expected
 def test_numbers_of_numpy_are_numbers():
     layer = Conv2D(np.int64(2), kernel_size=(np.int32(3), 2), padding=np.uint8(1), pad_value=np.float32(0.5))
     assert layer == Conv2D(2, kernel_size=(3, 2), padding=1, pad_value=0.5)
-    params, out_shape = layer.build((4, 4, 1), np.random.default_rng(0), np.float64)
+    params, out_shape = layer.init((4, 4, 1), np.random.default_rng(0), np.float64), layer.out_shape((4, 4, 1))
     assert (params["W"].shape, out_shape) == ((3, 2, 1, 2), (4, 5, 2))
     assert all(type(length) is int for length in out_shape)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skcnn import NumpyCNNClassifier
-from skcnn._engine.workers import Shard
-from skcnn.layers import BatchNorm, Conv2D, Flatten
+from skcnn.layers import TRAIN, BatchNorm, Context, Conv2D, Flatten
+from skcnn.layers.base import alone
 
 
 def made(shape, momentum=0.9, epsilon=1e-5):
@@ -16,13 +16,16 @@ def made(shape, momentum=0.9, epsilon=1e-5):
 
 
 def trained(layer, params, state, x, weight=None):
-    return layer.forward(params, x, train=True, state=state, shard=Shard(len(x), weight))
+    """The output of a training pass of the whole batch, and the running statistics after it."""
+    context = Context(train=True, state=state, weight=weight, n_samples=len(x))
+    out, cache = alone(layer.forward(params, x, context))
+    return out, layer.next_state(state, cache)
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (5, 3, 4, 2)])
 def test_each_channel_gets_mean_shift_and_deviation_scale(shape):
     layer, params, state, x, _ = made(shape, epsilon=1e-12)
-    out, (new, _) = trained(layer, params, state, x)
+    out, new = trained(layer, params, state, x)
     axes = tuple(range(len(shape) - 1))
     np.testing.assert_allclose(out.mean(axis=axes), params["shift"], atol=1e-12)
     np.testing.assert_allclose(out.std(axis=axes), np.abs(params["scale"]), rtol=1e-9)
@@ -30,19 +33,19 @@ def test_each_channel_gets_mean_shift_and_deviation_scale(shape):
     np.testing.assert_allclose(new["variance"], 0.9 + 0.1 * x.var(axis=axes), rtol=1e-12)
 
 
-def test_a_weight_of_two_is_two_rows():
+def test_a_weight_of_two_is_two_samples():
     layer, params, state, x, rng = made((4, 3, 3, 2))
     d_out, weight = rng.normal(size=x.shape), np.array([1.0, 2.0, 1.0, 2.0])
     rows = np.repeat(np.arange(4), [1, 2, 1, 2])
-    once, (of_weights, cache) = trained(layer, params, state, x, weight)
-    again, (of_rows, cache_of_rows) = trained(layer, params, state, x[rows])
+    once, of_weights = trained(layer, params, state, x, weight)
+    again, of_rows = trained(layer, params, state, x[rows])
     np.testing.assert_allclose(again, once[rows], rtol=1e-12)
     for name in ("mean", "variance"):
         np.testing.assert_allclose(of_rows[name], of_weights[name], rtol=1e-12)
     # the loss has the weights in it, and so has the gradient that comes from there
     weighted = d_out * weight[:, np.newaxis, np.newaxis, np.newaxis]
-    d_x, grads = layer.backward(params, cache, weighted, shard=Shard(4, weight))
-    d_rows, grads_of_rows = layer.backward(params, cache_of_rows, d_out[rows], shard=Shard(6))
+    d_x, grads = layer.gradient(params, x, weighted, TRAIN._replace(weight=weight))
+    d_rows, grads_of_rows = layer.gradient(params, x[rows], d_out[rows])
     np.testing.assert_allclose(d_rows * np.array([1, 2, 2, 1, 2, 2])[:, None, None, None], d_x[rows], rtol=1e-9)
     for name, gradient in grads.items():
         np.testing.assert_allclose(grads_of_rows[name], gradient, rtol=1e-9)
@@ -61,32 +64,37 @@ def test_weights_too_small_for_the_precision_take_no_part(data):
 
 
 def test_an_epsilon_must_not_vanish_in_the_precision():
-    BatchNorm(epsilon=1e-50).build((2,), None, np.float64)
+    BatchNorm(epsilon=1e-50).init((2,), None, np.float64)
     with pytest.raises(ValueError, match="epsilon=1e-50 is 0 in float32"):
-        BatchNorm(epsilon=1e-50).build((2,), None, np.float32)
+        BatchNorm(epsilon=1e-50).init((2,), None, np.float32)
+
+
+def parts_of(passing):
+    """What a pass of the whole batch yields, and its result."""
+    parts, total = [], None
+    try:
+        while True:
+            total = passing.send(total)
+            parts.append(total)
+    except StopIteration as end:
+        return parts, end.value
 
 
 @pytest.mark.parametrize("weight", [None, np.ones(4)])
-def test_shards_meet_twice_on_the_way_forward_and_once_back(weight):
-    class Counted(Shard):
-        met = 0
-
-        def sum(self, part):
-            Counted.met += 1
-            return part
-
+def test_it_yields_two_sums_on_the_way_forward_and_one_on_the_way_back(weight):
     layer, params, state, x, _ = made((4, 3, 3, 2))
-    shard = Counted(4, weight)
-    _, (_, cache) = layer.forward(params, x, train=True, state=state, shard=shard)
-    assert Counted.met == 2
-    layer.backward(params, cache, x, shard=shard)
-    assert Counted.met == 3
+    context = Context(train=True, state=state, weight=weight, n_samples=4)
+    parts, (_, cache) = parts_of(layer.forward(params, x, context))
+    assert len(parts) == 2
+    parts, _ = parts_of(layer.backward(params, cache, x, context))
+    assert len(parts) == 1
+    assert parts_of(layer.forward(params, x, Context(state=state)))[0] == []
 
 
 def test_prediction_uses_the_running_statistics():
     layer, params, _, x, _ = made((4, 3, 3, 2))
     state = {"mean": np.array([1.0, -2.0]), "variance": np.array([4.0, 0.25])}
-    out, cache = layer.forward(params, x, state=state, shard=None)
+    out, cache = alone(layer.forward(params, x, Context(state=state)))
     expected = params["scale"] * (x - state["mean"]) / np.sqrt(state["variance"] + 1e-5) + params["shift"]
     np.testing.assert_allclose(out, expected, rtol=1e-12)
     assert cache is None
@@ -95,8 +103,8 @@ def test_prediction_uses_the_running_statistics():
 @pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3), (1, 2, 2, 3)])
 def test_a_batch_of_one_is_finite_and_a_single_number_tells_no_variance(shape):
     layer, params, state, x, rng = made(shape)
-    out, (new, cache) = trained(layer, params, state, x)
-    d_x, _ = layer.backward(params, cache, rng.normal(size=shape), shard=Shard(1))
+    out, new = trained(layer, params, state, x)
+    d_x, _ = layer.gradient(params, x, rng.normal(size=shape))
     assert all(np.isfinite(array).all() for array in (out, d_x, *new.values()))
     single = np.prod(shape[:-1]) == 1
     assert np.array_equal(new["variance"], state["variance"]) == single
@@ -105,20 +113,21 @@ def test_a_batch_of_one_is_finite_and_a_single_number_tells_no_variance(shape):
 def test_a_large_mean_costs_no_digits_of_the_variance():
     layer, params, state, _, rng = made((500, 3, 3, 2))
     x = 1e4 + rng.normal(size=(500, 3, 3, 2))
-    _, (new, _) = trained(layer, params, state, x)
+    _, new = trained(layer, params, state, x)
     variance = (new["variance"] - 0.9) / 0.1
     np.testing.assert_allclose(variance, x.var(axis=(0, 1, 2)), rtol=1e-9)
     params, state = ({name: array.astype(np.float32) for name, array in d.items()} for d in (params, state))
-    _, (new, _) = trained(layer, params, state, x.astype(np.float32))
+    _, new = trained(layer, params, state, x.astype(np.float32))
     variance = (new["variance"].astype(float) - 0.9) / 0.1
     np.testing.assert_allclose(variance, x.var(axis=(0, 1, 2)), rtol=1e-4)  # the pixels themselves have few digits left
 
 
 def test_constant_numbers_stay_finite():
     layer, params, state, x, rng = made((4, 3))
-    out, (_, cache) = trained(layer, params, state, np.full_like(x, 7.0))
+    sevens = np.full_like(x, 7.0)
+    out, _ = trained(layer, params, state, sevens)
     np.testing.assert_allclose(out, np.broadcast_to(params["shift"], x.shape))
-    assert np.isfinite(layer.backward(params, cache, rng.normal(size=x.shape), shard=Shard(4))[0]).all()
+    assert np.isfinite(layer.gradient(params, sevens, rng.normal(size=x.shape))[0]).all()
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
@@ -155,8 +164,8 @@ def test_it_is_that_of_pytorch(shape):
     given = torch.tensor(np.moveaxis(x, -1, 1).copy(), requires_grad=True)
     expected = theirs(given)
     expected.backward(torch.tensor(np.moveaxis(d_out, -1, 1).copy()))
-    out, (new, cache) = trained(layer, params, state, x)
-    d_x, grads = layer.backward(params, cache, d_out, shard=Shard(len(x)))
+    out, new = trained(layer, params, state, x)
+    d_x, grads = layer.gradient(params, x, d_out)
     n = x[..., 0].size
     pairs = [
         (out, np.moveaxis(expected.detach().numpy(), 1, -1)),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import GlobalAvgPool2D, MaxPool2D, MinPool2D
+from skcnn.layers import TRAIN, GlobalAvgPool2D, MaxPool2D, MinPool2D
 from tests.layers.table import made
 
 
@@ -13,14 +13,13 @@ def test_each_window_of_equal_pixels_has_one_winner(layer, constant):
     in_shape, size = (7, 6, 2), np.atleast_1d(layer.pool_size)
     params, x, d_out = made(layer, in_shape)
     x = np.full_like(x, constant)
-    _, cache = layer.forward(params, x, train=True)
-    d_x, _ = layer.backward(params, cache, np.ones_like(d_out))
+    d_x, _ = layer.gradient(params, x, np.ones_like(d_out))
     step = size if layer.stride is None else np.atleast_1d(layer.stride)
     # the winner is the corner, and corners of different windows are different pixels
     expected = np.zeros_like(x)
     expected[:, : d_out.shape[1] * step[0] : step[0], : d_out.shape[2] * step[-1] : step[-1]] = 1
     np.testing.assert_array_equal(d_x, expected)
-    weighted, _ = layer.backward(params, cache, d_out)
+    weighted, _ = layer.gradient(params, x, d_out)
     assert weighted.sum() == pytest.approx(d_out.sum(), rel=1e-12)
 
 
@@ -29,20 +28,20 @@ def test_each_window_of_equal_pixels_has_one_winner(layer, constant):
 def test_ties_have_one_winner(pool, size, stride):
     layer = pool(size, stride)
     x = np.random.default_rng(4).integers(0, 2, (3, 6, 6, 2)).astype(float)  # nothing but ties
-    out, cache = layer.forward({}, x, train=True)
+    out = layer.apply({}, x, TRAIN)
     d_out = np.random.default_rng(5).normal(size=out.shape)
-    d_x, _ = layer.backward({}, cache, d_out)
+    d_x, _ = layer.gradient({}, x, d_out)
     assert d_x.sum() == pytest.approx(d_out.sum(), abs=1e-12)
 
     # one window at a time: all of its gradient on one pixel, and that one is the window's result
     for window in np.ndindex(*out.shape[1:3]):
         alone = np.zeros_like(d_out)
         alone[:, window[0], window[1]] = 1
-        won, _ = layer.backward({}, cache, alone)
+        won, _ = layer.gradient({}, x, alone)
         assert (won != 0).sum(axis=(1, 2)).tolist() == [[1, 1]] * 3
         assert np.array_equal((won * x).sum(axis=(1, 2)), out[:, window[0], window[1]])
 
 
 def test_a_global_mean_keeps_its_digits_on_large_maps():
     x = np.full((1, 600, 600, 2), 0.1, dtype=np.float32)
-    np.testing.assert_allclose(GlobalAvgPool2D().forward({}, x)[0], 0.1, rtol=1e-6)
+    np.testing.assert_allclose(GlobalAvgPool2D().apply({}, x), 0.1, rtol=1e-6)

@@ -10,26 +10,30 @@ import pytest
 
 from skcnn import layers
 from skcnn._trees import leaves
-from skcnn.layers import Dense
+from skcnn.layers import PREDICT, TRAIN, Dense, Layer
+from skcnn.layers.base import alone
 from tests.layers.reference import numeric_gradient, relative_error
 from tests.layers.table import (
     LAYERS,
-    backward,
     both_precisions,
     every_layer,
     every_plain_layer,
-    forward,
     made,
     passed,
-    predicted,
+    trained,
+    training,
 )
+
+PUBLIC = [getattr(layers, name) for name in layers.__all__]
+PUBLIC_LAYERS = [public for public in PUBLIC if isinstance(public, type) and issubclass(public, Layer)]
+PUBLIC_LAYERS.remove(Layer)
 
 
 def gradient_errors(layer, in_shape):
     params, x, d_out = made(layer, in_shape)
 
     def value():
-        return (forward(layer, params, x)[0] * d_out).sum()
+        return (trained(layer, params, x) * d_out).sum()
 
     results = passed(layer, params, x, d_out)
     return {
@@ -39,7 +43,7 @@ def gradient_errors(layer, in_shape):
 
 
 def test_every_public_layer_has_a_row():
-    assert {type(row.values[0]).__name__ for row in LAYERS} == set(layers.__all__) - {"Layer"}
+    assert {type(row.values[0]).__name__ for row in LAYERS} == {layer.__name__ for layer in PUBLIC_LAYERS}
 
 
 @every_layer
@@ -54,8 +58,8 @@ class _WrongByLittle(Dense):
 
     wrong: str = "d_x"
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
-        d_x, grads = super().backward(params, cache, d_out)
+    def backward(self, params, cache, d_out, context=TRAIN):
+        d_x, grads = super().backward(params, cache, d_out, context)
         gradient = {"d_x": d_x, **grads}[self.wrong]
         gradient.flat[np.abs(gradient).argmax()] *= 1 + 1e-5
         return d_x, grads
@@ -69,8 +73,8 @@ def test_the_gradient_check_finds_a_wrong_gradient(name):
 
 
 @every_layer
-def test_shapes_are_as_build_promised(layer, in_shape):
-    params, out_shape = layer.build(in_shape, np.random.default_rng(0), np.float32)
+def test_shapes_are_as_out_shape_says(layer, in_shape):
+    params, out_shape = layer.init(in_shape, np.random.default_rng(0), np.float32), layer.out_shape(in_shape)
     _, x, d_out = made(layer, in_shape, np.float32)
     results = passed(layer, params, x, d_out)
     assert results.pop("out").shape == (3, *out_shape)
@@ -82,9 +86,10 @@ def test_shapes_are_as_build_promised(layer, in_shape):
 @every_layer
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_precision_is_kept(layer, in_shape, dtype):
-    built, _ = layer.build(in_shape, np.random.default_rng(0), dtype)
+    params, state = layer.init(in_shape, np.random.default_rng(0), dtype), layer.initial_state(in_shape, dtype)
     results = passed(layer, *made(layer, in_shape, dtype))
-    assert {array.dtype for array in [*dict(leaves(built)).values(), *results.values()]} == {np.dtype(dtype)}
+    arrays = [array for _, array in leaves([params, state, results])]
+    assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
 @every_layer
@@ -120,19 +125,20 @@ def test_a_batch_is_its_images_one_by_one(layer, in_shape, dtype, tolerance):
 def test_prediction_computes_the_same_and_keeps_nothing(layer, in_shape):
     params, x, _ = made(layer, in_shape)
     before = pickle.dumps((layer, params))
-    out, cache = predicted(layer, params, x)
+    context = PREDICT._replace(state=layer.initial_state(in_shape, x.dtype))
+    result = layer.forward(layer.prepare(params, in_shape, context), x, context)
+    out, cache = alone(result) if layer.depends_on_batch else result
     assert cache is None
     assert pickle.dumps((layer, params)) == before
-    np.testing.assert_array_equal(out, predicted(layer, params, x)[0])
-    if not (layer.couples_rows or layer.is_random):
-        np.testing.assert_array_equal(out, forward(layer, params, x)[0])
+    np.testing.assert_array_equal(out, layer.apply(params, x))
+    if not (layer.depends_on_batch or layer.draws):
+        np.testing.assert_array_equal(out, trained(layer, params, x))
 
 
 @every_layer
 def test_gradients_of_parameters_do_not_need_that_of_the_input(layer, in_shape):
     params, x, d_out = made(layer, in_shape)
-    _, cache = forward(layer, params, x)
-    _, grads = backward(layer, params, cache, d_out, need_d_x=False)
+    _, grads = layer.gradient(params, x, d_out, training()._replace(need_d_x=False))
     expected = passed(layer, params, x, d_out)
     grads = dict(leaves(grads))
     assert grads.keys() == dict(leaves(params)).keys()

@@ -7,22 +7,24 @@ import pytest
 from sklearn.base import clone
 
 from skcnn import NumpyCNNClassifier
-from skcnn.layers import Conv2D, Dense, Flatten, Layer
+from skcnn.layers import PREDICT, TRAIN, Conv2D, Dense, Flatten, Layer
 
 
 @dataclass(frozen=True, repr=False)
 class Wrapped(Layer):
     """A dense layer inside another, whose parameters are a dict in a dict."""
 
-    def build(self, in_shape, rng, dtype):
-        params, out_shape = Dense(5).build(in_shape, rng, dtype)
-        return {"inner": params}, out_shape
+    def out_shape(self, in_shape):
+        return Dense(5).out_shape(in_shape)
 
-    def forward(self, params, x, *, train=False, rng=None):
-        return Dense(5).forward(params["inner"], x, train=train)
+    def init(self, in_shape, rng, dtype):
+        return {"inner": Dense(5).init(in_shape, rng, dtype)}
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
-        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, need_d_x=need_d_x)
+    def forward(self, params, x, context=PREDICT):
+        return Dense(5).forward(params["inner"], x, context)
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, context)
         return d_x, {"inner": grads}
 
 
@@ -39,8 +41,8 @@ def test_weights_of_nested_layers_are_listed_and_penalised(split_digits):
 class Forgetful(Wrapped):
     """A layer with a wrong backward pass."""
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
-        return super().backward(params, cache, d_out, need_d_x=need_d_x)[0], {"inner": {"weights": 0.0}}
+    def backward(self, params, cache, d_out, context=TRAIN):
+        return super().backward(params, cache, d_out, context)[0], {"inner": {"weights": 0.0}}
 
 
 def test_a_layer_without_its_gradients_is_named(split_digits):
@@ -54,13 +56,13 @@ class Sharing(Layer):
 
     how: str
 
-    def build(self, in_shape, rng, dtype):
-        return {"a": np.ones(in_shape, dtype), "b": np.ones(in_shape, dtype)}, in_shape
+    def init(self, in_shape, rng, dtype):
+        return {"a": np.ones(in_shape, dtype), "b": np.ones(in_shape, dtype)}
 
-    def forward(self, params, x, *, train=False, rng=None):
-        return x * params["a"] + params["b"], x if train else None
+    def forward(self, params, x, context=PREDICT):
+        return x * params["a"] + params["b"], x if context.train else None
 
-    def backward(self, params, cache, d_out, *, need_d_x=True):
+    def backward(self, params, cache, d_out, context=TRAIN):
         by_a, by_b = (d_out * cache).sum(axis=0), d_out.sum(axis=0)
         grads = {
             "each other's": (by_b, by_b),

@@ -33,11 +33,11 @@ STEPS_PER_EPOCH = -(-N_IMAGES // BATCH_SIZE)
 N_STEPS = N_EPOCHS * STEPS_PER_EPOCH
 
 LAYERS = [
-    Conv2D(6, bias=None),
+    Conv2D(6, bias=False),
     BatchNorm(),
     ReLU(),
     # PyTorch's padding is alike on both sides, which "same" is not where there is a stride
-    Residual([Conv2D(8, stride=2, padding=1, bias=None), BatchNorm(), ReLU(), Conv2D(8, bias=None), BatchNorm()]),
+    Residual([Conv2D(8, stride=2, padding=1, bias=False), BatchNorm(), ReLU(), Conv2D(8, bias=False), BatchNorm()]),
     ReLU(),
     MaxPool2D(),
     Residual([BatchNorm(), ReLU(), Conv2D(8)]),

@@ -1,0 +1,275 @@
+"""A chain of layers, which is a layer itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from skcnn.layers.base import (
+    PREDICT,
+    TRAIN,
+    Array,
+    Backward,
+    Context,
+    Exchange,
+    Forward,
+    Layer,
+    Params,
+    Rng,
+    Shape,
+    Window,
+    alone,
+)
+
+__all__ = ["Operation", "Sequential"]
+
+
+class Operation(NamedTuple):
+    """One computation of a chain.
+
+    Attributes
+    ----------
+    layer : Layer
+    sources : tuple of str
+        The chain's layers that it stands for: their indices, as in the chain's parameters. If there are several, the
+        parameters of `layer` are those of a chain of them.
+    """
+
+    layer: Layer
+    sources: tuple[str, ...]
+
+
+class Prepared(NamedTuple):
+    """A chain's parameters, prepared for inputs of one shape.
+
+    Attributes
+    ----------
+    operations : tuple of Operation
+    shapes : sequence of tuple of int
+        Of the input and of each operation's output.
+    params : list
+        What each operation's layer prepared.
+    first : int
+        The first operation that `backward` reaches.
+    """
+
+    operations: tuple[Operation, ...]
+    shapes: Sequence[Shape]
+    params: list[Any]
+    first: int
+
+
+@dataclass(frozen=True, repr=False)
+class Sequential(Layer):
+    """Layers, one after the other: the output of each is the input of the next.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        At least one.
+
+    Shape
+    -----
+    in that of the first layer, out that of the last. The parameters are a dict for each layer that has any, by its
+    index: "0", "1", ...
+
+    Raises
+    ------
+    ValueError
+        At once, if `layers` are not layers. What a layer raises begins with its index and name:
+        ``layers[3] Conv2D(...): ...``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.layers import Conv2D, MaxPool2D, ReLU
+    >>> block = Sequential([Conv2D(8), ReLU(), MaxPool2D()])
+    >>> block.out_shape((14, 14, 3))
+    (7, 7, 8)
+    >>> params = block.init((14, 14, 3), np.random.default_rng(0), np.float32)
+    >>> params["0"]["W"].shape
+    (3, 3, 3, 8)
+    >>> block.apply(params, np.zeros((2, 14, 14, 3), np.float32)).shape
+    (2, 7, 7, 8)
+    """
+
+    always_shown = ("layers",)
+
+    layers: Sequence[Layer]
+
+    def __post_init__(self) -> None:
+        fits = isinstance(self.layers, tuple | list) and len(self.layers) > 0
+        fits = fits and all(isinstance(layer, Layer) for layer in self.layers)
+        self._check("layers", fits, "a sequence of at least one layer")
+        object.__setattr__(self, "layers", tuple(self.layers))
+
+    @property
+    def draws(self) -> bool:  # type: ignore[override]  # for most classes a constant
+        return any(layer.draws for layer in self.layers)
+
+    @property
+    def depends_on_batch(self) -> bool:  # type: ignore[override]
+        return any(layer.depends_on_batch for layer in self.layers)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What is computed, in this order: each layer by itself."""
+        return tuple(Operation(layer, (str(index),)) for index, layer in enumerate(self.layers))
+
+    def shapes(self, in_shape: Shape) -> Sequence[Shape]:
+        """Return the shape of the input and of each operation's output."""
+        shapes = [in_shape]
+        for operation in self.operations:
+            try:
+                shapes.append(operation.layer.out_shape(shapes[-1]))
+            except Exception as error:
+                self._name(operation, error)
+                raise
+        return shapes
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.shapes(in_shape)[-1]
+
+    def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
+        params: Params = {}
+        for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
+            try:
+                params |= _scatter(operation, operation.layer.init(shape, rng, dtype))
+            except Exception as error:
+                self._name(operation, error)
+                raise
+        return params
+
+    def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
+        state: Params = {}
+        for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
+            state |= _scatter(operation, operation.layer.initial_state(shape, dtype))
+        return state
+
+    def next_state(self, state: Params, cache: Any) -> Params:
+        new: Params = {}
+        for operation, of_operation in zip(self.operations, cache, strict=True) if state else ():
+            new |= _scatter(operation, operation.layer.next_state(_gather(operation, state), of_operation))
+        return new
+
+    def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
+        operations, shapes = self.operations, self.shapes(in_shape)
+        of_operations = [_gather(operation, params) for operation in operations]
+        first = 0
+        if not context.need_d_x:
+            first = next((i for i, of_operation in enumerate(of_operations) if of_operation), len(operations))
+        behind_first = context._replace(need_d_x=True)
+        prepared = []
+        for i, (operation, of_operation) in enumerate(zip(operations, of_operations, strict=True)):
+            own_context = _context_of(operation, context if i <= first else behind_first)
+            prepared.append(operation.layer.prepare(of_operation, shapes[i], own_context))
+        return Prepared(operations, shapes, prepared, first)
+
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Any:
+        passing = self._forward(params, x, context)
+        return passing if self.depends_on_batch else alone(passing)
+
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Any:
+        passing = self._backward(params, cache, d_out, context)
+        return passing if self.depends_on_batch else alone(passing)
+
+    def _forward(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
+        operations, shapes, params, _ = prepared
+        n_samples, caches, i = len(x), [], 0
+        if x.shape[1:] != shapes[0]:
+            raise _wrong_shape("the input is", x, (n_samples, *shapes[0]))
+        try:
+            for i, operation in enumerate(operations):
+                passing = operation.layer.forward(params[i], x, _context_of(operation, context))
+                x, cache = (yield from passing) if operation.layer.depends_on_batch else passing
+                if x.shape[1:] != shapes[i + 1] or len(x) != n_samples:
+                    raise _wrong_shape("forward returned", x, (n_samples, *shapes[i + 1]))
+                caches.append(cache)
+                del passing  # which holds x, and the memory of x is needed again
+        except Exception as error:
+            self._name(operations[i], error)
+            raise
+        return x, caches if context.train else None
+
+    def _backward(self, prepared: Any, caches: Any, d_out: Array, context: Context) -> Exchange[Backward]:
+        operations, shapes, params, first = prepared
+        n_samples, i = len(d_out), first
+        d_x: Any = d_out
+        d_prepared: list[Any] = [{}] * len(operations)
+        behind_first = context._replace(need_d_x=True)
+        try:
+            for i in reversed(range(first, len(operations))):
+                own_context = _context_of(operations[i], context if i == first else behind_first)
+                layer = operations[i].layer
+                passing = layer.backward(params[i], caches.pop(), d_x, own_context)
+                d_x, d_prepared[i] = (yield from passing) if layer.depends_on_batch else passing
+                if own_context.need_d_x and (d_x.shape[1:] != shapes[i] or len(d_x) != n_samples):
+                    raise _wrong_shape("backward returned as d_x", d_x, (n_samples, *shapes[i]))
+                del passing
+        except Exception as error:
+            self._name(operations[i], error)
+            raise
+        return d_x if context.need_d_x else None, d_prepared
+
+    def gradients(self, params: Any, d_prepared: Any) -> Params:
+        grads: Params = {}
+        for i in range(params.first, len(params.operations)):
+            operation = params.operations[i]
+            grads |= _scatter(operation, operation.layer.gradients(params.params[i], d_prepared[i]))
+        return grads
+
+    def windows(self, in_shape: Shape) -> Iterator[Window | None]:
+        """Yield what one output of each operation sees of the chain's input, as `Layer.window` returns it."""
+        size, stride = (1, 1), (1, 1)
+        sees_all = False
+        for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
+            window = operation.layer.window(shape)
+            sees_all = sees_all or window is None
+            if window is not None:
+                (rows, columns), (row_stride, column_stride) = window
+                size = size[0] + (rows - 1) * stride[0], size[1] + (columns - 1) * stride[1]
+                stride = stride[0] * row_stride, stride[1] * column_stride
+            yield None if sees_all else (size, stride)
+
+    def window(self, in_shape: Shape) -> Window | None:
+        *_, last = self.windows(in_shape)
+        return last
+
+    def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
+        shapes = self.shapes(in_shape)
+        layers = (operation.layer for operation in self.operations)
+        return sum(layer.multiply_adds(*both) for layer, both in zip(layers, pairwise(shapes), strict=True))
+
+    def _name(self, operation: Operation, error: Exception) -> None:
+        """Put the index and name of an operation's layers before the text of an error."""
+        name = " and ".join(f"layers[{source}] {self.layers[int(source)]!r}" for source in operation.sources)
+        if len(error.args) == 1:
+            error.args = (f"{name}: {error.args[0]}",)
+        if name not in str(error):  # an exception with a text of its own making
+            error.add_note(name)
+
+
+def _gather(operation: Operation, tree: Params) -> Params:
+    """Return an operation's part of a chain's parameters, or of its state."""
+    if len(operation.sources) == 1:
+        part: Params = tree.get(operation.sources[0], {})
+        return part
+    return {str(i): tree[source] for i, source in enumerate(operation.sources) if source in tree}
+
+
+def _scatter(operation: Operation, part: Params) -> Params:
+    """Return an operation's part where it stands in the chain's."""
+    if len(operation.sources) == 1:
+        return {operation.sources[0]: part} if part else {}
+    return {operation.sources[int(name)]: of_layer for name, of_layer in part.items()}
+
+
+def _context_of(operation: Operation, context: Context) -> Context:
+    """Return an operation's context: that of its chain, with its own state."""
+    return context._replace(state=_gather(operation, context.state)) if context.state else context
+
+
+def _wrong_shape(what: str, x: Array, expected: Shape) -> ValueError:
+    return ValueError(f"{what} an array of shape {x.shape}, but by out_shape it is {expected}")
