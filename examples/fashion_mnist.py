@@ -23,12 +23,11 @@ X_train, y_train = load_fashion_mnist(return_X_y=True)
 X_test, y_test = load_fashion_mnist(subset="test", return_X_y=True)
 
 if args.exercise:
-    clf = NumpyCNNClassifier(**EXERCISE)
+    clf = NumpyCNNClassifier(**EXERCISE, random_state=0, verbose=1)
 else:
-    clf = NumpyCNNClassifier(max_iter=5)
+    clf = NumpyCNNClassifier(max_iter=5, random_state=0, verbose=1)
     # the images are in random order, so the first 6,000 are a random sample
     X_train, y_train = X_train[:6000], y_train[:6000]
-clf.set_params(random_state=0, verbose=1)
 
 # without early_stopping, X_val and y_val do not influence training, so this is a fair test
 clf.fit(X_train, y_train, X_val=X_test, y_val=y_test)

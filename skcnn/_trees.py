@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["add", "arrays", "is_weight", "leaves"]
+__all__ = ["add", "is_weight", "keys", "leaves", "pick"]
+
+Keys = tuple[int | str, ...]
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
@@ -26,15 +28,29 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
         yield path, tree
 
 
-def arrays(tree: Any) -> list[NDArray[Any]]:
-    """List the arrays of a tree in the order of `leaves`. It is called at every step, so it builds no paths."""
-    found: list[NDArray[Any]] = []
-    for branch in [tree[key] for key in sorted(tree)] if isinstance(tree, dict) else tree:
-        if isinstance(branch, dict | list):
-            found += arrays(branch)
-        else:
-            found.append(branch)
-    return found
+def keys(tree: Any) -> list[Keys]:
+    """List, in the order of `leaves`, the keys that lead to each array of a tree: ``tree[0]["W"]`` is at (0, "W").
+
+    Examples
+    --------
+    >>> keys([{"b": 1, "W": 2}, {}, {"inner": {"W": 3}}])
+    [(0, 'W'), (0, 'b'), (2, 'inner', 'W')]
+    """
+    if not isinstance(tree, dict | list):
+        return [()]
+    branches = sorted(tree.items()) if isinstance(tree, dict) else enumerate(tree)
+    return [(key, *rest) for key, branch in branches for rest in keys(branch)]
+
+
+def pick(tree: Any, of_arrays: Sequence[Keys]) -> list[NDArray[Any]]:
+    """List the arrays of a tree at the given keys: once a step, so without walking it."""
+    picked = []
+    for path in of_arrays:
+        branch = tree
+        for key in path:
+            branch = branch[key]
+        picked.append(branch)
+    return picked
 
 
 def add(tree: Any, more: Any) -> None:

@@ -2,155 +2,171 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._engine.process import allowed_threads
 from skcnn._estimator.architecture import ACTIVATIONS, POOLS
-from skcnn._estimator.callbacks import CallbackSupportMixin, FitCallbacks, with_callbacks
-from skcnn._estimator.fitting import FittingMixin
+from skcnn._estimator.callbacks import EpochCallbacks, FitCallbacks
+from skcnn._estimator.checkpoint import Checkpoint
+from skcnn._estimator.fitted import FittedStateMixin
+from skcnn._estimator.fitting import (
+    batch_size_for,
+    fit_fingerprint,
+    new_state,
+    trained,
+    training_config,
+    warn_how_it_ended,
+    with_scaled_weights,
+)
 from skcnn._estimator.images import Images, warn_if_scale_is_off
-from skcnn._estimator.parameters import NestedValuesMixin
-from skcnn._estimator.persistence import FittedStateMixin
+from skcnn._estimator.model import FittedModel
+from skcnn._estimator.parameters import NestedParametersMixin
 from skcnn._estimator.prediction import predict
 from skcnn._estimator.progress import Progress
-from skcnn._estimator.reading import ReadingMixin
-from skcnn._estimator.record import RecordMixin
+from skcnn._estimator.reading import check_classes, read_data_set, read_images
+from skcnn._estimator.sklearn_private import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    with_callbacks,
+)
 from skcnn._estimator.targets import mean_weight, require_classes
+from skcnn._estimator.validation import ValidationSet, no_figures, scorer_of
+from skcnn._training.loop import train
+from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
-from skcnn.losses import loss_for
-from skcnn.optimizers import OPTIMIZERS
-from skcnn.schedules import SCHEDULES, Constant, schedule_from
+from skcnn.optimizers import OPTIMIZERS, Optimizer
+from skcnn.schedules import SCHEDULES, Constant, Schedule, schedule_from
 
 __all__ = ["NumpyCNNClassifier"]
 
+Array = NDArray[Any]
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 
-def _has_partial_fit(classifier):
-    """Tell scikit-learn whether there is a `partial_fit`; where there is none, the error says why."""
+def _has_partial_fit(classifier: Any) -> bool:
+    """Tell scikit-learn whether there is a `partial_fit`. If there is none, the error says why."""
     if isinstance(classifier.class_weight, str):
         raise ValueError(
-            "class_weight='balanced' needs all rows at once, so there is no partial_fit; pass a dict of weights, which "
-            "sklearn.utils.class_weight.compute_class_weight can tell for the whole data"
+            "class_weight='balanced' needs all samples at once, so there is no partial_fit; pass a dict of weights, "
+            "which sklearn.utils.class_weight.compute_class_weight can compute from all labels"
         )
     return True
 
 
-class NumpyCNNClassifier(
-    CallbackSupportMixin,
-    RecordMixin,
-    ReadingMixin,
-    FittingMixin,
-    FittedStateMixin,
-    NestedValuesMixin,
-    ClassifierMixin,
-    BaseEstimator,
-):
+class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParametersMixin, ClassifierMixin, BaseEstimator):
     """Convolutional network classifier.
 
-    A stack of convolutions with activations and pools, then fully connected layers, trained by stochastic gradient
-    descent on the cross-entropy. Where a parameter is one of `sklearn.neural_network.MLPClassifier`, so is its name.
+    A stack of convolutions with activations and pools, followed by fully connected layers, and trained by stochastic
+    gradient descent on the cross-entropy. Parameters that `sklearn.neural_network.MLPClassifier` has too have the same
+    names.
 
-    `kernel_size`, `stride`, `padding`, `pool`, `pool_size`, `activation` and `dropout` take one value, or a sequence
-    with one for each layer; a pair (rows, columns) then stands inside the sequence.
+    `kernel_size`, `stride`, `padding`, `pool`, `pool_size`, `activation` and `dropout` take one value for all layers,
+    or a sequence with one value for each. A pair (rows, columns) must stand inside a sequence.
 
     Parameters
     ----------
     n_kernels : int or sequence of int, default=(16, 32)
-        Kernels of each convolution; as many convolutions as numbers.
+        Kernels of each convolution. There are as many convolutions as numbers.
     kernel_size : int, or sequence of int or (int, int), default=3
         Rows and columns of the kernels.
     pool_size : int, or sequence of int or (int, int), default=2
-        Windows of the pools, which are also their steps; 1: no pool after that convolution.
+        Windows of the pools, and also their stride. 1: no pool after that convolution.
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the fully connected layers before the output; () for none.
+        Units of each fully connected layer before the output. (): none.
     activation : str, layer, or sequence of them, default="relu"
-        After every convolution and every hidden layer: "relu", "leaky_relu", "elu", "gelu", "silu", "tanh",
-        "logistic" or "identity", or a layer.
+        The activation after each convolution and each hidden layer: "relu", "leaky_relu", "elu", "gelu", "silu",
+        "tanh", "logistic" or "identity", or a layer.
     stride : int, or sequence of int or (int, int), default=1
-        Steps of the kernels.
+        Stride of the kernels.
     padding : {"same", "valid"}, int, or sequence of them or (int, int), default="same"
         See `skcnn.layers.Conv2D`.
     pool : {"max", "min", "avg"} or sequence of them, default="max"
-        What a pool keeps of its window.
+        What the pools keep of each window.
     batch_norm : bool, default=False
-        Whether a `BatchNorm` follows every convolution and every hidden layer, before the activation; these have no
-        bias then.
+        Whether a `BatchNorm` follows each convolution and each hidden layer, before the activation. These layers have
+        no bias then.
     dropout : float in [0, 1), or sequence of them, default=0.0
-        Part of the numbers that `Dropout` leaves out after every block of a convolution and after every hidden layer.
+        The fraction of elements that `Dropout` sets to 0 after each block of a convolution and after each hidden layer.
     layers : sequence of Layer, default=None
-        All layers before the output; takes the place of the ten parameters above, which must keep their defaults. It
-        must end in rows, as after `Flatten`, `GlobalAvgPool2D` or `Dense`. The output layer is appended.
+        All layers before the output, instead of the ten parameters above, which must keep their defaults. The last
+        layer must return rows, as `Flatten`, `GlobalAvgPool2D` and `Dense` do. The output layer is appended.
     image_shape : (h, w) or (h, w, c), default=None
-        What a flat row of X unrolls into. None: (s, s, 1) if rows have s * s features, else (1, n_features, 1); kernels
-        and pools then shrink to the maps they meet.
+        The shape of the image in a flat row of X. None: (s, s, 1) if rows have s * s features, otherwise
+        (1, n_features, 1). In this case kernels and pools shrink to the size of their feature maps.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
-        Whether colour images are (n, h, w, c) or (n, c, h, w), and in which order flat rows unroll.
+        Whether colour images are (n, h, w, c) or (n, c, h, w), and the order of the pixels in flat rows.
     scaling : {"auto", "standard"}, (low, high) or None, default="auto"
-        "auto": the training data's range, 0..255 for uint8, is mapped to -0.5..0.5. "standard": each channel to mean 0
-        and standard deviation 1. (low, high): that range to -0.5..0.5. None: pixels are used as they are.
+        "auto": map the range of the training data, or 0..255 for uint8, to -0.5..0.5. "standard": scale each channel to
+        mean 0 and standard deviation 1. (low, high): map that range to -0.5..0.5. None: use pixels as they are.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of all computation. "auto": float64 if X is, else float32.
+        Precision of all computation. "auto": float64 if X is float64, otherwise float32.
     solver : {"adam", "adamw", "rmsprop", "sgd"} or optimizer, default="adamw"
-        A name, or an object of `skcnn.optimizers`: ``SGD(momentum=0.9)``, ``ClipNorm(Adam(), max_norm=1.0)``.
+        A name, or an object of `skcnn.optimizers`, as in ``SGD(momentum=0.9)`` or ``ClipNorm(Adam(), max_norm=1.0)``.
     learning_rate_init : float, default=0.002
-        The learning rate, times the schedule's factor.
+        The learning rate, which the schedule multiplies by its factor.
     learning_rate : {"constant", "step", "exponential", "cosine", "one_cycle", "plateau"} or callable, default="cosine"
-        The schedule: a name, an object of `skcnn.schedules`, or ``schedule(epoch, max_iter)`` that returns the factor
-        at a (fractional) epoch.
+        The schedule: a name, an object of `skcnn.schedules`, or a function ``schedule(epoch, max_iter)`` that returns
+        the factor at a (fractional) epoch.
     alpha : float or "auto", default="auto"
-        Weight decay, of all weights but biases and the scales of a normalisation. With "adamw" it is decoupled: the
-        weights shrink by ``learning_rate * alpha`` of themselves at every step. With any other solver it is an L2
-        penalty: ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss; unlike MLPClassifier's it is not divided by
-        the rows of the batch. "auto": 0.05 where it is decoupled, 0.0001 elsewhere.
+        Weight decay. It does not apply to biases and to the scales of a normalisation. With "adamw" it is decoupled: at
+        each step, weights are multiplied by ``1 - learning_rate * alpha``. With any other solver it is an L2 penalty:
+        ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss and, unlike MLPClassifier's, not divided by the samples
+        of the batch. "auto": 0.05 if it is decoupled, otherwise 0.0001.
     batch_size : int or "auto", default="auto"
-        Images a step. "auto": a hundredth of the rows, but 8 to 64.
+        Samples in each training step. "auto": a hundredth of all samples, but at least 8 and at most 64.
     max_iter : int, default=15
-        Epochs. A budget: reaching it is no failure and warns of nothing.
+        Epochs. Reaching `max_iter` does not warn, since there is no test of convergence.
     max_time : float or None, default=None
-        Seconds after which `fit` ends, after a whole step.
+        Seconds after which `fit` ends, at the end of a step.
     shuffle : bool, default=True
-        Whether each epoch goes through the rows in a new order.
+        Whether each epoch takes the samples in a new order.
     augment : callable, sequence of them or None, default=None
-        What is done to the images of every step: objects of `skcnn.augmentation`, or any ``(images, rng) -> images`` of
-        the scaled images (n, h, w, c).
+        Random changes of the images in each step: objects of `skcnn.augmentation`, or functions ``(images, rng) ->
+        images`` of the scaled images (n, h, w, c).
     label_smoothing : float in [0, 1), default=0.0
-        The part of each label that is spread over all classes alike in training: it keeps the network from being too
-        sure. Losses on held-out images are measured without it.
+        The fraction of each label that training spreads equally over all classes, so that the network does not become
+        overconfident. The validation loss is measured without it.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes by label, not negative; "balanced": every class weighs the same in total.
+        Weights of the classes by label, at least 0. "balanced": each class has the same total weight.
     early_stopping : bool, default=False
-        Whether to hold rows out, stop when the score on them no longer rises, and keep the best weights. `X_val` and
-        `y_val` take their place where they are given to `fit`.
+        Whether to split a validation set off, to stop when the score on it no longer improves, and to keep the best
+        weights. If you pass `X_val` and `y_val` to `fit`, they are the validation set.
     validation_fraction : float in (0, 1), default=0.1
-        The part held out, stratified by class, at least one row for every class.
+        The fraction of the samples in the validation set, which is stratified by class and has at least one sample of
+        each class.
     n_iter_no_change : int, default=10
-        Epochs without a rise of `tol` that early stopping puts up with.
+        Early stopping ends training after more than this many epochs without an improvement of `tol`.
     tol : float, default=1e-4
         See `n_iter_no_change`.
     scoring : str, callable or None, default=None
-        The score on held-out images: accuracy, or what scikit-learn's `scoring` names or defines, larger being better;
-        weighted, if a scorer takes weights. It is taken after every epoch (`validation_scores_`), and is what early
-        stopping looks at.
+        The score on the validation set: a name or function as in scikit-learn's `scoring`, where larger is better.
+        None: accuracy. It is computed after each epoch (`validation_scores_`), with weights if the scorer takes any,
+        and decides on early stopping.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights it finds, with a new schedule of `max_iter` epochs.
+        Whether `fit` continues from the weights of the last fit, with a new schedule of `max_iter` epochs.
     n_jobs : int or None, default=None
-        Threads. None: as many as the BLAS library was allowed when the call began; -1: one a core. The results are the
-        same to the bit for every value.
+        Threads. None: as many as the BLAS library may use when the call begins. -1: one for each core. The results are
+        the same, bit for bit, for every value.
     verbose : int, default=0
-        Whether to print a line for each epoch, and to show a bar meanwhile on a terminal or in a notebook.
+        Whether to print a line for each epoch and, on a terminal or in a notebook, to show a bar while it runs.
     random_state : int, RandomState instance or None, default=None
-        Weights, shuffling and split. An int makes `fit` repeatable to the bit.
+        Seed of the initial weights, the shuffling, the split and everything else that is random. With an int, `fit`
+        gives the same result every time, bit for bit.
 
     Attributes
     ----------
@@ -159,44 +175,44 @@ class NumpyCNNClassifier(
     n_features_in_ : int
         h * w * c.
     feature_names_in_ : ndarray of str
-        Columns of the table that was fitted; only for tables with named columns.
+        Names of the columns of X. Only if X is a table with named columns.
     image_shape_ : (h, w, c)
         Shape of one image.
     network_ : Network
         The layers with their weights; ``print(network_.summary())`` shows them.
     history_ : list of dict
-        An epoch each: epoch, loss, val_loss, val_accuracy, val_f1 (macro), val_score, learning_rate, seconds.
+        One row for each epoch: epoch, loss, val_loss, val_accuracy, val_f1 (macro), val_score, learning_rate, seconds.
     n_iter_ : int
         Epochs trained.
     t_ : int
-        Images seen in training.
+        Samples seen in training, counted in every epoch.
     loss_ : float
         Mean loss over the last epoch, L2 penalty included.
     best_loss_ : float
-        Smallest loss of an epoch.
+        Smallest loss of an epoch that did not diverge.
     loss_curve_ : list of float
-        Loss of every epoch.
+        Loss of each epoch.
     validation_loss_curve_ : list of float or None
-        Mean loss on the held-out images after every epoch, without penalty; None without any, and in place of an epoch
-        that had none.
+        Mean loss on the validation set after each epoch, without penalty, or None for an epoch without a validation
+        set. None if no epoch had one.
     validation_scores_ : list of float or None
-        Score on the held-out images after every epoch, accuracy unless `scoring` says otherwise; None as above.
+        Score on the validation set after each epoch, accuracy unless `scoring` says otherwise. None as above.
     best_validation_score_ : float or None
-        Best of `validation_scores_` in the last call of fit; None without early stopping.
+        Best of `validation_scores_` in the last call of `fit`. None without early stopping.
     best_iter_ : int or None
-        Its epoch, whose weights were kept; None without early stopping.
+        The epoch of that score, whose weights were kept. None without early stopping.
     stop_reason_ : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"}
         Why training ended.
     n_layers_ : int
-        Layers with weights, and the input.
+        The number of layers with weights, plus 1 for the input.
     n_outputs_ : int
-        Outputs of the network: one a class, or one for two classes.
+        Outputs of the network: one for each class, or one for two classes.
     out_activation_ : str
         Link from the outputs to probabilities: "softmax", or "logistic" for two classes.
     coefs_ : list of ndarray
         Weights: kernels (kh, kw, c, k), dense matrices (inputs, outputs).
     intercepts_ : list of ndarray or None
-        The bias beside each of `coefs_`, None where there is none.
+        The bias that belongs to each of `coefs_`, or None.
 
     See Also
     --------
@@ -204,8 +220,9 @@ class NumpyCNNClassifier(
 
     Notes
     -----
-    Prediction writes nothing, so any number of threads may share a fitted classifier. Two threads must not fit the same
-    one. A fit that fails or is interrupted leaves the classifier as it was.
+    Prediction does not change the classifier, so any number of threads can share it. If one of them fits it again, the
+    others predict with the old model until the new one is complete. Two threads must not fit the same classifier at the
+    same time. A fit that raises an exception leaves the classifier as it was.
 
     Examples
     --------
@@ -259,43 +276,43 @@ class NumpyCNNClassifier(
 
     def __init__(
         self,
-        n_kernels=(16, 32),
-        kernel_size=3,
-        pool_size=2,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        n_kernels: int | Sequence[int] = (16, 32),
+        kernel_size: Any = 3,
+        pool_size: Any = 2,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Layer | Sequence[str | Layer] = "relu",
         *,
-        stride=1,
-        padding="same",
-        pool="max",
-        batch_norm=False,
-        dropout=0.0,
-        layers=None,
-        image_shape=None,
-        data_format="channels_last",
-        scaling="auto",
-        dtype="auto",
-        solver="adamw",
-        learning_rate_init=0.002,
-        learning_rate="cosine",
-        alpha="auto",
-        batch_size="auto",
-        max_iter=15,
-        max_time=None,
-        shuffle=True,
-        augment=None,
-        label_smoothing=0.0,
-        class_weight=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        scoring=None,
-        warm_start=False,
-        n_jobs=None,
-        verbose=0,
-        random_state=None,
-    ):
+        stride: Any = 1,
+        padding: Any = "same",
+        pool: str | Sequence[str] = "max",
+        batch_norm: bool = False,
+        dropout: float | Sequence[float] = 0.0,
+        layers: Sequence[Layer] | None = None,
+        image_shape: tuple[int, int] | tuple[int, int, int] | None = None,
+        data_format: Literal["channels_last", "channels_first"] = "channels_last",
+        scaling: Literal["auto", "standard"] | tuple[float, float] | None = "auto",
+        dtype: Literal["auto", "float32", "float64"] = "auto",
+        solver: str | Optimizer = "adamw",
+        learning_rate_init: float = 0.002,
+        learning_rate: str | Schedule = "cosine",
+        alpha: float | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 15,
+        max_time: float | None = None,
+        shuffle: bool = True,
+        augment: Augmentation | Sequence[Augmentation] | None = None,
+        label_smoothing: float = 0.0,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        scoring: str | Callable[..., float] | None = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_kernels = n_kernels
         self.kernel_size = kernel_size
         self.pool_size = pool_size
@@ -332,34 +349,46 @@ class NumpyCNNClassifier(
         self.verbose = verbose
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, checkpoint=None):
+    @fit_context
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> NumpyCNNClassifier:
         """Train the network.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features), (n, h, w), or (n, h, w, c) or (n, c, h, w) by `data_format`
-            Flat rows, grey images, or images with channels; any number type. Read a batch at a time and not modified.
+            Flat rows, grey images, or images with channels, of any number type. X is not modified, and is converted one
+            batch at a time.
         y : array-like of shape (n,)
             Class labels of any sortable type.
         sample_weight : array-like of shape (n,), default=None
-            Weights, not negative. Rows of weight 0 are as if they were not there, but for their labels in `classes_`.
+            Weights, at least 0. Samples of weight 0 are ignored, but their labels count for `classes_`.
         X_val, y_val : array-like, default=None
-            Held-out images and labels that are measured after every epoch (`history_`). With `early_stopping` they
-            also select the weights that are kept.
+            Validation images and labels. The network is evaluated on them after each epoch (`history_`). With
+            `early_stopping` they also select the weights that are kept.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights, not negative.
+            Their weights, at least 0.
         checkpoint : str or path-like, default=None
-            A file that is written after every epoch, with all that is needed to go on. If it is there already, training
-            goes on from it, and ends in the same weights as if it had never been interrupted; with `warm_start`, if the
-            classifier has the weights that it began with. It is removed when training has ended, but not if Ctrl-C or
-            `max_time` ended it. Load none that you do not trust: it holds pickled objects.
+            A file that is written after each epoch, with all that is needed to resume. If the file exists, training
+            resumes from it, and ends in the same weights as if it had never been interrupted. With `warm_start`, the
+            classifier must have the same weights as at the start of the interrupted fit. The file is removed when
+            training is complete, but not if Ctrl-C or `max_time` ended it. It contains pickled objects, so load only
+            files that you trust.
 
         Returns
         -------
@@ -368,60 +397,58 @@ class NumpyCNNClassifier(
         Raises
         ------
         ValueError, TypeError
-            If an argument or parameter is not as described, or a checkpoint is that of another fit, or damaged; the
-            classifier is then as it was before.
+            If an argument or parameter is not as described, or if the checkpoint is damaged or belongs to another fit.
+            The classifier stays as it was.
         OSError
             If the checkpoint cannot be written.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss or a weight was no longer finite; the weights are then those before that epoch. Or if the loss
-            of the last epoch is clearly above that of the first.
+            If the loss or a weight was no longer finite. The weights are then those from before that epoch. Also if the
+            loss of the last epoch is clearly higher than that of the first.
         """
-        callbacks = FitCallbacks(self, self.max_iter, X, y, sample_weight)
-        with self._all_or_nothing():
-            origin = self._origin() if checkpoint is not None else None
-            if not (self.warm_start and self._is_fitted()):
-                self._forget()
-            samples, sample_weight = self._samples(X, y, sample_weight)
-            require_classes(samples.y, samples.rows, self.classes_)
-            self._mean_weight_ = mean_weight(samples.weight, samples.rows)
-            score = self._score()
-            given = self._given_held_out(X_val, y_val, sample_weight_val, score)
-            kept, saved = self._checkpoint(checkpoint, origin, samples, given)
-            samples, held_out = self._hold_out(samples, sample_weight, given, score)
-            self._batch_size_ = self._batch_rule(len(samples.rows))
-            if self._batch_size_ > len(samples.rows):
-                warnings.warn(
-                    f"batch_size={self.batch_size} is larger than the {len(samples.rows)} rows; it is clipped to them",
-                    stacklevel=4,
-                )
-            run = saved["run"] if saved else self._new_run(self.early_stopping)
-            self._train(
-                run,
-                samples,
-                self._recipe(schedule_from(self.learning_rate), self.max_iter),
-                observers=[Progress(bool(self.verbose)), callbacks],
-                evaluate=held_out,
-                save=kept and (lambda run: kept.save(run=run, seed=self._seed_)),
+        callbacks = FitCallbacks(self, X, y, sample_weight)
+        n_threads, score = self._n_threads(), scorer_of(self)
+        before = self._fitted_model() if self.warm_start else None
+        model, data, sample_weight = read_data_set(self, before, X, y, sample_weight)
+        require_classes(data.y, data.indices, model.classes)
+        validation_set = ValidationSet.given(self, model, X_val, y_val, sample_weight_val, n_threads, score)
+        file = saved = None
+        if checkpoint is not None:
+            file = Checkpoint(checkpoint, fit_fingerprint(self, before, model, data, validation_set))
+            saved = file.load()
+            file.check_writable()
+        seed = saved.seed if saved else model.seed
+        model = replace(model, seed=seed, mean_weight=mean_weight(data.weight, data.indices))
+        if self.early_stopping and validation_set is None:
+            data, validation_set = ValidationSet.split(
+                data, sample_weight, model, self.validation_fraction, n_threads, score
             )
-            self.best_iter_ = run.stopping.best_epoch if run.stopping else None
-            self.best_validation_score_ = float(run.stopping.best_score) if run.stopping else None
-            if not self.warm_start:
-                del self._optimizer_state_
-        if kept and run.stop_reason not in ("interrupted", "max_time"):
-            kept.remove()
+        model = replace(model, batch_size=batch_size_for(self, len(data.indices)))
+        state = saved.state if saved else new_state(self, model, self.early_stopping)
+        config = training_config(self, model, schedule_from(self.learning_rate), self.max_iter, n_threads)
+        train(
+            state,
+            with_scaled_weights(data, model),
+            config,
+            observers=[Progress(bool(self.verbose)), EpochCallbacks(callbacks, model)],
+            validate=validation_set or no_figures,
+            save=partial(file.save, seed=seed) if file else None,
+        )
+        self._hand_over(trained(model, state, config, keep_optimizer=self.warm_start))
+        if file:
+            file.finish(state.stop_reason)
         callbacks.end_fit()
-        self._warn_how_it_ended(run, stacklevel=5)
+        warn_how_it_ended(self, model, state)
         return self
 
     @available_if(_has_partial_fit)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Go once through the rows given, at the constant rate `learning_rate_init`.
+    @fit_context
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> NumpyCNNClassifier:
+        """Train for one epoch on the given samples, at the constant learning rate `learning_rate_init`.
 
-        Scaling, batch size and the mean weight, by which weights are divided, are fixed by the first call.
+        The first call fixes the scaling, the batch size, and the mean weight by which weights are divided.
         `early_stopping` and `learning_rate` are ignored.
 
         Parameters
@@ -429,7 +456,7 @@ class NumpyCNNClassifier(
         X, y, sample_weight
             As for `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever occur; required in the first call.
+            All labels that occur in this call or a later one. Required in the first call.
 
         Returns
         -------
@@ -438,23 +465,28 @@ class NumpyCNNClassifier(
         Raises
         ------
         ValueError
-            As for `fit`; if `classes` is missing or has changed; if a label is not among them.
+            As for `fit`. Also if `classes` is missing or has changed, or if a label is not among them.
         AttributeError
-            For ``class_weight="balanced"``, which would need all rows at once.
+            For ``class_weight="balanced"``, which needs all samples at once.
         """
-        with self._all_or_nothing():
-            self._check_classes(classes)
-            samples, _ = self._samples(X, y, sample_weight)
-            if not hasattr(self, "_batch_size_"):
-                self._batch_size_ = self._batch_rule(len(samples.rows))
-                self._mean_weight_ = mean_weight(samples.weight, samples.rows)
-            run = self._new_run(early_stopping=False)
-            self._train(run, samples, self._recipe(Constant(), 1), observers=[Progress(bool(self.verbose))])
-            self.best_iter_ = self.best_validation_score_ = None
-        self._warn_how_it_ended(run, stacklevel=4)
+        n_threads, before = self._n_threads(), self._fitted_model()
+        classes = check_classes(classes, before)
+        model, data, _ = read_data_set(self, before, X, y, sample_weight, classes)
+        if model.batch_size is None:
+            model = replace(
+                model,
+                batch_size=batch_size_for(self, len(data.indices)),
+                mean_weight=mean_weight(data.weight, data.indices),
+            )
+        state = new_state(self, model, early_stopping=False)
+        config = training_config(self, model, Constant(), 1, n_threads)
+        data = with_scaled_weights(data, model)
+        train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
+        self._hand_over(trained(model, state, config, keep_optimizer=True))
+        warn_how_it_ended(self, model, state)
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Array:
         """Predict class labels.
 
         Parameters
@@ -474,10 +506,9 @@ class NumpyCNNClassifier(
         ValueError
             If X is not as `fit` describes, or its images have another shape.
         """
-        indices = self._predict(X, lambda logits: self._loss.decide(logits))
-        return self.classes_[indices]
+        return self._predict(X, lambda model, logits: model.classes[model.loss.decide(logits)])
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> Array:
         """Return the network's outputs before the link to probabilities.
 
         Parameters
@@ -489,9 +520,9 @@ class NumpyCNNClassifier(
         -------
         logits : ndarray of shape (n, n_classes), or (n,) for two classes: positive for ``classes_[1]``
         """
-        return self._predict(X, lambda logits: logits[:, 0] if logits.shape[1] == 1 else logits)
+        return self._predict(X, lambda model, logits: logits[:, 0] if logits.shape[1] == 1 else logits)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class.
 
         Parameters
@@ -502,12 +533,12 @@ class NumpyCNNClassifier(
         Returns
         -------
         probabilities : ndarray of shape (n, n_classes)
-            In the order of `classes_`; every row sums to 1.
+            In the order of `classes_`. Each row sums to 1.
         """
-        return self._predict(X, lambda logits: self._loss.probabilities(logits))
+        return self._predict(X, lambda model, logits: model.loss.probabilities(logits))
 
-    def predict_log_proba(self, X):
-        """Return the logarithm of each class's probability, finite even where that rounds to 0.
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of the probability of each class, which is finite even if the probability rounds to 0.
 
         Parameters
         ----------
@@ -518,38 +549,27 @@ class NumpyCNNClassifier(
         -------
         log_probabilities : ndarray of shape (n, n_classes)
         """
-        return self._predict(X, lambda logits: self._loss.log_probabilities(logits))
+        return self._predict(X, lambda model, logits: model.loss.log_probabilities(logits))
 
-    @property
-    def out_activation_(self):
-        """Link from the network's outputs to probabilities."""
-        return self._loss.out_activation
-
-    @property
-    def _loss(self):
-        return loss_for(len(self.classes_))
-
-    def _predict(self, X, finish):
+    def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
         """Return what `finish` makes of the network's outputs, block by block."""
-        check_is_fitted(self)
-        images = Images(self._rows(X, reset=False), self._format_)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises: it takes time to find out what this line knows
+        model = self._model  # one for the whole call, even if another thread refits meanwhile
+        rows = read_images(self, model, X)
         if self.scaling is not None:
-            warn_if_scale_is_off(images.X, self._format_)
+            warn_if_scale_is_off(rows, model.image_format)
 
-        def checked(logits):
+        def checked(logits: Array) -> Array:
             if not np.isfinite(logits).all():
                 raise ValueError(
                     "X holds values too large for this network: its outputs are not finite. The training data was "
-                    f"scaled by (x - {self._format_.center}) / {self._format_.width}"
+                    f"scaled by (x - {model.image_format.center}) / {model.image_format.width}"
                 )
-            return finish(logits)
+            return finish(model, logits)
 
-        return predict(self.network_, images, len(images.X), self._n_threads(), checked)
+        images = Images(rows, model.image_format)
+        return predict(model.network, images, len(rows), self._n_threads(), checked)
 
-    @staticmethod
-    def _defaults():
-        parameters = inspect.signature(NumpyCNNClassifier).parameters.items()
-        return {name: parameter.default for name, parameter in parameters}
-
-    def _n_threads(self):
-        return allowed_threads() if self.n_jobs is None else joblib.effective_n_jobs(self.n_jobs)
+    def _n_threads(self) -> int:
+        return allowed_threads() if self.n_jobs is None else int(joblib.effective_n_jobs(self.n_jobs))

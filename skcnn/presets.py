@@ -1,8 +1,11 @@
-"""Presets: named sets of constructor parameters. They are complete, so later changes of defaults do not affect them.
+"""Presets: named sets of constructor parameters.
+
+A preset holds all parameters that make a model what it is, so later changes of defaults do not affect it. It leaves
+`random_state`, `n_jobs`, `verbose` and `warm_start` to you.
 
 >>> from skcnn import NumpyCNNClassifier
 >>> from skcnn.presets import EXERCISE
->>> clf = NumpyCNNClassifier(**{**EXERCISE, "max_iter": 1, "random_state": 0})
+>>> clf = NumpyCNNClassifier(**EXERCISE, random_state=0)
 """
 
 from __future__ import annotations
@@ -47,10 +50,6 @@ EXERCISE: dict[str, Any] = {
     "n_iter_no_change": 10,
     "tol": 1e-4,
     "scoring": None,
-    "warm_start": False,
-    "n_jobs": None,
-    "verbose": 0,
-    "random_state": None,
 }
 """A small network for Fashion-MNIST, 28x28 grey, trained one image at a time: about 0.89 test accuracy in 3 epochs."""
 

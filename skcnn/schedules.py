@@ -181,7 +181,7 @@ class ReduceOnPlateau(Value):
     tol : float, default=1e-4
         The loss improves if it falls below the lowest loss so far by more than `tol`. At least 0.
     metric : {"loss", "val_loss"}, default="loss"
-        The column of `history_` that is monitored. "val_loss" needs held-out images.
+        The column of `history_` that is monitored. "val_loss" needs a validation set.
 
     Examples
     --------

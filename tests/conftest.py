@@ -1,11 +1,11 @@
-"""Small data and a small network, for tests that are about everything but accuracy."""
+"""Small data and a small network, for all tests that do not measure accuracy."""
 
 from __future__ import annotations
 
 import os
 import signal
 
-# SciPy reads this when it is imported; without it scikit-learn skips one of its checks
+# SciPy reads this variable on import; without it scikit-learn skips one of its checks
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import numpy as np
@@ -20,13 +20,13 @@ SMALL = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 1, "random_state":
 
 @pytest.fixture(autouse=True)
 def no_ctrl_c_before(monkeypatch):
-    """No test has pressed Ctrl-C a moment ago, so that the first one of each is the first."""
+    """Forget earlier presses of Ctrl-C: the first press in a test counts as the first one."""
     monkeypatch.setattr("skcnn._training.interruption._last_press", [-np.inf])
 
 
 @pytest.fixture
 def ctrl_c():
-    """Ctrl-C raises KeyboardInterrupt, as in a terminal; a run of the tests in the background ignores it otherwise."""
+    """Let Ctrl-C raise KeyboardInterrupt, as in a terminal: a shell starts background jobs with SIGINT ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -34,7 +34,7 @@ def ctrl_c():
 
 @pytest.fixture
 def make():
-    """A function that returns an unfitted network small enough to train in milliseconds."""
+    """Return a function that makes an unfitted network small enough to train in milliseconds."""
 
     def make(**parameters):
         return NumpyCNNClassifier(**{**SMALL, **parameters})
@@ -44,7 +44,7 @@ def make():
 
 @pytest.fixture(scope="session")
 def data():
-    """40 flat images of 6 x 6 in float64, of 3 classes that differ in brightness. Read-only, as all data here."""
+    """40 flat images of 6 x 6 in float64, of 3 classes that differ in brightness. The arrays are read-only."""
     y = np.arange(40) % 3
     X = np.random.default_rng(0).normal(size=(40, 36)) + y[:, np.newaxis]
     return _read_only(X, y)
@@ -59,12 +59,14 @@ def digits():
 
 @pytest.fixture(scope="module")
 def split_digits():
+    """All of scikit-learn's digits: X_train, X_test, y_train, y_test."""
     X, y = load_digits(return_X_y=True)
     return train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
 
 
 @pytest.fixture
 def uint8_images(rng):
+    """150 images of 28 x 28 in uint8, and labels of 3 classes. They are drawn from `rng`."""
     X = rng.integers(0, 256, (150, 28, 28)).astype(np.uint8)
     return X, rng.integers(0, 3, 150)
 
@@ -76,6 +78,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def torch():
+    """PyTorch on one thread. Tests that need it are skipped where it is not installed."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     return torch

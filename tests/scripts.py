@@ -11,7 +11,7 @@ PACKAGE_PARENT = str(Path(skcnn.__file__).parent.parent)
 
 
 def run_script(text, folder, timeout):
-    """Run a script in a fresh interpreter; a file, so that spawned children can import it again."""
+    """Run a script in a fresh interpreter. It is a file, so that spawned children can import it again."""
     script = folder / "script.py"
     script.write_text(text, encoding="utf-8")
     path = os.pathsep.join([PACKAGE_PARENT, os.environ.get("PYTHONPATH", "")])

@@ -1,4 +1,4 @@
-"""Augmentations: what they do to images, SciPy's interpolation, and what training does with them."""
+"""Augmentations: what they do to images, beside SciPy's interpolation, and how training uses them."""
 
 import pickle
 import re
@@ -44,7 +44,7 @@ def test_images_are_changed_by_numbers_of_their_own(change):
 
 
 @pytest.mark.parametrize("change", NOTHING, ids=repr)
-def test_a_change_by_nothing_is_none(change):
+def test_a_change_by_nothing_changes_nothing(change):
     x = images(dtype=np.float64)
     np.testing.assert_allclose(change(x, np.random.default_rng(0)), x, atol=1e-12)
 

@@ -40,7 +40,7 @@ def test_reads_the_files(folder, arrays):
     assert train.data.dtype == np.uint8
     assert train.target.dtype.kind == "i"
     assert train.target_names[9] == "Ankle boot"
-    train.data[0] = 0  # the arrays are the caller's own
+    train.data[0] = 0  # the arrays belong to the caller, who may write to them
 
 
 def test_all_is_train_then_test(folder, arrays):

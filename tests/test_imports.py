@@ -1,4 +1,4 @@
-"""Imports run one way only, and the stack below the estimator does without scikit-learn."""
+"""Imports run one way only, and the stack below the estimator works without scikit-learn."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 import skcnn
 
 PACKAGE = Path(skcnn.__file__).parent
-# from the ground up: a module may import those of the rows above it, and of its own row
+# from the bottom to the top: a module may import modules of the lines above its own, and of its own line
 STOREYS = [
     {"_version", "_values", "_trees"},
     {"_kernels", "initializers"},
@@ -74,16 +74,17 @@ from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD
 from skcnn._estimator.progress import Progress
-from skcnn._training.config import Recipe, Samples
+from skcnn._training.config import DataSet, TrainingConfig
 from skcnn.schedules import Constant
-from skcnn._training.loop import Run, train
+from skcnn._training.loop import train
+from skcnn._training.state import TrainingState
 rng = np.random.default_rng(0)
 network = Network.build([Conv2D(2), ReLU(), Flatten(), Dense(2)], (4, 4, 1), rng, np.float64)
 x = rng.normal(size=(20, 4, 4, 1)); y = (x.mean(axis=(1, 2, 3)) > 0).astype(int)
-recipe = Recipe(SoftmaxCrossEntropy(), SGD(), Constant(), 0.1, 0.0, 5, 40, True, 0, 1)
-run = Run(network)
-train(run, Samples(x, y, None, np.arange(20)), recipe, observers=[Progress(False)])
-assert run.history[-1]["loss"] < 0.1, run.history[-1]
+config = TrainingConfig(SoftmaxCrossEntropy(), SGD(), Constant(), 0.1, 0.0, 5, 40, True, 0, 1)
+state = TrainingState(network)
+train(state, DataSet(x, y, None, np.arange(20)), config, observers=[Progress(False)])
+assert state.history[-1]["loss"] < 0.1, state.history[-1]
 """
     subprocess.run([sys.executable, "-c", script, str(PACKAGE)], check=True)
 

@@ -7,7 +7,7 @@ import pytest
 
 from skcnn.initializers import INITIALIZERS, draw, is_initializer
 
-# shape, fan_in, fan_out: what one output sums, and what one input reaches
+# shape, fan_in, fan_out: the numbers that one output sums, and the outputs that one input reaches
 CONV, CONV_FANS = (5, 3, 40, 80), (5 * 3 * 40, 5 * 3 * 80)
 DENSE, DENSE_FANS = (300, 150), (300, 150)
 VARIANCES = {
@@ -33,7 +33,7 @@ def test_mean_and_variance(family, kind, shape, fans):
     weights = drawn(f"{family}_{kind}", shape)
     variance = VARIANCES[family](*fans)
     assert weights.shape == shape
-    # 45,000 draws and more: the sample's variance is within 1 % or so
+    # there are 45,000 draws or more, so the variance of the sample is within 1 % or so
     assert weights.var() == pytest.approx(variance, rel=0.03)
     assert abs(weights.mean()) < 4 * np.sqrt(variance / weights.size)
 
@@ -81,7 +81,7 @@ def test_a_callable_is_given_shape_and_generator(dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_callable_s_own_array_is_not_trained_on(dtype):
-    """Training writes to the weights in place; whoever hands in pretrained ones keeps them."""
+    """Training writes to its weights in place, and must not write to those that the user passes."""
     pretrained = np.ones((3, 4), dtype)
     weights = drawn(lambda shape, rng: pretrained, (3, 4), dtype)
     assert not np.shares_memory(weights, pretrained)

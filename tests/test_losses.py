@@ -1,4 +1,4 @@
-"""Losses and their links, against SciPy's and at logits where a naive formula overflows."""
+"""Losses and their links against SciPy, and at logits at which a naive formula overflows."""
 
 import itertools
 from dataclasses import replace
@@ -20,7 +20,7 @@ sizes = pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
 
 
 def drawn(loss, size=1.0, n=20):
-    """Logits and classes; a column a class, but for the one logit of two classes."""
+    """Return logits, classes and weights. Each class has a column, but two classes share one logit."""
     rng = np.random.default_rng(0)
     n_classes = 4 if isinstance(loss, SoftmaxCrossEntropy) else 2
     logits = rng.uniform(-size, size, (n, n_classes if n_classes > 2 else 1))
@@ -28,14 +28,14 @@ def drawn(loss, size=1.0, n=20):
 
 
 def log_link(loss, logits):
-    """Logarithms of the probabilities, by SciPy."""
+    """Compute the logarithms of the probabilities by SciPy."""
     if isinstance(loss, SoftmaxCrossEntropy):
         return special.log_softmax(logits, axis=1)
     return np.hstack([special.log_expit(-logits), special.log_expit(logits)])
 
 
 def extreme(loss, dtype):
-    """Every combination of logits -1e4, 0 and 1e4."""
+    """Return every combination of logits -1e4, 0 and 1e4."""
     n_logits = 3 if isinstance(loss, SoftmaxCrossEntropy) else 1
     return np.array(list(itertools.product([-1e4, 0, 1e4], repeat=n_logits)), dtype)
 
@@ -106,7 +106,7 @@ def test_large_logits_are_stable(loss, dtype):
     p, log_p = loss.probabilities(logits), loss.log_probabilities(logits)
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
     assert ((p >= 0) & (p <= 1)).all()
-    # the logarithm holds where the probability itself has rounded to 0
+    # the logarithm is right where the probability is rounded to 0
     np.testing.assert_allclose(log_p, log_link(loss, logits.astype(float)), rtol=1e-6, atol=1e-6)
     for label in range(p.shape[1]):
         y = np.full(len(logits), label)
@@ -119,7 +119,7 @@ def test_large_logits_are_stable(loss, dtype):
 @pytest.mark.parametrize("z", [1e-3, 20.0, 80.0])
 def test_small_probabilities_keep_their_digits(z):
     p = SigmoidCrossEntropy().probabilities(np.array([[z], [-z]]))
-    np.testing.assert_allclose(p[:, ::-1][::-1], p, rtol=1e-15)  # 1 - p would have lost them
+    np.testing.assert_allclose(p[:, ::-1][::-1], p, rtol=1e-15)  # 1 - p would lose the digits
     np.testing.assert_allclose(p[0, 0], special.expit(-z), rtol=1e-14)
     losses, _ = SigmoidCrossEntropy()(np.array([[z]]), np.array([1]))
     np.testing.assert_allclose(losses[0], np.log1p(np.exp(-z)), rtol=1e-14)

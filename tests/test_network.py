@@ -20,7 +20,7 @@ STACK = (Conv2D(3, stride=2, pad_value=0.5), ReLU(), MaxPool2D(2, stride=1), Fla
 
 
 def built(layers, in_shape=(5, 6, 2), dtype=np.float64):
-    """Build a network, with biases that are not 0."""
+    """Build a network whose biases are not 0."""
     rng = np.random.default_rng(1)
     network = Network.build(layers, in_shape, rng, dtype)
     for _, array in leaves(network.params):
@@ -93,7 +93,7 @@ def test_predict_is_one_layer_after_the_other():
 
 def test_summary_counts_what_can_be_counted_by_hand():
     layers = [
-        Conv2D(2, stride=2, padding="valid"),  # 3x3x1x2 weights at 4x3 positions; a step is now 2 pixels
+        Conv2D(2, stride=2, padding="valid"),  # 3x3x1x2 weights at 4x3 positions; a step is 2 pixels from here on
         ReLU(),
         MaxPool2D((2, 1), stride=1),  # sees one step, of 2 pixels, more: 5 rows
         Conv2D(3, kernel_size=2, padding="valid", bias=False),  # one step more again: 7x5
@@ -181,7 +181,7 @@ def test_a_network_without_parameters_has_no_gradients():
 
 
 def test_it_learns_on_its_own():
-    """Network, loss and optimizer are all that it takes; that no estimator is needed, `test_imports` shows."""
+    """Network, loss and optimizer are enough for training, without an estimator."""
     rng = np.random.default_rng(0)
     network = Network.build([Conv2D(4), ReLU(), Flatten(), Dense(1)], (6, 6, 1), rng, np.float32)
     x = rng.normal(size=(40, 6, 6, 1)).astype(np.float32)
@@ -251,14 +251,14 @@ def convolution_network(side, n_kernels):
     ("n_samples", "side", "n_kernels", "expected"),
     [
         (1, 28, 16, 1),
-        (8, 28, 16, 8),  # not worth it
+        (8, 28, 16, 8),  # a small batch is not worth cutting
         (64, 28, 16, 32),
         (128, 28, 16, 41),
         (128, 28, 32, 20),
         (16, 28, 64, 8),
         (64, 8, 16, 64),
         (10_000, 8, 16, 512),
-        (64, 224, 16, 5),  # as many as memory allows
+        (64, 224, 16, 5),  # memory limits the rows
         (8, 1000, 16, 1),
     ],
 )

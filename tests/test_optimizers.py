@@ -1,4 +1,4 @@
-"""Optimizers against their closed forms, and against PyTorch's where it is installed."""
+"""Optimizers against their closed forms, and against PyTorch where it is installed."""
 
 import pickle
 import re
@@ -21,7 +21,7 @@ from skcnn.optimizers import (
 )
 
 SHAPES = [(3, 4), (4,), (2, 3, 1, 2)]
-# none is like the next, as under a schedule
+# each rate differs from the next, as under a schedule
 RATES = [0.1, 0.05, 0.2, 0.01, 0.1, 0.3]
 ALL = [
     SGD(momentum=0.0),
@@ -33,26 +33,26 @@ ALL = [
     Adam(0.5, 0.9, 1e-3),
     Adam(beta_1=0.0),
     AdamW(),
-    ClipNorm(SGD(), max_norm=2.0),  # shorter than the gradients drawn here,
-    ClipNorm(Adam(), max_norm=100.0),  # and longer
+    ClipNorm(SGD(), max_norm=2.0),  # clips the gradients of these tests
+    ClipNorm(Adam(), max_norm=100.0),  # does not clip them
 ]
 every_optimizer = pytest.mark.parametrize("optimizer", ALL, ids=repr)
 
 
 def drawn(n_steps, dtype=np.float64):
-    """Weights, and the gradients of each step."""
+    """Return weights, and the gradients of each step."""
     rng = np.random.default_rng(0)
     weights, *grads = ([rng.normal(size=shape).astype(dtype) for shape in SHAPES] for _ in range(n_steps + 1))
     return weights, grads
 
 
 def copies(arrays):
-    """A step uses its gradients up."""
+    """Copy gradients: a step overwrites those that it is given."""
     return [array.copy() for array in arrays]
 
 
 def stepped(optimizer, weights, grads, rates):
-    """The weights after all steps; those given stay as they are."""
+    """Return the weights after all steps. The given weights do not change."""
     weights = [w.copy() for w in weights]
     state = optimizer.init(weights)
     for step_grads, rate in zip(grads, rates, strict=True):
@@ -61,9 +61,9 @@ def stepped(optimizer, weights, grads, rates):
 
 
 def sgd_closed_form(w, gs, rates, momentum, nesterov):
-    """Each gradient has acted once by itself and, by the velocity, once a step: a geometric series of the momentum.
+    """Sum a geometric series of the momentum for each gradient: the velocity applies it again in every later step.
 
-    Nesterov's form is one term ahead, but for plain gradient descent, where every later term is 0.
+    Nesterov's form has one term more. Without momentum, that term is 0.
     """
     total = np.zeros_like(w)
     for t, (g, rate) in enumerate(zip(gs, rates, strict=True)):
@@ -73,7 +73,7 @@ def sgd_closed_form(w, gs, rates, momentum, nesterov):
 
 
 def adam_closed_form(w, gs, rates, beta_1, beta_2, epsilon):
-    """The moments are weighted means of all gradients so far; to divide by the sum of weights corrects their start."""
+    """Take the moments as weighted means of all gradients so far; the sum of weights corrects the first steps."""
     w = w.copy()
     for t, rate in enumerate(rates, start=1):
         ages = np.arange(t)[::-1]
@@ -167,7 +167,7 @@ def test_a_step_changes_weights_and_state_and_keeps_nothing_of_the_gradients(opt
 
 @every_optimizer
 def test_states_do_not_meet(optimizer):
-    """One optimizer may train two networks in turns."""
+    """One optimizer can train two networks in turns."""
     weights, grads = drawn(4)
     alone = stepped(optimizer, weights, grads, RATES[:4])
     one, other = [w.copy() for w in weights], [w.copy() for w in weights]
@@ -199,7 +199,7 @@ def test_training_can_be_resumed_from_a_pickled_state(optimizer):
             for name in ("beta_1", "beta_2")
             for bad in [1.0, -0.1, np.inf, None]
         ),
-        # without an epsilon, a weight that never had a gradient would become 0 / 0
+        # without an epsilon, a weight without a gradient would become 0 / 0
         *(
             (make, "epsilon", bad, "a number in (0, 1)")
             for make in (Adam, RMSprop)

@@ -31,7 +31,7 @@ def test_constant_is_one(epoch):
 )
 @pytest.mark.parametrize("final", [0.0, 0.1, 0.9])
 def test_cosine_falls_by_half_a_wave(epoch, fallen, final):
-    """`fallen` is the part of the way from 1 to `final` that lies behind."""
+    """`fallen` is the part of the way from 1 to `final` that the factor has fallen."""
     assert Cosine(final)(epoch, 8) == pytest.approx(1 - fallen * (1 - final), abs=1e-15)
 
 
@@ -48,7 +48,7 @@ def test_cosine_may_rise_first():
     assert [schedule(epoch, 10) for epoch in (0, 0.5, 1)] == [0, 0.25, 0.5]
     for epoch in np.linspace(2, 10, 9):
         assert schedule(epoch, 10) == pytest.approx(Cosine(0.1)(epoch - 2, 8), abs=1e-15)
-    assert Cosine(warm_up=5)(1, 3) == 0.2  # a training that ends before the rise does
+    assert Cosine(warm_up=5)(1, 3) == 0.2  # this training ends before the rise
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -75,12 +75,12 @@ def losses(*values):
     [
         ((), 0),
         ((3, 2, 1, 0.5), 0),
-        ((1, 1, 1), 0),  # two epochs without a fall are put up with
+        ((1, 1, 1), 0),  # the patience is two epochs without a fall
         ((1, 1, 1, 1), 1),
         ((1, 1, 1, 1, 1, 1), 1),
         ((1, 1, 1, 1, 1, 1, 1), 2),
         ((1, 1, 1, 0.5, 0.5, 0.5), 0),
-        ((1, 0.95, 0.9, 0.85), 1),  # falls that are too small
+        ((1, 0.95, 0.9, 0.85), 1),  # these falls are too small
     ],
 )
 def test_a_plateau_reduces_the_rate(history, reductions):
@@ -125,7 +125,7 @@ def test_schedules_agree_with_pytorch():
     )
     schedule = ReduceOnPlateau(0.5, patience=3, tol=0.05)
     np.testing.assert_allclose([schedule(n, n_epochs, history[:n]) for n in range(n_epochs)], plateau, rtol=1e-12)
-    # PyTorch's cycle ends with its last step, and its rise one step early; ours ends after the last one
+    # PyTorch's cycle ends with the last step, and its rise one step early; ours ends after the last step
     top = (0.3 * n_epochs + 1) / (n_epochs + 1)
     cycle = factors(lambda o: schedulers.OneCycleLR(o, 1.0, n_epochs + 1, pct_start=top, cycle_momentum=False))
     np.testing.assert_allclose([OneCycle()(n, n_epochs) for n in range(n_epochs)], cycle, rtol=1e-10)

@@ -32,7 +32,8 @@ class Passes:
     ):
         self._chain, self._n_layers = chain, len(params)
         self._exchanges = chain.depends_on_batch
-        self._context = Context(train=train, state=_by_index(states), need_d_x=False)
+        # the gradient by the images is not needed
+        self._context = Context(train=train, state=_by_index(states), need_d_x=not train)
         self._prepared = chain.prepare(_by_index(params), in_shape, self._context)
 
     def predict(self, x: Array) -> Array:

@@ -1,7 +1,7 @@
-"""What a calculation needs of the process it runs in: one BLAS thread, and memory that is kept.
+"""What a calculation needs of its process: one BLAS thread, and memory that is kept.
 
-float32 matrix products differ in their last bits with the number of BLAS threads. So BLAS runs on one, whatever else
-runs, and the threads are ours (see `skcnn._engine.workers`).
+The last bits of a float32 matrix product depend on the number of BLAS threads. So BLAS always runs on one thread, and
+the shards of a batch run on threads of our own (see `skcnn._engine.workers`).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 
 __all__ = ["allowed_threads", "calculation", "numpy_settings", "one_blas_thread"]
 
-# NumPy copies numbers that do not lie in one piece, or have another type, into buffers before it computes with them. By
-# default these are of 8192 numbers each, and three of them leave the first cache, which can double the time.
-BUFFER_NUMBERS = 2048
+# NumPy copies elements that are not contiguous, or have another type, into buffers before it computes with them. By
+# default a buffer has 8192 elements. Three of those do not fit into the first cache, which can double the time.
+BUFFER_ELEMENTS = 2048
 
-# The C library gives the memory of large arrays back to the system as soon as they are freed, and asks for it again,
-# page by page, for the next ones: that takes as long as computing them. glibc stops doing so for blocks no larger than
-# the largest that was ever freed, up to 32 MiB. So one that nobody touches is freed here; that costs a microsecond.
+# The C library returns the memory of large arrays to the system as soon as they are freed, and requests it again, page
+# by page, for the next ones. That takes as long as computing them. But glibc keeps blocks that are no larger than the
+# largest one that was ever freed, up to 32 MiB. So one that is never used is freed here, which costs a microsecond.
 np.empty(2**25 - 2**16, dtype=np.uint8)
 
 
 class _BlasGuard:
-    """Holds the process's BLAS at one thread while anybody needs it so.
+    """Limits the BLAS libraries of the process to one thread while there are users.
 
-    The limit is global, so overlapping users are counted: the first in sets it, the last out restores what was. The
-    libraries are looked up once, since that takes a hundred times as long as setting the limit.
+    The limit is global, so overlapping users are counted: the first one sets it, and the last one restores what it was.
+    The libraries are looked up once, since that takes a hundred times as long as setting the limit.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class _BlasGuard:
                 self._restore()
 
     def allowed_threads(self) -> int:
-        """Return how many threads BLAS may use when the guard is not held."""
+        """Return how many threads BLAS may use while there are no users."""
         with self._lock:
             return self._allowed if self._users else self._read_allowed()
 
@@ -78,7 +78,7 @@ class _BlasGuard:
                 limit.restore_original_limits()
 
     def _after_in_child(self) -> None:
-        # the threads that held the guard do not exist in the child
+        # the threads of the users do not exist in the child
         self._users = 0
         self._restore()
         self._lock.release()
@@ -86,9 +86,10 @@ class _BlasGuard:
 
 @contextmanager
 def _any_thread_may_set_limits() -> Iterator[None]:
-    """Lift the ownership of OpenBLAS's limit, which threadpoolctl 3.8 gives to the first thread that sets it.
+    """Let any thread set OpenBLAS's limit.
 
-    To any other thread it says nothing and does nothing, but the last user of the guard need not be the first.
+    threadpoolctl 3.8 lets only the thread set it that did so first, and silently ignores all others. But the last user
+    of the guard need not be the first.
     """
     clear = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
     clear(force=True)
@@ -104,12 +105,12 @@ allowed_threads = one_blas_thread.allowed_threads
 
 @contextmanager
 def numpy_settings() -> Iterator[None]:
-    """Let NumPy compute in silence, whatever the caller's `np.errstate`, and with small buffers: in this thread only.
+    """Let NumPy compute without floating-point warnings and with small buffers, in this thread only.
 
-    Whether results are finite is checked where it matters, not by floating-point flags, which an underflow raises too.
+    Whether results are finite is checked where it matters. Floating-point flags would be raised by underflow too.
     """
     with np.errstate(all="ignore"):
-        size = np.setbufsize(BUFFER_NUMBERS)
+        size = np.setbufsize(BUFFER_ELEMENTS)
         try:
             yield
         finally:
@@ -118,6 +119,6 @@ def numpy_settings() -> Iterator[None]:
 
 @contextmanager
 def calculation() -> Iterator[None]:
-    """Surround a calculation: one BLAS thread, and NumPy's settings."""
+    """Set all that a calculation needs: one BLAS thread, and NumPy's settings."""
     with one_blas_thread, numpy_settings():
         yield

@@ -53,8 +53,8 @@ class Workers:
         submit, quiet = self._executor.submit, _quietly(function)
         return _work_too(function, (_Task(item, submit(quiet, item)) for item in items), 4 * self.n_threads)
 
-    def together(self, passes: Sequence[Exchange[Result]]) -> list[Result]:
-        """Run passes that exchange sums: in turns, they yield their parts, and then each is sent the total.
+    def run_together(self, passes: Sequence[Exchange[Result]]) -> list[Result]:
+        """Run passes that exchange sums, by all-reduce: all yield their parts, and then each is sent the total.
 
         The parts are added in the order of the passes, whichever came first, so the bits do not depend on the threads.
 

@@ -1,4 +1,4 @@
-"""Architecture: from the constructor's few numbers to a stack of layers."""
+"""Architecture: from the classifier's parameters to a chain of layers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from skcnn.layers import (
 from skcnn.layers.base import Shape
 from skcnn.network import Network
 
-__all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "build_classifier", "convolutional_stack", "layers_from"]
+__all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "build_network", "convolutional_stack", "layers_from"]
 
 ACTIVATIONS: dict[str, Layer | None] = {
     "identity": None,
@@ -46,45 +46,41 @@ ACTIVATIONS: dict[str, Layer | None] = {
     "logistic": Sigmoid(),
 }
 POOLS = {"max": MaxPool2D, "min": MinPool2D, "avg": AvgPool2D}
-# the constructor's parameters that `layers` replaces
-ARCHITECTURE = (
-    "n_kernels",
-    "kernel_size",
-    "pool_size",
-    "hidden_layer_sizes",
-    "activation",
-    "stride",
-    "padding",
-    "pool",
-    "batch_norm",
-    "dropout",
-)
+# the classifier's parameters that `layers` replaces, with their default values
+ARCHITECTURE = {
+    "n_kernels": (16, 32),
+    "kernel_size": 3,
+    "pool_size": 2,
+    "hidden_layer_sizes": (100,),
+    "activation": "relu",
+    "stride": 1,
+    "padding": "same",
+    "pool": "max",
+    "batch_norm": False,
+    "dropout": 0.0,
+}
 _RECTIFIERS = (ReLU, LeakyReLU, ELU, GELU, SiLU)
 
 
-def layers_from(
-    parameters: dict[str, Any], defaults: dict[str, Any], in_shape: Shape, *, shrink: bool
-) -> tuple[Layer, ...]:
+def layers_from(parameters: dict[str, Any], in_shape: Shape, *, shrink: bool) -> tuple[Layer, ...]:
     """Return all layers but the output layer.
 
     Parameters
     ----------
     parameters : dict
-        Those of `ARCHITECTURE`, and perhaps ``layers``.
-    defaults : dict
-        Their default values, which they must have where ``layers`` is given.
+        Those of `ARCHITECTURE`, which must have their default values if ``layers`` is given, and perhaps ``layers``.
     in_shape, shrink
         As for `convolutional_stack`.
 
     Raises
     ------
     ValueError
-        If `layers` and other parameters are both given, or are not as described.
+        If `layers` is given together with other parameters, or if the parameters are not as described.
     """
     layers = parameters.get("layers")
     if layers is None:
         return convolutional_stack(in_shape, **{name: parameters[name] for name in ARCHITECTURE}, shrink=shrink)
-    changed = [name for name in ARCHITECTURE if parameters[name] != defaults[name]]
+    changed = [name for name in ARCHITECTURE if parameters[name] != ARCHITECTURE[name]]
     if changed:
         raise ValueError(f"layers replaces {changed}: set these parameters, or layers, but not both")
     return _checked_layers(layers)
@@ -105,9 +101,9 @@ def convolutional_stack(
     dropout: Any,
     shrink: bool,
 ) -> tuple[Layer, ...]:
-    """Return convolutions, each with what follows it, then dense layers with theirs, but no output layer.
+    """Return the layers of a network without its output layer: blocks of a convolution, then blocks of a dense layer.
 
-    What follows are normalisation, activation, pool and dropout, in this order.
+    In each block follow normalisation, activation, pool (after convolutions only) and dropout, in this order.
 
     Parameters
     ----------
@@ -115,7 +111,8 @@ def convolutional_stack(
     n_kernels, kernel_size, stride, padding, pool, pool_size, hidden_layer_sizes, activation, batch_norm, dropout
         As `NumpyCNNClassifier` takes them: one value, or one for each layer.
     shrink : bool
-        Whether kernels and pools that are larger than their map become as large as it. For shapes that were guessed.
+        Whether kernels and pools that are larger than their feature map shrink to its size, for shapes that were
+        guessed.
 
     Raises
     ------
@@ -148,7 +145,7 @@ def convolutional_stack(
     ):
         if shrink:
             size = _shrunk_kernel(size, pad, shape)
-        # a normalisation subtracts the mean, and so any bias, and brings one of its own
+        # a normalisation subtracts the mean, and with it any bias, and then adds a bias of its own
         conv = Conv2D(count, size, step, pad, initializer=_initializer(active))
         block: list[Layer] = [replace(conv, bias=False), *norm] if batch_norm else [conv]
         block += [active] if active else []
@@ -164,15 +161,15 @@ def convolutional_stack(
     return tuple(stack)
 
 
-def build_classifier(
+def build_network(
     layers: Sequence[Layer], n_outputs: int, in_shape: Shape, rng: np.random.Generator, dtype: Any
 ) -> Network:
-    """Build the network of these layers and of the one that ends it in logits.
+    """Build the network of these layers and the output layer, which returns logits.
 
     Raises
     ------
     ValueError
-        If a layer does not fit, or the last leaves maps.
+        If a layer does not fit, or the last one returns feature maps.
     """
     shape = Sequential(layers).out_shape(in_shape)
     if len(shape) != 1:
@@ -188,17 +185,18 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     Raises
     ------
     ValueError
-        If there are none, if an item is no layer, or if the last is the link that the output brings itself.
+        If there are none, if an item is not a layer, or if the last one is a link to probabilities.
     """
     if not layers:
         raise ValueError("layers must hold at least one layer, got none")
     for index, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            known = ", ".join(
-                name for name in layer_types.__all__ if name not in ("Layer", "Context", "PREDICT", "TRAIN")
-            )
+            known = ", ".join(name for name in layer_types.__all__ if hasattr(getattr(layer_types, name), "out_shape"))
             hint = f"; write {layer.__name__}(...)" if isinstance(layer, type) else ""
-            raise ValueError(f"layers[{index}] must be a layer ({known} or another subclass), got {layer!r}{hint}")
+            raise ValueError(
+                f"layers[{index}] must be a layer ({known}, or a class of your own that inherits skcnn.layers.Layer), "
+                f"got {layer!r}{hint}"
+            )
     if isinstance(layers[-1], Softmax | Sigmoid):
         raise ValueError(
             f"layers[{len(layers) - 1}] {layers[-1]!r}: the output layer and its link to probabilities are always "
@@ -208,7 +206,7 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
 
 
 def _shrunk_kernel(size: Any, pad: Any, shape: Shape) -> Any:
-    """A kernel no larger than the padded map; with "same" any fits, but what is beyond would only see padding."""
+    """Shrink a kernel to the padded feature map. With "same" any kernel fits, but the rest would only see padding."""
     rows, columns = pair(pad) if not isinstance(pad, str) else (0, 0)
     return _at_most(size, (shape[0] + 2 * rows, shape[1] + 2 * columns))
 
@@ -259,7 +257,7 @@ def _counts(name: str, value: Any) -> list[int]:
 
 
 def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
-    """Return one value a layer: those of a sequence, or one value for all."""
+    """Return one value for each layer: the items of a sequence, or the same value for all."""
     one_each = isinstance(value, tuple | list)
     values = list(value) if one_each else [value] * n_layers
     if len(values) != n_layers:

@@ -1,79 +1,68 @@
-"""Callbacks of scikit-learn, where it has them (since 1.9): they are told of every epoch, and may end training."""
+"""Callbacks of scikit-learn, which it has since version 1.9: they are told of each epoch, and may end training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from dataclasses import replace
 from typing import Any
 
-from skcnn._training.loop import Run
+from skcnn._estimator.model import FittedModel
+from skcnn._training.state import TrainingState
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # scikit-learn 1.6 to 1.8
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: this scikit-learn has no callbacks."""
-
-    def with_callbacks(method: Any) -> Any:
-        """Wrap a method in nothing, so that warnings count as many callers as where there are callbacks."""
-
-        @wraps(method)
-        def same(estimator: Any, *args: Any, **kwargs: Any) -> Any:
-            return method(estimator, *args, **kwargs)
-
-        return same
-
-
-__all__ = ["CallbackSupportMixin", "FitCallbacks", "with_callbacks"]
+__all__ = ["EpochCallbacks", "FitCallbacks"]
 
 
 class FitCallbacks:
-    """The callbacks set on an estimator, as one observer of its training: its fit is a task, every epoch a subtask.
+    """The callbacks that are set on an estimator, for one fit. The fit is a task, and each epoch a subtask.
 
     Parameters
     ----------
     estimator : NumpyCNNClassifier
-    max_iter : int
     X, y, sample_weight
         As given to `fit`.
     """
 
-    def __init__(self, estimator: Any, max_iter: int, X: Any, y: Any, sample_weight: Any):
-        self.estimator = estimator
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any):
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self._task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self._fit: Any = None
-        self._epoch: Any = None
-        # set where somebody listens: by `set_callbacks`, or by the estimator around this one
+        self.task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self.context: Any = None
+        # this method is there if `set_callbacks` was called, or if the estimator around this one has callbacks
         if hasattr(estimator, "_init_callback_context"):
-            self._fit = estimator._init_callback_context(max_subtasks=max_iter)
-            self._fit.call_on_fit_task_begin(**self._task)
-
-    def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
-        if self._fit is not None:
-            self._epoch = self._fit.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
-
-    def step(self, loss: float) -> None:
-        pass
-
-    def end_epoch(self, run: Run) -> bool:
-        if self._epoch is None:
-            return False
-        return bool(self._epoch.call_on_fit_task_end(**self._task, reconstruction_attributes=self._as_it_is(run)))
-
-    def _as_it_is(self, run: Run) -> Callable[[], dict[str, Any]]:
-        """What makes a fitted estimator of the present weights, for whoever asks for one."""
-        return lambda: {
-            "network_": run.network.copy(),
-            "history_": [*self.estimator.history_, *run.history],
-            "stop_reason_": run.stop_reason,
-        }
-
-    def close(self) -> None:
-        pass
+            self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+            self.context.call_on_fit_task_begin(**self.task)
 
     def end_fit(self) -> None:
         """Tell that the estimator is fitted."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(**self.task, reconstruction_attributes={})
+
+
+class EpochCallbacks:
+    """The same callbacks as an observer of the training of a model."""
+
+    def __init__(self, callbacks: FitCallbacks, model: FittedModel):
+        self._task, self._fit, self._model = callbacks.task, callbacks.context, model
+        self._epoch: Any = None
+
+    def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
+        """Begin the subtask of an epoch."""
         if self._fit is not None:
-            self._fit.call_on_fit_task_end(**self._task, reconstruction_attributes={})
+            self._epoch = self._fit.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
+
+    def end_step(self, loss: float) -> None:
+        """Nothing: callbacks are told of epochs."""
+
+    def end_epoch(self, state: TrainingState) -> bool:
+        """End the subtask. Return whether a callback asks to stop."""
+        if self._epoch is None:
+            return False
+        attributes = self._attributes_of_fitted(state)
+        return bool(self._epoch.call_on_fit_task_end(**self._task, reconstruction_attributes=attributes))
+
+    def _attributes_of_fitted(self, state: TrainingState) -> Callable[[], dict[str, Any]]:
+        """Return a function of the attributes that make a fitted estimator, for callbacks that ask for one."""
+        network, history = state.network, (*self._model.history, *state.history)
+        return lambda: {**self._model.features, "_model": replace(self._model, network=network.copy(), history=history)}
+
+    def close(self) -> None:
+        """Nothing: scikit-learn closes its callbacks."""

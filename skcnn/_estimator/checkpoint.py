@@ -1,4 +1,4 @@
-"""Checkpoint: a training run kept in a file while it goes on, so that a killed one need not begin anew."""
+"""Checkpoint: a training state in a file, from which a training that was killed can be resumed."""
 
 from __future__ import annotations
 
@@ -8,41 +8,57 @@ import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 
+from skcnn._training.state import TrainingState
 from skcnn._values import Value
 from skcnn._version import __version__
 
-__all__ = ["Checkpoint", "digest"]
+__all__ = ["Checkpoint", "Saved", "fingerprint"]
 
 _MAGIC = b"skcnn checkpoint\n"
 _HASH_SIZE = hashlib.sha256().digest_size
+_MAY_BE_RESUMED = ("interrupted", "max_time")
+
+
+class Saved(NamedTuple):
+    """What a checkpoint holds."""
+
+    state: TrainingState
+    seed: int  # that the random streams of the training are made from
 
 
 class Checkpoint:
-    """A file with what a fit needs to go on, written whole or not at all.
+    """A file with what a fit needs to resume, written completely or not at all.
 
     Parameters
     ----------
     path : str or path-like
         While it is written, a second file of this name and ``.part`` stands beside it.
-    digest : str
-        Of all that the fit depends on: a file of another digest is refused.
+    fingerprint : str
+        Of all that the fit depends on. A file with another fingerprint is refused.
+
+    Raises
+    ------
+    TypeError
+        If `path` is not a path.
     """
 
-    def __init__(self, path: str | os.PathLike[str], digest: str):
-        self.path, self.digest = Path(path), digest
+    def __init__(self, path: str | os.PathLike[str], fingerprint: str):
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"checkpoint must be a path, got {path!r}")
+        self.path, self.fingerprint = Path(path), fingerprint
         self._part = self.path.with_name(self.path.name + ".part")
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self) -> Saved | None:
         """Return what was last saved, or None if there is no file.
 
         Raises
         ------
         ValueError
-            If the file is no checkpoint, is damaged, or is another fit's.
+            If the file is not a checkpoint, is damaged, or belongs to another fit.
         """
         if not self.path.exists():
             return None
@@ -50,24 +66,23 @@ class Checkpoint:
         head, rest = whole[: len(_MAGIC) + _HASH_SIZE], whole[len(_MAGIC) + _HASH_SIZE :]
         if head != _MAGIC + hashlib.sha256(rest).digest():
             raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint, or is damaged; {remedy}")
-        version, digest, body = rest.split(b"\n", 2)
-        if (version, digest) != (__version__.encode(), self.digest.encode()):
+        version, written_for, body = rest.split(b"\n", 2)
+        if (version, written_for) != (__version__.encode(), self.fingerprint.encode()):
             what = "a fit of other parameters, data or weights"
             what = what if version == __version__.encode() else f"skcnn {version.decode()}"
             raise ValueError(
                 f"checkpoint={str(self.path)!r} was written by {what}, so this fit cannot go on from it; {remedy}"
             )
         try:
-            saved: dict[str, Any] = joblib.load(io.BytesIO(body))
+            return Saved(**joblib.load(io.BytesIO(body)))
         except Exception as error:  # unpickling calls code of any object
             raise ValueError(f"checkpoint={str(self.path)!r} cannot be read here: {error!r}; {remedy}") from error
-        return saved
 
-    def save(self, **content: Any) -> None:
-        """Put new content in the place of the old; a process that is killed meanwhile leaves one or the other."""
+    def save(self, state: TrainingState, seed: int) -> None:
+        """Replace the content of the file. A process that is killed meanwhile leaves the old content or the new."""
         rest = io.BytesIO()
-        rest.write(f"{__version__}\n{self.digest}\n".encode())
-        joblib.dump(content, rest)
+        rest.write(f"{__version__}\n{self.fingerprint}\n".encode())
+        joblib.dump({"state": state, "seed": seed}, rest)
         try:
             with open(self._part, "wb") as file:
                 file.write(_MAGIC + hashlib.sha256(rest.getbuffer()).digest())
@@ -79,20 +94,21 @@ class Checkpoint:
             self._part.unlink(missing_ok=True)
             raise
 
-    def check_place(self) -> None:
-        """Raise OSError if nothing can be written there: better now than after an epoch."""
+    def check_writable(self) -> None:
+        """Raise OSError if the file cannot be written, which is better known before the first epoch."""
         with open(self._part, "wb"):
             pass
         self._part.unlink()
 
-    def remove(self) -> None:
-        """Remove the file, and what a killed writer may have left beside it."""
-        for path in (self.path, self._part):
-            path.unlink(missing_ok=True)
+    def finish(self, stop_reason: str | None) -> None:
+        """Remove the file, and what a killed writer may have left beside it, unless the training may be resumed."""
+        if stop_reason not in _MAY_BE_RESUMED:
+            for path in (self.path, self._part):
+                path.unlink(missing_ok=True)
 
 
-def digest(*content: Any) -> str:
-    """Return a short text that differs wherever the content does, be it in one object or in equal ones.
+def fingerprint(*content: Any) -> str:
+    """Return a short text that differs if the content does, whichever objects it is made of.
 
     Raises
     ------
@@ -109,7 +125,7 @@ def digest(*content: Any) -> str:
 
 
 def _pieces(content: Any) -> Iterator[Any]:
-    """Yield what there is in containers and configuration, each piece on its own."""
+    """Yield what containers and configuration hold, each piece by itself."""
     if isinstance(content, Value):
         content = {"type": type(content), **{field.name: getattr(content, field.name) for field in fields(content)}}
     if isinstance(content, dict):

@@ -1,11 +1,10 @@
 """Images: from any accepted X to batches (n, h, w, c) of floats.
 
-X stays as the user gave it, in its own dtype, and is read a batch at a time.
+X keeps its own dtype, and is converted one batch at a time.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import isqrt, prod
@@ -14,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._estimator.warning import warn
 from skcnn._values import is_count, is_real
 
 __all__ = [
@@ -40,20 +40,20 @@ ROWS_AT_A_TIME = 1024
 
 
 def flatten(X: Any) -> Any:
-    """Return X with one row an image: stacks of images (3 or 4 dimensions) flattened, lists as arrays."""
+    """Return X with one row for each image: lists become arrays, and stacks of images (3 or 4 axes) are flattened."""
     X = np.asarray(X) if isinstance(X, list | tuple) else X
     shape = stack_shape(X)
     return np.asarray(X).reshape(shape[0], prod(shape[1:])) if shape else X
 
 
 def stack_shape(X: Any) -> tuple[int, ...]:
-    """Return the shape of X if it is a stack of images (3 or 4 dimensions), else ()."""
+    """Return the shape of X if it is a stack of images (3 or 4 axes), otherwise ()."""
     shape = np.shape(X) if isinstance(X, np.ndarray | list | tuple) else ()
     return shape if len(shape) in (3, 4) else ()
 
 
 def numeric_dtype(X: Any) -> type | None:
-    """Return the dtype to convert X to: None for plain numbers, which stay as they are, else float64.
+    """Return the dtype to convert X to: None for plain numbers, which stay as they are, otherwise float64.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def numeric_dtype(X: Any) -> type | None:
         if isinstance(dtype, np.dtype) and dtype.kind in "mM":
             raise ValueError(f"X holds dates or time spans ({dtype}), pixels must be numbers")
     if isinstance(X, np.ndarray) and X.dtype == object:
-        # NumPy would turn them into numbers without a word
+        # NumPy would convert them to numbers without a warning
         dates = (value.dtype for value in X.flat if isinstance(value, np.datetime64 | np.timedelta64))
         if (dtype := next(dates, None)) is not None:
             raise ValueError(f"X holds dates or time spans ({dtype}), pixels must be numbers")
@@ -73,7 +73,7 @@ def numeric_dtype(X: Any) -> type | None:
 
 
 def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataFormat) -> tuple[ImageShape, bool]:
-    """Tell the shape of one image from that of X.
+    """Return the shape of one image, given that of X.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataF
     -------
     image_shape : (h, w, c)
     guessed : bool
-        Whether neither X nor the user told: then (s, s, 1) if p is a square, else (1, p, 1).
+        Whether neither X nor the user gave it. Then it is (s, s, 1) if p is a square, otherwise (1, p, 1).
 
     Raises
     ------
     ValueError
-        If `image_shape` is none, or does not agree with X.
+        If `image_shape` is not a shape, or does not agree with X.
     """
     wanted = None if image_shape is None else _checked_image_shape(image_shape)
     if len(shape) == 2:
@@ -126,10 +126,9 @@ def _own_shape(shape: tuple[int, ...], data_format: DataFormat) -> ImageShape:
 def _warn_if_other_order_looks_right(shape: tuple[int, ...], data_format: DataFormat) -> None:
     channels, other = (shape[-1], shape[1]) if data_format == "channels_last" else (shape[1], shape[-1])
     if len(shape) == 4 and other in FEW_CHANNELS and channels > max(FEW_CHANNELS):
-        warnings.warn(
+        warn(
             f"X of shape {shape} is read as {data_format}, so as images of {channels} channels; "
-            f"if it has {other}, set data_format to the other order",
-            stacklevel=2,
+            f"if it has {other}, set data_format to the other order"
         )
 
 
@@ -140,22 +139,11 @@ def _guess(n_features: int) -> ImageShape:
     if n_features >= 64:
         colour = isqrt(n_features // 3)
         hint = f" ({n_features} looks like image_shape={(colour, colour, 3)})" if 3 * colour**2 == n_features else ""
-        warnings.warn(
+        warn(
             f"{n_features} features are no square, so each row is read as one line of {n_features} pixels; "
-            f"pass image_shape=(h, w) or (h, w, c){hint}",
-            stacklevel=2,
+            f"pass image_shape=(h, w) or (h, w, c){hint}"
         )
     return 1, n_features, 1
-
-
-def require_same_shape(shape: tuple[int, ...], image_shape: ImageShape, data_format: DataFormat) -> None:
-    """Raise ValueError if a stack of `shape` holds images of another shape than the fitted one; () tells none."""
-    if shape and _own_shape(shape, data_format) != image_shape:
-        hint = "; for a single image, pass X[np.newaxis]" if shape == image_shape else ""
-        raise ValueError(
-            f"X of shape {shape} holds images of shape {_own_shape(shape, data_format)}, "
-            f"but the network was fitted on {image_shape}{hint}"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +156,7 @@ class ImageFormat:
     data_format : {"channels_last", "channels_first"}
         The order in which a flat row unrolls.
     dtype : numpy.dtype
-        Of the images.
+        The dtype of the images.
     center, width : float or ndarray (c,)
         0 and 1 where there is no scaling.
     """
@@ -181,7 +169,7 @@ class ImageFormat:
 
     @property
     def largest(self) -> float:
-        """The largest magnitude that the scale was made for: the end of a range, or four deviations from a mean."""
+        """The largest magnitude to expect: the end of the range, or four standard deviations from the mean."""
         reach = self.width / 2 if np.ndim(self.width) == 0 else 4 * self.width
         return float(np.max(np.abs(self.center) + reach))
 
@@ -192,7 +180,7 @@ class ImageFormat:
             images = rows.reshape(-1, h, w, c)
         else:
             images = rows.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
-        # a type that does not fit into the network's is scaled in float64, and rounded after that
+        # if the dtype of X does not fit into the network's, it is scaled in float64 and rounded afterwards
         exact = self.dtype if np.can_cast(rows.dtype, self.dtype) else np.float64
         scaled = images.astype(exact, order="C")
         scaled -= np.asarray(self.center, dtype=exact)
@@ -202,7 +190,7 @@ class ImageFormat:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Rows of X that are read as images when they are asked for: ``images[rows]`` is a batch (n, h, w, c)."""
+    """Rows of X as images: ``images[indices]`` converts some of them to a batch (n, h, w, c)."""
 
     X: Array
     format: ImageFormat
@@ -211,19 +199,28 @@ class Images:
         return self.format.read(self.X[rows])
 
 
-def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X", stacklevel: int = 4) -> None:
-    """Warn if pixels are ten times as large, or a tenth as large, as those that the scale was made for.
+def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None:
+    """Warn if pixels are ten times as large, or a tenth as large, as those that the classifier was fitted on.
 
-    The first rows tell. Dark images of uint8 are just dark, since their range is always the same.
+    This looks at the first rows. Dark images of uint8 are fine, since their range is always 0 to 255.
     """
     rows = X[:ROWS_THAT_TELL]
     largest = max(float(rows.max()), -float(rows.min()))
     factor = largest / format.largest
     if factor >= SCALE_IS_OFF or (0 < factor <= 1 / SCALE_IS_OFF and X.dtype != np.uint8):
-        warnings.warn(
+        warn(
             f"the pixels of {name} reach {largest:.3g}, but the classifier was fitted on pixels that reach about "
-            f"{format.largest:.3g}: are they on the same scale?",
-            stacklevel=stacklevel,
+            f"{format.largest:.3g}: are they on the same scale?"
+        )
+
+
+def require_same_shape(shape: tuple[int, ...], fitted: ImageFormat) -> None:
+    """Raise ValueError if a stack of `shape` holds images of another shape than the fitted ones; () is no stack."""
+    if shape and _own_shape(shape, fitted.data_format) != fitted.shape:
+        hint = "; for a single image, pass X[np.newaxis]" if shape == fitted.shape else ""
+        raise ValueError(
+            f"X of shape {shape} holds images of shape {_own_shape(shape, fitted.data_format)}, "
+            f"but the network was fitted on {fitted.shape}{hint}"
         )
 
 
@@ -237,7 +234,7 @@ def image_format_for(
     scaling: Any,
     dtype: str,
 ) -> tuple[ImageFormat, bool]:
-    """Work out how to read X as images.
+    """Find out how to read X as images.
 
     Parameters
     ----------
@@ -245,7 +242,7 @@ def image_format_for(
     shape : tuple of int
         Of X before it was flattened.
     rows, weight
-        The rows that take part, and the weights (n,) or None.
+        The rows to train on, and the weights (n,) or None.
     image_shape, data_format, scaling, dtype
         As `NumpyCNNClassifier` takes them.
 
@@ -253,7 +250,7 @@ def image_format_for(
     -------
     format : ImageFormat
     guessed : bool
-        Whether the shape was; see `image_shape_for`.
+        Whether the shape was guessed, see `image_shape_for`.
     """
     if not is_scaling(scaling):
         raise ValueError(f"scaling must be 'auto', 'standard', (low, high) with low < high, or None, got {scaling!r}")
@@ -291,7 +288,7 @@ def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | N
     precision = np.result_type(images.X.dtype, images.format.dtype)
     if not (np.isfinite(center).all() and np.all(width <= np.finfo(precision).max)):
         raise ValueError(f"scaling={scaling!r}: X is spread too wide for {precision}, its scale comes to {width}")
-    constant = width <= 1e-12 * np.abs(center)  # what differs is rounding
+    constant = width <= 1e-12 * np.abs(center)  # the values differ by rounding only
     return center, np.where(constant, 1.0, width)[()]
 
 
@@ -312,10 +309,9 @@ def _range(X: Array, rows: Array) -> tuple[float, float]:
     if X.dtype != np.uint8:
         return low, high
     if 0 < high < DARK:
-        warnings.warn(
+        warn(
             f"X is uint8, so its range is taken as 0 to 255, but its largest value is {high:.0f}; "
-            f"if that is white, pass scaling=(0, {high:.0f})",
-            stacklevel=2,
+            f"if that is white, pass scaling=(0, {high:.0f})"
         )
     return 0.0, 255.0
 

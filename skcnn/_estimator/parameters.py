@@ -1,24 +1,24 @@
-"""Parameters: reaching into the values that an estimator's parameters hold."""
+"""Nested parameters: the fields of the objects that an estimator's parameters hold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from skcnn._values import Value
+from sklearn.base import BaseEstimator
 
-__all__ = ["NestedValuesMixin"]
+__all__ = ["NestedParametersMixin"]
 
 
-class NestedValuesMixin:
-    """Lets `get_params` and `set_params` reach the fields of layers, optimizers and schedules.
+class NestedParametersMixin(BaseEstimator):
+    """Lets `get_params` and `set_params` reach the fields of layers, optimizers and schedules: of any dataclass.
 
-    ``set_params(layers__0__n_kernels=8, solver__momentum=0.8)`` puts changed copies in the places of the old objects,
-    which may be shared with other estimators and are never altered. It stands left of `BaseEstimator`.
+    ``set_params(layers__0__n_kernels=8, solver__momentum=0.8)`` replaces the old objects by changed copies. The old
+    objects, which other estimators may share, are never changed.
     """
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters of this estimator.
 
         Parameters
@@ -30,14 +30,14 @@ class NestedValuesMixin:
         -------
         params : dict
         """
-        params = super().get_params(deep=False)
+        params: dict[str, Any] = super().get_params(deep=False)
         if deep:
             for name, value in list(params.items()):
                 params.update(_nested(name, value))
         return params
 
-    def set_params(self, **params):
-        """Set parameters of this estimator, or fields of the values they hold. All are set, or none.
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters of this estimator, or fields of the objects that they hold. All are set, or none.
 
         Parameters
         ----------
@@ -53,25 +53,29 @@ class NestedValuesMixin:
         ValueError
             If there is no such parameter or field, or the value is out of the field's range.
         """
+        names = list(self.get_params(deep=False))
         changed: dict[str, Any] = {}
         for key in sorted(params, key=lambda key: key.count("__")):  # a whole value first, then its fields
             name, *path = key.split("__")
-            if name not in self._get_param_names():
+            if name not in names:
                 raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {type(self).__name__}. "
-                    f"Valid parameters are: {self._get_param_names()!r}."
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}. Valid parameters are: {names!r}."
                 )
             changed[name] = _replaced(name, changed.get(name, getattr(self, name)), path, params[key])
         return super().set_params(**changed)
 
 
 def _children(value: Any) -> dict[str, Any]:
-    """Return what lies inside a value by name: a value's fields, a sequence's items if they are values."""
-    if isinstance(value, Value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    if isinstance(value, list | tuple) and any(isinstance(item, Value) for item in value):
+    """Return what a parameter's value holds, by name: the fields of a dataclass, or the items of a sequence of them."""
+    if _is_object(value):
+        return {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    if isinstance(value, list | tuple) and any(_is_object(item) for item in value):
         return {str(index): item for index, item in enumerate(value)}
     return {}
+
+
+def _is_object(value: Any) -> bool:
+    return is_dataclass(value) and not isinstance(value, type)
 
 
 def _nested(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -87,16 +91,18 @@ def _replaced(name: str, value: Any, path: list[str], new: Any) -> Any:
     key, *rest = path
     children = _children(value)
     if key not in children:
-        raise ValueError(f"{name}={value!r} has no parameter {key!r}; {_hint(name, children)}")
+        raise ValueError(f"{name}={value!r} has no parameter {key!r}; {_hint(name, value, children)}")
     child = _replaced(f"{name}__{key}", children[key], rest, new)
-    if isinstance(value, Value):
+    if _is_object(value):
         return replace(value, **{key: child})
     return type(value)(child if str(index) == key else item for index, item in enumerate(value))
 
 
-def _hint(name: str, children: dict[str, Any]) -> str:
+def _hint(name: str, value: Any, children: dict[str, Any]) -> str:
     if children:
         return f"it has {list(children)}"
-    if name == "solver":
+    if name == "solver" and isinstance(value, str):
         return "pass an optimizer object, as in solver=SGD(momentum=0.9)"
+    if callable(value) or hasattr(value, "step"):
+        return "an object has parameters if its class is a dataclass"
     return "pass an object that has"

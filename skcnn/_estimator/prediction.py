@@ -1,4 +1,4 @@
-"""Prediction: what a network says of any number of images, block by block."""
+"""Prediction: the outputs of a network for any number of images, block by block."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ __all__ = ["predict"]
 Array = NDArray[Any]
 
 
-def predict(network: Network, images: Any, n_rows: int, n_threads: int, finish: Callable[[Array], Array]) -> Array:
+def predict(network: Network, images: Any, n_samples: int, n_threads: int, finish: Callable[[Array], Array]) -> Array:
     """Return what `finish` makes of the network's outputs, for all images.
 
     Parameters
     ----------
     network : Network
-        Is not written to, so any number of threads may predict with it at the same time.
+        Is not written to, so any number of threads can predict with it at the same time.
     images : object
-        ``images[rows]`` of a slice gives a batch (n, h, w, c) of the network's dtype: an array will do.
-    n_rows : int
-        How many images there are, at least 1.
+        ``images[slice]`` returns a batch (n, h, w, c) of the network's dtype. An array will do.
+    n_samples : int
+        The number of images, at least 1.
     n_threads : int
         Does not change a bit of the result.
     finish : callable
-        Given the outputs (n, n_outputs) of a block, returns an array (n, ...). So no more than a few blocks of anything
-        but the result exist at a time.
+        Given the outputs (n, n_outputs) of a block, it returns an array (n, ...). Only the result is kept for all
+        images, everything else for a few blocks at a time.
     """
-    blocks = network.shards(n_rows)
+    blocks = network.shards(n_samples)
     with calculation(), Workers(n_threads) as workers:
         passes = network.passes()
-        finished = workers.map(lambda rows: finish(passes.predict(images[rows])), blocks)
-        for rows, part in zip(blocks, finished, strict=True):
-            if rows.start == 0:
-                whole = np.empty((n_rows, *part.shape[1:]), dtype=part.dtype)
-            whole[rows] = part
+        finished = workers.map(lambda block: finish(passes.predict(images[block])), blocks)
+        for block, part in zip(blocks, finished, strict=True):
+            if block.start == 0:
+                whole = np.empty((n_samples, *part.shape[1:]), dtype=part.dtype)
+            whole[block] = part
     return whole

@@ -1,4 +1,4 @@
-"""Progress: what training tells whoever watches it."""
+"""Progress: what a training shows while it runs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """A line an epoch; on a terminal or in a notebook, a bar with the loss in it while the epoch runs.
+    """Shows a line for each epoch and, on a terminal or in a notebook, a bar with the loss while the epoch runs.
 
     Parameters
     ----------
     verbose : bool
-        False: say nothing.
+        False: show nothing.
     """
 
     def __init__(self, verbose: bool):
@@ -27,41 +27,42 @@ class Progress:
         """Begin epoch `number` of `n_epochs`."""
         self._title = f"Epoch {number}/{n_epochs}"
         if not self._verbose or getattr(sys.stderr, "closed", True):
-            return  # some versions of tqdm make a half-made bar of a closed or missing stderr
-        from tqdm.auto import tqdm  # here, since only those who watch need it
+            return  # with a closed or missing stderr, some versions of tqdm return an incomplete bar
+        from tqdm.auto import tqdm  # imported here, since it is only needed with verbose
 
-        with suppress(*_NOBODY_WATCHES):
-            # disable=None: no bar where it could not overwrite itself
+        with suppress(*_NO_OUTPUT):
+            # disable=None: no bar if the output is not a terminal
             self._bar = tqdm(total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False)
 
-    def step(self, loss: float) -> None:
-        """Count one batch; `loss` is the epoch's mean so far."""
+    def end_step(self, loss: float) -> None:
+        """Count one step; `loss` is the mean of the epoch so far."""
         if self._bar is not None and not self._bar.disable:
-            with suppress(*_NOBODY_WATCHES):
+            with suppress(*_NO_OUTPUT):
                 self._bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
                 self._bar.update()
 
-    def end_epoch(self, run: Any) -> bool:
-        """Show the last row of the run's history; never ask for an end."""
+    def end_epoch(self, state: Any) -> bool:
+        """Show the last row of the history, and never ask to stop."""
         if not self._verbose:
             return False
         self.close()
-        row = run.history[-1]
-        last = "val_f1" if row["val_score"] == row["val_accuracy"] else "val_score"  # what early stopping looks at
-        shown = (name for name in (*_SHOWN, last) if row[name] is not None)
+        row = state.history[-1]
+        # the score is what early stopping goes by
+        last = "val_f1" if row.get("val_score") == row.get("val_accuracy") else "val_score"
+        shown = (name for name in (*_SHOWN, last) if row.get(name) is not None)
         figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
-        with suppress(*_NOBODY_WATCHES):
+        with suppress(*_NO_OUTPUT):
             print(f"{self._title}: {row['seconds']:.1f}s {figures}", flush=True)  # fits 80 columns
         return False
 
     def close(self) -> None:
-        """Take the bar away; a line, or a traceback, follows."""
+        """Remove the bar, before a line or a traceback follows."""
         bar, self._bar = self._bar, None
         if bar is not None:
-            with suppress(*_NOBODY_WATCHES):
+            with suppress(*_NO_OUTPUT):
                 bar.close()
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")
-# what a closed or missing stdout or stderr raises: no reason to lose the training
-_NOBODY_WATCHES = (ValueError, OSError, AttributeError)
+# raised if stdout or stderr is closed or missing, which is no reason to lose the training
+_NO_OUTPUT = (ValueError, OSError, AttributeError)

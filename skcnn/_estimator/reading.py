@@ -1,95 +1,134 @@
-"""Reading: what an estimator makes of X, y and weights, and the untrained network that follows from them."""
+"""Reading: what a fit makes of X, y and weights, and the untrained network that follows from them."""
 
 from __future__ import annotations
 
-import numpy as np
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from collections.abc import Mapping
+from typing import Any
 
-from skcnn._estimator.architecture import ARCHITECTURE, build_classifier, layers_from
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from
 from skcnn._estimator.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
-from skcnn._estimator.targets import check_labels, encode, row_weights
-from skcnn._training.config import Samples
+from skcnn._estimator.model import FittedModel
+from skcnn._estimator.sklearn_private import check_sample_weight
+from skcnn._estimator.targets import check_labels, encode, sample_weights
+from skcnn._training.config import DataSet
 from skcnn._training.randomness import stream
 
-__all__ = ["ReadingMixin"]
+__all__ = ["check_classes", "read_data_set", "read_images"]
+
+Array = NDArray[Any]
 
 
-class ReadingMixin:
-    """Reads the input of `NumpyCNNClassifier`, and sets the fitted attributes that depend on it."""
+def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = "no_validation") -> Any:
+    """Return X as validated rows, and y if it is given, held to the images that a model was fitted on."""
+    require_same_shape(stack_shape(X), model.image_format)
+    rows, _ = _validated(estimator, X, y, model.features)
+    return rows
 
-    def _rows(self, X, y="no_validation", *, reset):
-        """Return X with one validated row an image (and y, where given), and see to the images' shape."""
-        if not reset:
-            require_same_shape(stack_shape(X), self.image_shape_, self._format_.data_format)
-        flat = flatten(X)
-        with np.errstate(all="ignore"):  # sums of huge values of both signs are no error yet
-            return validate_data(self, flat, y, dtype=numeric_dtype(flat), reset=reset)
 
-    def _samples(self, X, y, sample_weight):
-        """Return the validated samples and sample_weight; in a first fit, set all that depends on them."""
-        first = not self._is_fitted()
-        check_labels(y)
-        rows_of_X, y = self._rows(X, y, reset=first)
-        if not hasattr(self, "classes_"):
-            self.classes_ = np.unique(y)
-        y_index = encode("y", y, self.classes_)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, rows_of_X, ensure_non_negative=True)
-        weight = row_weights(sample_weight, self.class_weight, y_index, self.classes_)
-        rows = np.arange(len(y_index)) if weight is None else np.flatnonzero(weight > 0)
-        if first:
-            self._start(rows_of_X, stack_shape(X) or rows_of_X.shape, rows, weight)
-        elif self._built_from_ != self._foundations():
-            self._refuse_other_foundations()
-        return Samples(Images(rows_of_X, self._format_), y_index, weight, rows), sample_weight
+def read_data_set(
+    estimator: Any, model: FittedModel | None, X: Any, y: Any, sample_weight: Any, classes: Array | None = None
+) -> tuple[FittedModel, DataSet, Array | None]:
+    """Return the model to train, the data set to train it on, and the validated sample_weight.
 
-    def _start(self, X, shape, rows, weight):
-        """Set the seed, the image format and the untrained network."""
-        self._built_from_ = self._foundations()
-        self._seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._format_, guessed = image_format_for(
-            X, shape, rows, weight, self.image_shape, self.data_format, self.scaling, self.dtype
-        )
-        self.image_shape_ = self._format_.shape
-        layers = layers_from(self._built_from_, self._defaults(), self.image_shape_, shrink=guessed)
-        n_outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
-        rng = stream(self._seed_, "weights")
-        self.network_ = build_classifier(layers, n_outputs, self.image_shape_, rng, self._format_.dtype)
-        self.history_, self.t_ = [], 0
+    Parameters
+    ----------
+    estimator : NumpyCNNClassifier
+        Is not changed.
+    model : FittedModel or None
+        The model that training continues; None: a new one, whose network is not trained yet.
+    X, y, sample_weight
+        As given to `fit`.
+    classes : ndarray or None
+        The labels of a new model; None: those in y.
+    """
+    check_labels(y)
+    if model is not None:
+        require_same_shape(stack_shape(X), model.image_format)
+    (rows, y), features = _validated(estimator, X, y, model.features if model else None)
+    if classes is None:
+        classes = np.unique(y) if model is None else model.classes
+    y_index = encode("y", y, classes)
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+    weight = sample_weights(sample_weight, estimator.class_weight, y_index, classes)
+    indices = np.arange(len(y_index)) if weight is None else np.flatnonzero(weight > 0)
+    if model is None:
+        model = _new_model(estimator, features, classes, rows, stack_shape(X) or rows.shape, indices, weight)
+    elif model.built_from != _built_from(estimator):
+        _refuse_other_parameters(model.built_from, _built_from(estimator))
+    return model, DataSet(Images(rows, model.image_format), y_index, weight, indices), sample_weight
 
-    def _foundations(self):
-        """Return the parameters that are built into a network; lists as tuples, which nobody changes meanwhile."""
-        names = (*ARCHITECTURE, "layers", "image_shape", "data_format", "scaling", "dtype")
-        parameters = {name: getattr(self, name) for name in names}
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
 
-    def _refuse_other_foundations(self):
-        both = ((name, old, self._foundations()[name]) for name, old in self._built_from_.items())
-        changes = [f"{name} was {old} and is {new}" for name, old, new in both if old != new]
-        raise ValueError(
-            f"training cannot go on, since the network was built otherwise: {', '.join(changes)}. "
-            "Put it back, or start anew: set warm_start=False and call fit"
-        )
+def check_classes(classes: Any, model: FittedModel | None) -> Array | None:
+    """Return the `classes` given to `partial_fit`, which must be those of the first call.
 
-    def _check_classes(self, classes):
-        """Set `classes_` in a first call of partial_fit, or hold later calls to it."""
-        if classes is None:
-            if not hasattr(self, "classes_"):
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            return
-        classes = np.unique(np.asarray(classes))
-        if not hasattr(self, "classes_"):
-            self.classes_ = classes
-        elif not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"classes={classes.tolist()} is not the same as on the first call: {self.classes_.tolist()}"
-            )
+    Raises
+    ------
+    ValueError
+        If they are missing in the first call, or differ from it in a later one.
+    """
+    if classes is None:
+        if model is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return None
+    labels: Array = np.unique(np.asarray(classes))
+    if model is not None and not np.array_equal(labels, model.classes):
+        raise ValueError(f"classes={labels.tolist()} is not the same as on the first call: {model.classes.tolist()}")
+    return labels
 
-    @staticmethod
-    def _defaults():
-        """Return the defaults of the estimator's parameters, by name."""
-        raise NotImplementedError
 
-    def _is_fitted(self):
-        return hasattr(self, "network_")
+def _validated(estimator: Any, X: Any, y: Any, features: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
+    """Return what scikit-learn's `validate_data` returns, and the attributes that it sets, if no `features` are given.
+
+    It sets them on a stand-in: the estimator itself is not changed before a fit has succeeded.
+    """
+    stand_in = object.__new__(type(estimator))
+    vars(stand_in).update(features or {})
+    flat = flatten(X)
+    with np.errstate(all="ignore"):  # sums of huge values of both signs are no error yet
+        validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=features is None)
+    return validated, dict(vars(stand_in))
+
+
+def _new_model(
+    estimator: Any,
+    features: dict[str, Any],
+    classes: Array,
+    rows: Array,
+    shape: tuple[int, ...],
+    indices: Array,
+    weight: Array | None,
+) -> FittedModel:
+    parameters = _built_from(estimator)
+    seed = int(check_random_state(estimator.random_state).randint(2**31 - 1))
+    image_format, guessed = image_format_for(
+        rows,
+        shape,
+        indices,
+        weight,
+        **{name: parameters[name] for name in ("image_shape", "data_format", "scaling", "dtype")},
+    )
+    layers = layers_from(parameters, image_format.shape, shrink=guessed)
+    n_outputs = 1 if len(classes) == 2 else len(classes)
+    network = build_network(layers, n_outputs, image_format.shape, stream(seed, "weights"), image_format.dtype)
+    return FittedModel(features, classes, image_format, parameters, seed, network)
+
+
+def _built_from(estimator: Any) -> dict[str, Any]:
+    """Return the parameters that a network is built from; lists as tuples, which cannot change."""
+    names = (*ARCHITECTURE, "layers", "image_shape", "data_format", "scaling", "dtype")
+    parameters = {name: getattr(estimator, name) for name in names}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
+
+
+def _refuse_other_parameters(old: dict[str, Any], new: dict[str, Any]) -> None:
+    changes = [f"{name} was {old[name]} and is {new[name]}" for name in old if old[name] != new[name]]
+    raise ValueError(
+        f"training cannot go on, since the network was built otherwise: {', '.join(changes)}. "
+        "Put it back, or start anew: set warm_start=False and call fit"
+    )

@@ -1,4 +1,4 @@
-"""Targets: class labels as indices, and the weights of samples and classes as one weight a row."""
+"""Targets: class labels as indices, and one weight for each sample, from its own weight and that of its class."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-__all__ = ["check_labels", "encode", "mean_weight", "require_classes", "row_weights", "scaled_weight"]
+__all__ = ["check_labels", "encode", "mean_weight", "require_classes", "sample_weights", "scaled_weight"]
 
 Array = NDArray[Any]
 ClassWeight = dict[Any, float] | str | None
 
 
 def check_labels(y: Any) -> None:
-    """Raise ValueError unless y is one class label a row. None is left to scikit-learn's own message."""
+    """Raise ValueError unless y holds one class label for each sample. None is left to scikit-learn."""
     if y is None:
         return
     with np.errstate(all="ignore"):  # scikit-learn casts NaN on its way to the error
         kind = type_of_target(y, input_name="y")
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise ValueError(
-            f"Unknown label type: {kind}. y must hold one class label a row, got shape {np.shape(y)}; "
-            "of one-hot rows, pass y.argmax(axis=1)"
+            f"Unknown label type: {kind}. y must hold one class label for each sample, got shape {np.shape(y)}; "
+            "if it is one-hot encoded, pass y.argmax(axis=1)"
         )
     check_classification_targets(y)
 
@@ -45,7 +45,7 @@ def encode(name: str, y: Array, classes: Array) -> Array:
     return np.searchsorted(classes, y)
 
 
-def row_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Array, classes: Array) -> Array | None:
+def sample_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Array, classes: Array) -> Array | None:
     """Multiply the weights of samples and classes.
 
     Parameters
@@ -65,7 +65,7 @@ def row_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Array
     Raises
     ------
     ValueError
-        If `class_weight` has other labels, or weights that are negative or not finite; if no row has a weight.
+        If `class_weight` has other labels, or weights that are negative or not finite; if all weights are 0.
     """
     if sample_weight is None and class_weight is None:
         return None
@@ -76,33 +76,33 @@ def row_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Array
     elif class_weight is not None:
         weight = weight * _class_weights(class_weight, classes)[y]
     if not np.any(weight > 0):
-        raise ValueError("sample_weight and class_weight leave no row: all weights are zero")
+        raise ValueError("sample_weight and class_weight leave no sample: all weights are zero")
     return weight
 
 
 def _class_weights(class_weight: dict[Any, float], classes: Array) -> Array:
-    # y is not looked at for a dict, but must be there
+    # with a dict, y is not used, but must be given
     weights: Array = compute_class_weight(class_weight, classes=classes, y=classes)
     if not (np.isfinite(weights).all() and np.all(weights >= 0)):
         raise ValueError(f"class_weight must hold finite numbers of at least 0, got {class_weight}")
     return weights
 
 
-def mean_weight(weight: Array | None, rows: Array) -> float:
-    """Return the mean weight of some rows: exactly the weight they have, if it is the same."""
+def mean_weight(weight: Array | None, indices: Array) -> float:
+    """Return the mean weight of some samples: exactly their weight, if they all have the same."""
     if weight is None:
         return 1.0
-    largest = weight[rows].max()
-    return float(largest if largest == weight[rows].min() else largest * (weight[rows] / largest).mean())
+    largest = weight[indices].max()
+    return float(largest if largest == weight[indices].min() else largest * (weight[indices] / largest).mean())
 
 
-def scaled_weight(weight: Array | None, mean: float, dtype: Any) -> Array | None:
-    """Divide weights by their mean; None if all are 1 then, so that such weights change nothing, to the bit."""
+def scaled_weight(weight: Array | None, mean: float | None, dtype: Any) -> Array | None:
+    """Divide weights by their mean. None if all are 1 then, so that such weights do not change a bit."""
     return None if weight is None or np.all(weight == mean) else (weight / mean).astype(dtype)
 
 
-def require_classes(y: Array, rows: Array, classes: Array) -> None:
-    """Raise ValueError if `y` has several classes, but the rows that have a weight are of one only."""
-    if len(np.unique(y)) > 1 and len(np.unique(y[rows])) == 1:
-        only = classes[y[rows[:1]]].tolist()  # plain Python, for the message
-        raise ValueError(f"sample_weight and class_weight leave rows of one class only: {only}")
+def require_classes(y: Array, indices: Array, classes: Array) -> None:
+    """Raise ValueError if `y` has several classes, but the samples that have a weight belong to one only."""
+    if len(np.unique(y)) > 1 and len(np.unique(y[indices])) == 1:
+        only = classes[y[indices[:1]]].tolist()  # plain Python objects, for the message
+        raise ValueError(f"sample_weight and class_weight leave samples of one class only: {only}")

@@ -1,81 +1,185 @@
-"""Evaluation: a network's figures on held-out images after each epoch."""
+"""The validation set: samples that are not trained on, and the figures of a network on them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import ceil
+from copy import copy
+from dataclasses import dataclass, replace
+from inspect import signature
+from math import ceil, isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._engine.process import calculation
-from skcnn._estimator.images import Images
+from skcnn._estimator.images import Images, warn_if_scale_is_off
+from skcnn._estimator.model import FittedModel
 from skcnn._estimator.prediction import predict
-from skcnn.losses import Loss
+from skcnn._estimator.reading import read_images
+from skcnn._estimator.sklearn_private import check_sample_weight
+from skcnn._estimator.targets import check_labels, encode
+from skcnn._training.config import DataSet
+from skcnn._training.state import Row
+from skcnn._values import is_real
 from skcnn.network import Network
 
-__all__ = ["HeldOut", "split_rows"]
+__all__ = ["ValidationSet", "no_figures"]
 
 Array = NDArray[Any]
+Scorer = Callable[[FittedModel, Array, Array, Array | None], float]
+COLUMNS = ("val_loss", "val_accuracy", "val_f1", "val_score")
+
+
+def no_figures(network: Network) -> Row:
+    """Return the columns of the history without a validation set."""
+    return dict.fromkeys(COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Images that are not trained on, with their class indices `y` (n,) and weights (n,) or None.
+class ValidationSet:
+    """Images with their class indices `y` (n,) and weights (n,) or None.
 
-    `score`, if given, is called with the network, the pixels (n, h * w * c), `y` and the weights; it returns a number.
+    Attributes
+    ----------
+    model : FittedModel
+        The model that is trained; its network may be another one.
+    images : Images
+    y, weight : ndarray of shape (n,), or None
+    n_threads : int
+    score : callable or None
+        Given a model, pixels (n, h * w * c), labels and weights, it returns the score. None: the accuracy.
     """
 
+    model: FittedModel
     images: Images
     y: Array
     weight: Array | None
-    loss: Loss
     n_threads: int
-    score: Callable[[Network, Array, Array, Array | None], float] | None = None
+    score: Scorer | None
 
-    def __call__(self, network: Network) -> dict[str, float]:
-        """Return the mean loss, accuracy, macro F1 and score of the network; without `score`, accuracy is the score."""
-        from sklearn.metrics import accuracy_score, f1_score  # takes a while, and most programs never come here
+    @classmethod
+    def given(
+        cls,
+        estimator: Any,
+        model: FittedModel,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        n_threads: int,
+        score: Scorer | None,
+    ) -> ValidationSet | None:
+        """Read what was given to `fit` as X_val, y_val and sample_weight_val. None if there was nothing."""
+        if X is None and y is None and sample_weight is None:
+            return None
+        if X is None or y is None:
+            raise ValueError("X_val and y_val go together, and sample_weight_val goes with them: pass both or neither")
+        try:
+            check_labels(y)
+            rows, y = read_images(estimator, model, X, y)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val: {error}") from error
+        if estimator.scaling is not None:
+            warn_if_scale_is_off(rows, model.image_format, "X_val")
+        if sample_weight is not None:
+            try:
+                sample_weight = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+            except ValueError as error:
+                raise ValueError(f"sample_weight_val: {error}") from error
+            if not sample_weight.any():
+                raise ValueError("sample_weight_val leaves no sample: all weights are zero")
+        y_index = encode("y_val", y, model.classes)
+        return cls(model, Images(rows, model.image_format), y_index, sample_weight, n_threads, score)
 
+    @classmethod
+    def split(
+        cls,
+        data: DataSet,
+        sample_weight: Array | None,
+        model: FittedModel,
+        fraction: float,
+        n_threads: int,
+        score: Scorer | None,
+    ) -> tuple[DataSet, ValidationSet]:
+        """Split a part off a data set, stratified by class and at random by the model's seed.
+
+        Raises
+        ------
+        ValueError
+            If either part would lack a class.
+        """
+        kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
+        weight = None if sample_weight is None else sample_weight[held]
+        images = Images(data.images.X[held], model.image_format)
+        return replace(data, indices=kept), cls(model, images, data.y[held], weight, n_threads, score)
+
+    def __call__(self, network: Network) -> Row:
+        """Return the mean loss, accuracy, macro F1 and score of a network."""
+        from sklearn.metrics import accuracy_score, f1_score  # imported here, since most programs do not need it
+
+        loss = self.model.loss
         with calculation():
             logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
-            losses, _ = self.loss(logits, self.y, None)
-            predicted = self.loss.decide(logits)
+            losses, _ = loss(logits, self.y, None)
+            predicted = loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)
-        accuracy = float(accuracy_score(self.y, predicted, sample_weight=self.weight))
-        score = self.score(network, self.images.X, self.y, self.weight) if self.score else accuracy
-        return {
-            "val_loss": float(np.average(losses.astype(np.float64), weights=self.weight)),
-            "val_accuracy": accuracy,
-            "val_f1": float(macro_f1),
-            "val_score": score,
-        }
+        score = accuracy = float(accuracy_score(self.y, predicted, sample_weight=self.weight))
+        if self.score is not None:
+            labels = self.model.classes[self.y]
+            score = self.score(replace(self.model, network=network), self.images.X, labels, self.weight)
+        mean_loss = float(np.average(losses.astype(np.float64), weights=self.weight))
+        return dict(zip(COLUMNS, (mean_loss, accuracy, float(macro_f1), score), strict=True))
 
 
-def split_rows(rows: Array, y: Array, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Divide rows into those to train on and those to hold out, stratified by their class indices ``y[rows]``.
+def scorer_of(estimator: Any) -> Scorer | None:
+    """Return the function that scores a model by the estimator's `scoring`, or None if that is not set."""
+    if estimator.scoring is None:
+        return None
+    from sklearn.metrics import check_scoring  # imported here, since most programs do not need it
 
-    Raises
-    ------
-    ValueError
-        If either part would lack a class.
-    """
-    from sklearn.model_selection import train_test_split  # takes a while, and most programs never come here
+    scorer = check_scoring(estimator, estimator.scoring)
+    takes_weights = _takes_weights(scorer)
 
-    labels = y[rows]
-    n_held = max(ceil(fraction * len(rows)), len(np.unique(labels)))
-    if n_held >= len(rows):
+    def score(model: FittedModel, X: Array, y: Array, weight: Array | None) -> float:
+        fitted = copy(estimator)
+        # these rows were read before: they have no names of columns, and their scale was checked
+        fitted._hand_over(replace(model, features={"n_features_in_": X.shape[1]}))
+        fitted.scaling = None
+        weights = {"sample_weight": weight} if takes_weights and weight is not None else {}
+        value = scorer(fitted, X, y, **weights)
+        if not (is_real(value) and isfinite(value)):
+            raise ValueError(
+                f"scoring={estimator.scoring!r} must give a finite number for the validation set, got {value}"
+            )
+        return float(value)
+
+    return score
+
+
+def _takes_weights(scorer: Any) -> bool:
+    """Whether a scorer can be given `sample_weight`. One that scikit-learn makes can if its metric can."""
+    try:
+        parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
+    except (TypeError, ValueError):  # not every function has a signature
+        return False
+    return "sample_weight" in parameters
+
+
+def _split_indices(indices: Array, y: Array, fraction: float, seed: int) -> tuple[Array, Array]:
+    from sklearn.model_selection import train_test_split  # imported here, since most programs do not need it
+
+    labels = y[indices]
+    n_held = max(ceil(fraction * len(indices)), len(np.unique(labels)))
+    if n_held >= len(indices):
         raise ValueError(
-            f"early_stopping: the validation set is too small: validation_fraction={fraction} of {len(rows)} sample(s) "
-            "and a row of every class would leave none to train on"
+            f"early_stopping: the validation set is too small: validation_fraction={fraction} of {len(indices)} "
+            "sample(s) and a row of every class would leave none to train on"
         )
-    kept, held = train_test_split(rows, test_size=n_held, stratify=labels, random_state=seed)
+    kept, held = train_test_split(indices, test_size=n_held, stratify=labels, random_state=seed)
     for part, name in ((held, "validation"), (kept, "training")):
         if len(np.unique(y[part])) < len(np.unique(labels)):
             raise ValueError(
                 f"early_stopping: the {name} set is too small: validation_fraction={fraction} leaves it {len(part)} of "
-                f"{len(rows)} rows, and none of some class; change the fraction, or pass X_val and y_val"
+                f"{len(indices)} samples, and none of some class; change the fraction, or pass X_val and y_val"
             )
     return kept, held

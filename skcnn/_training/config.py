@@ -1,4 +1,4 @@
-"""What training is given: a recipe, and samples."""
+"""What training is given: a configuration, and a data set."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from skcnn.losses import Loss
 from skcnn.optimizers import Optimizer
 from skcnn.schedules import Schedule
 
-__all__ = ["Recipe", "Samples"]
+__all__ = ["DataSet", "TrainingConfig"]
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """How to train.
 
     Attributes
@@ -29,20 +29,19 @@ class Recipe:
     learning_rate : float
         Multiplied by the schedule's factor at every step.
     alpha : float
-        L2 penalty: ``0.5 * alpha * sum(W ** 2)`` of all weights but biases is added to the mean loss; or, if the
-        optimizer decouples it, the weights shrink by ``learning_rate * alpha`` of themselves at every step.
+        The weight decay, see `skcnn._training.decay`.
     batch_size, n_epochs : int
     shuffle : bool
-        Whether every epoch goes through the samples in a new order.
+        Whether each epoch takes the samples in a new order.
     seed : int
-        Every epoch shuffles by a stream of its own, and layers that draw have one for every epoch, step and shard. So
-        the numbers depend neither on the threads nor on whether training was interrupted between epochs.
+        Each epoch shuffles by a random stream of its own. Layers that draw, and augmentations, have one for each epoch,
+        step and shard. So the numbers depend neither on the threads nor on an interruption between epochs.
     n_threads : int
-        Changes no bit of the result.
+        Does not change a bit of the result.
     max_time : float or None
         Seconds after which no further step begins.
     augment : sequence of augmentations
-        What is done to the images of every step, with a random stream of its own for every epoch, step and shard.
+        Applied to the images of each batch.
     """
 
     loss: Loss
@@ -59,23 +58,23 @@ class Recipe:
     augment: Sequence[Augmentation] = ()
 
 
-@dataclass(frozen=True)
-class Samples:
+@dataclass(frozen=True, eq=False)
+class DataSet:
     """What to train on.
 
     Attributes
     ----------
     images : object
-        ``images[rows]`` of an index array gives a batch (n, h, w, c) of the network's dtype: an array will do.
+        ``images[indices]`` returns a batch (n, h, w, c) of the network's dtype. An array will do.
     y : ndarray of int (n_samples,)
         Class indices.
     weight : ndarray (n_samples,) or None
-        A batch's loss is sum(weight * loss) / rows. None: all 1.
-    rows : ndarray of int
-        Which of the samples take part, all of positive weight.
+        The loss of a batch is the sum of weight * loss, divided by the number of its samples. None: all 1.
+    indices : ndarray of int
+        The samples that are trained on, all of positive weight.
     """
 
     images: Any
     y: Array
     weight: Array | None
-    rows: Array
+    indices: Array

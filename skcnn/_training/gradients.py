@@ -1,96 +1,91 @@
-"""Gradients: a batch's loss and what of it each parameter is to blame for, shard by shard."""
+"""Gradients of a batch's loss, added up over its shards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._engine.passes import Passes
 from skcnn._engine.workers import Workers
-from skcnn._training.config import Recipe, Samples
+from skcnn._training.config import DataSet, TrainingConfig
+from skcnn._training.diagnosis import check_gradients
 from skcnn._training.randomness import stream
-from skcnn._trees import add, arrays, leaves
+from skcnn._trees import add, keys, pick
 from skcnn.augmentation import augment
-from skcnn.layers.base import Exchange, alone
+from skcnn.layers.base import Exchange, Params, alone
 from skcnn.network import Network
 
-__all__ = ["Gradients"]
+__all__ = ["Batch", "Gradients"]
 
 Array = NDArray[Any]
 
 
-class Gradients:
-    """The gradients of a network's loss on batches of some samples, by a recipe."""
+class Batch(NamedTuple):
+    """The samples of one step, and the epoch and step in which they come, where their random streams begin."""
 
-    def __init__(self, network: Network, samples: Samples, recipe: Recipe):
-        self.network, self.samples, self.recipe = network, samples, recipe
+    indices: Array
+    epoch: int
+    step: int
+
+
+class _OfShard(NamedTuple):
+    loss: float  # its part of the batch's mean
+    d_prepared: Any
+    states: list[Params]
+
+
+class Gradients:
+    """Computes the gradients of a network's loss on batches of a data set."""
+
+    def __init__(self, network: Network, data: DataSet, config: TrainingConfig):
+        self._network, self._data, self._config = network, data, config
+        self._together, self._draws = network.chain.depends_on_batch, network.chain.draws
+        self._keys = keys(network.params)
+        self._shards = cache(lambda n_samples: network.shards(n_samples, train=True))
         self._checked = False
 
-    def of_batch(self, workers: Workers, rows: Array, place: tuple[int, int]) -> tuple[float, list[Array], list[Any]]:
+    def of_batch(self, batch: Batch, workers: Workers) -> tuple[float, list[Array], list[Params]]:
         """Return the mean loss of a batch, its gradients in the order of `leaves`, and the layers' new states.
 
-        `place` (epoch, step) is where the random streams of the batch begin. The shards' parts are summed in their
-        order.
+        The parts of the shards are added up in their order.
         """
-        passes = self.network.passes(train=True)
-        shards = enumerate(self.network.shards(len(rows), train=True))
-        of_shards = [self._of_shard(passes, rows[part], index, place, len(rows)) for index, part in shards]
-        together = self.network.chain.depends_on_batch
-        results = iter(workers.together(of_shards)) if together else workers.map(alone, of_shards)
+        passes = self._network.passes(train=True)
+        of_shards = [self._of_shard(passes, batch, index, part) for index, part in enumerate(self._cut(batch))]
+        results = iter(workers.run_together(of_shards)) if self._together else workers.map(alone, of_shards)
         loss, d_prepared, states = next(results)
-        for more_loss, more, _ in results:
-            loss += more_loss
-            add(d_prepared, more)
-        return loss, arrays(passes.gradients(d_prepared)), states
+        for other in results:
+            loss += other.loss
+            add(d_prepared, other.d_prepared)
+        return loss, pick(passes.gradients(d_prepared), self._keys), states
 
-    def _of_shard(
-        self, passes: Passes, rows: Array, index: int, place: tuple[int, int], n_samples: int
-    ) -> Exchange[tuple[float, Any, list[Any]]]:
-        """Return a shard's part of the batch's mean loss and of its gradients, and the layers' new states."""
-        recipe, weight = self.recipe, self.samples.weight
-        rng = stream(recipe.seed, "layers", *place, index) if self.network.chain.draws else None
-        context = passes.context(n_samples, None if weight is None else weight[rows], rng)
-        logits, caches = yield from passes.forward(self._images(rows, index, place), context)
-        losses, d_logits = recipe.loss(logits, self.samples.y[rows], context.weight)
+    def images(self, batch: Batch) -> Iterator[Array]:
+        """Yield the images of a batch, shard by shard, as the network is given them."""
+        return (self._images(batch, index, part) for index, part in enumerate(self._cut(batch)))
+
+    def _cut(self, batch: Batch) -> list[slice]:
+        return self._shards(len(batch.indices))
+
+    def _of_shard(self, passes: Passes, batch: Batch, index: int, part: slice) -> Exchange[_OfShard]:
+        data, indices, n_samples = self._data, batch.indices[part], len(batch.indices)
+        rng = stream(self._config.seed, "layers", batch.epoch, batch.step, index) if self._draws else None
+        context = passes.context(n_samples, None if data.weight is None else data.weight[indices], rng)
+        logits, caches = yield from passes.forward(self._images(batch, index, part), context)
+        losses, d_logits = self._config.loss(logits, data.y[indices], context.weight)
         d_logits /= n_samples
         states = passes.next_states(caches)
         d_prepared = yield from passes.backward(caches, d_logits, context)
         if not self._checked:
-            self._check(passes.gradients(d_prepared))
-        return float(losses.sum(dtype=np.float64)) / n_samples, d_prepared, states
+            check_gradients(self._network, passes.gradients(d_prepared))
+            self._checked = True
+        return _OfShard(float(losses.sum(dtype=np.float64)) / n_samples, d_prepared, states)
 
-    def inputs(self, rows: Array, place: tuple[int, int]) -> Iterator[Array]:
-        """Yield the images of a batch, shard by shard, as the network is given them."""
-        shards = enumerate(self.network.shards(len(rows), train=True))
-        return (self._images(rows[part], index, place) for index, part in shards)
-
-    def _images(self, rows: Array, index: int, place: tuple[int, int]) -> Array:
-        images: Array = self.samples.images[rows]
-        if self.recipe.augment:
-            images = augment(images, self.recipe.augment, stream(self.recipe.seed, "augment", *place, index))
+    def _images(self, batch: Batch, index: int, part: slice) -> Array:
+        images: Array = self._data.images[batch.indices[part]]
+        if self._config.augment:
+            rng = stream(self._config.seed, "augment", batch.epoch, batch.step, index)
+            images = augment(images, self._config.augment, rng)
         return images
-
-    def _check(self, grads: list[Any]) -> None:
-        """Raise ValueError if some layer's `backward` does not return a gradient of its own for each parameter."""
-        found, needed = ({path: np.shape(array) for path, array in leaves(t)} for t in (grads, self.network.params))
-        if found != needed:
-            wrong = {
-                path: found.get(path) for path in needed.keys() | found.keys() if found.get(path) != needed.get(path)
-            }
-            raise ValueError(
-                f"backward must return a gradient for each parameter, in its shape, got {wrong}, "
-                f"needed { ({path: needed.get(path) for path in wrong}) }"
-            )
-        found_arrays = list(leaves(grads))
-        for i, (path, array) in enumerate(found_arrays):
-            others = [*arrays(self.network.params), *(other for _, other in found_arrays[:i])]
-            own = isinstance(array, np.ndarray) and array.flags.writeable
-            if not own or any(np.shares_memory(array, other) for other in others):
-                raise ValueError(
-                    f"backward must return an array of its own for each parameter, since training writes to it, but "
-                    f"{path} is {type(array).__name__}, is read-only or shares the memory of another; return a copy"
-                )
-        self._checked = True

@@ -1,4 +1,4 @@
-"""Stopping: when to end training early, and which weights to keep."""
+"""Early stopping: when to end training, and which weights to keep."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["EarlyStopping"]
 
 
 class EarlyStopping:
-    """Keeps the best weights, and tells when they have not been bettered for too long.
+    """Keeps the weights with the best score, and says when it has not improved for too long.
 
     Parameters
     ----------
     patience : int
-        Stop after more than so many epochs in a row without a score better than the best by `tol`.
+        Stop after more than so many epochs in a row in which the score has not improved by `tol`.
     tol : float
     """
 
@@ -28,14 +28,14 @@ class EarlyStopping:
         self._stale = 0
 
     def update(self, row: dict[str, Any], network: Network) -> bool:
-        """Look at an epoch's end, a row of the history; return whether to stop."""
+        """Take an epoch into account, given its row of the history. Return whether to stop."""
         score = row["val_score"]
         self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
         if score > self.best_score:
             self.best_score, self.best_epoch, self._best = score, row["epoch"], network.copy()
         return self._stale > self.patience
 
-    def restore(self, network: Network) -> None:
-        """Put the best weights back."""
+    def restore_best(self, network: Network) -> None:
+        """Write the best weights into the network."""
         if self._best is not None:
             network.restore(self._best)

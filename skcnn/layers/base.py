@@ -170,8 +170,8 @@ class Layer(Value):
         d_x : ndarray of shape (n,) + in_shape, or None if ``context.need_d_x`` is False
         grads : dict
             The same names and shapes as `params`, summed over the samples, in arrays of their own, since training
-            writes to them. A layer with a `prepare` of its own returns the gradients by what that returned, as dicts,
-            lists or tuples of arrays.
+            writes to them. A layer with a `prepare` of its own returns the gradients by what that returned, as an
+            array, or as dicts, lists or tuples of arrays.
         """
         return d_out, {}
 

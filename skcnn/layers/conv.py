@@ -122,8 +122,7 @@ class Conv2D(Layer):
         return params
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
-        size, stride = pair(self.kernel_size), pair(self.stride)
-        plan = _plan(self.padding, in_shape, size, stride, int(self.n_kernels))
+        plan = _plan(self.padding, in_shape, self.kernel_size, self.stride, self.n_kernels)
         W, b = params["W"], params.get("b")
         position_bias = b if self.bias == "position" else None
         kernels = plan.algorithm.prepare(W, b if position_bias is None else None)
@@ -185,7 +184,8 @@ class _Plan:
 
 
 @lru_cache(maxsize=1024)  # every training step asks, and the answer is the same
-def _plan(padding: Any, in_shape: Shape, size: Pair, stride: Pair, n_kernels: int) -> _Plan:
+def _plan(padding: Any, in_shape: Shape, kernel_size: int | Pair, strides: int | Pair, n_kernels: int) -> _Plan:
+    size, stride, n_kernels = pair(kernel_size), pair(strides), int(n_kernels)
     pad_width = _pad_width(padding, size, stride, in_shape[:2])
     rows, columns = (in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
     algorithm = convolution((rows, columns), size, stride, in_shape[2], n_kernels)

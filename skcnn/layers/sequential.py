@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from skcnn.layers.base import (
     Forward,
     Layer,
     Params,
+    Result,
     Rng,
     Shape,
     Window,
@@ -122,11 +123,7 @@ class Sequential(Layer):
         """Return the shape of the input and of each operation's output."""
         shapes = [in_shape]
         for operation in self.operations:
-            try:
-                shapes.append(operation.layer.out_shape(shapes[-1]))
-            except Exception as error:
-                self._name(operation, error)
-                raise
+            shapes.append(self._call(operation, operation.layer.out_shape, shapes[-1]))
         return shapes
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -135,36 +132,33 @@ class Sequential(Layer):
     def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
         params: Params = {}
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
-            try:
-                params |= _scatter(operation, operation.layer.init(shape, rng, dtype))
-            except Exception as error:
-                self._name(operation, error)
-                raise
+            params |= _scatter(operation, self._call(operation, operation.layer.init, shape, rng, dtype))
         return params
 
     def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
         state: Params = {}
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
-            state |= _scatter(operation, operation.layer.initial_state(shape, dtype))
+            state |= _scatter(operation, self._call(operation, operation.layer.initial_state, shape, dtype))
         return state
 
     def next_state(self, state: Params, cache: Any) -> Params:
         new: Params = {}
         for operation, of_operation in zip(self.operations, cache, strict=True) if state else ():
-            new |= _scatter(operation, operation.layer.next_state(_gather(operation, state), of_operation))
+            of_layer = self._call(operation, operation.layer.next_state, _gather(operation, state), of_operation)
+            new |= _scatter(operation, of_layer)
         return new
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
         operations, shapes = self.operations, self.shapes(in_shape)
-        of_operations = [_gather(operation, params) for operation in operations]
+        own_params = [_gather(operation, params) for operation in operations]
         first = 0
         if not context.need_d_x:
-            first = next((i for i, of_operation in enumerate(of_operations) if of_operation), len(operations))
-        behind_first = context._replace(need_d_x=True)
+            first = next((i for i, own in enumerate(own_params) if own), len(operations))
+        behind_first = _with_need_of_d_x(context)
         prepared = []
-        for i, (operation, of_operation) in enumerate(zip(operations, of_operations, strict=True)):
+        for i, operation in enumerate(operations):
             own_context = _context_of(operation, context if i <= first else behind_first)
-            prepared.append(operation.layer.prepare(of_operation, shapes[i], own_context))
+            prepared.append(self._call(operation, operation.layer.prepare, own_params[i], shapes[i], own_context))
         return Prepared(operations, shapes, prepared, first)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Any:
@@ -198,7 +192,7 @@ class Sequential(Layer):
         n_samples, i = len(d_out), first
         d_x: Any = d_out
         d_prepared: list[Any] = [{}] * len(operations)
-        behind_first = context._replace(need_d_x=True)
+        behind_first = _with_need_of_d_x(context)
         try:
             for i in reversed(range(first, len(operations))):
                 own_context = _context_of(operations[i], context if i == first else behind_first)
@@ -217,7 +211,8 @@ class Sequential(Layer):
         grads: Params = {}
         for i in range(params.first, len(params.operations)):
             operation = params.operations[i]
-            grads |= _scatter(operation, operation.layer.gradients(params.params[i], d_prepared[i]))
+            of_layer = self._call(operation, operation.layer.gradients, params.params[i], d_prepared[i])
+            grads |= _scatter(operation, of_layer)
         return grads
 
     def windows(self, in_shape: Shape) -> Iterator[Window | None]:
@@ -225,7 +220,7 @@ class Sequential(Layer):
         size, stride = (1, 1), (1, 1)
         sees_all = False
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
-            window = operation.layer.window(shape)
+            window = self._call(operation, operation.layer.window, shape)
             sees_all = sees_all or window is None
             if window is not None:
                 (rows, columns), (row_stride, column_stride) = window
@@ -238,9 +233,18 @@ class Sequential(Layer):
         return last
 
     def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
-        shapes = self.shapes(in_shape)
-        layers = (operation.layer for operation in self.operations)
-        return sum(layer.multiply_adds(*both) for layer, both in zip(layers, pairwise(shapes), strict=True))
+        total = 0
+        for operation, both in zip(self.operations, pairwise(self.shapes(in_shape)), strict=True):
+            total += self._call(operation, operation.layer.multiply_adds, *both)
+        return total
+
+    def _call(self, operation: Operation, method: Callable[..., Result], *args: Any) -> Result:
+        """Call a method of an operation's layer. An error that it raises names the layer."""
+        try:
+            return method(*args)
+        except Exception as error:
+            self._name(operation, error)
+            raise
 
     def _name(self, operation: Operation, error: Exception) -> None:
         """Put the index and name of an operation's layers before the text of an error."""
@@ -264,6 +268,11 @@ def _scatter(operation: Operation, part: Params) -> Params:
     if len(operation.sources) == 1:
         return {operation.sources[0]: part} if part else {}
     return {operation.sources[int(name)]: of_layer for name, of_layer in part.items()}
+
+
+def _with_need_of_d_x(context: Context) -> Context:
+    """Return the context of the operations behind the first one that has parameters."""
+    return context if context.need_d_x else context._replace(need_d_x=True)
 
 
 def _context_of(operation: Operation, context: Context) -> Context:

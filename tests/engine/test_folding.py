@@ -1,4 +1,4 @@
-"""Normalisations folded into the layers before them predict what they would have predicted themselves."""
+"""Normalisations are folded into the layers before them, and the predictions stay the same."""
 
 from dataclasses import dataclass
 
@@ -41,11 +41,11 @@ STACKS = {
 
 @dataclass(frozen=True, repr=False)
 class OtherNorm(BatchNorm):
-    """A subclass, which may compute anything."""
+    """A subclass may compute anything, so it is not folded."""
 
 
 def trained(layers, dtype):
-    """A network all of whose numbers are as training might have left them."""
+    """Build a network whose parameters and states have values that training could give them."""
     rng = np.random.default_rng(0)
     network = Network.build(layers, (6, 5, 2), rng, dtype)
     for path, array in leaves([network.params, network.states]):
@@ -54,7 +54,7 @@ def trained(layers, dtype):
 
 
 def by_layers(network, x):
-    """The slow, obvious way: one layer after the other."""
+    """Compute one layer after the other, without folding."""
     for layer, params, state in zip(network.layers, network.params, network.states, strict=True):
         x = layer.apply(params, x, Context(state=state))
     return x

@@ -50,7 +50,7 @@ def test_guard_in_a_thread_when_another_has_set_limits():
 
 
 def test_guard_with_overlapping_users():
-    """First in, first out: nesting by context managers of their own would leave one thread for good."""
+    """The first user ends first. If each user restored what it found, BLAS would keep one thread in the end."""
     before = blas_threads()
     first_in, second_in = threading.Event(), threading.Event()
 

@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def colour():
-    """Images of odd size with three channels, (n, h, w, c)."""
+    """90 images of 7 x 10 with three channels, (n, h, w, c)."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 90)
     X = rng.integers(0, 128, (90, 7, 10, 3)).astype(np.uint8)
@@ -25,10 +25,12 @@ def large():
 
 @pytest.fixture
 def images(data):
+    """`data` as images of 6 x 6."""
     return data[0].reshape(40, 6, 6), data[1]
 
 
 @pytest.fixture
 def parts(data):
+    """`data` in two parts: X, y, X_val, y_val."""
     X, y = data
     return X[:30], y[:30], X[30:], y[30:]

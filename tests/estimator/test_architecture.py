@@ -96,7 +96,7 @@ def test_layers_larger_than_their_maps(make, images, parameters, text):
         make(**parameters).fit(X, y)
     with pytest.raises(ValueError, match=text):
         make(**parameters, image_shape=(6, 6)).fit(X.reshape(40, 36), y)
-    # where we guessed the shape ourselves, layers shrink instead
+    # where the shape is guessed, layers shrink instead
     assert make(**parameters).fit(X.reshape(40, 36), y).image_shape_ == (6, 6, 1)
 
 

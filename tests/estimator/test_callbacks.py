@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn 1.9; and that older versions do without."""
+"""Callbacks of scikit-learn 1.9. Older versions work without them."""
 
 import pickle
 import subprocess
@@ -15,7 +15,7 @@ callback = pytest.importorskip("sklearn.callback")
 
 
 class Notes:
-    """A callback that notes what it is told, and asks for an end after some epochs."""
+    """A callback that writes down its calls, and ends training after some epochs."""
 
     def __init__(self, stop_after=None):
         self.stop_after, self.notes = stop_after, []
@@ -113,9 +113,9 @@ import sys
 import sklearn.pipeline  # imports the module itself, where there is one
 sys.modules["sklearn.callback"] = None  # as in scikit-learn before 1.9
 import numpy as np
-import skcnn._estimator.callbacks
+import skcnn._estimator.sklearn_private
 from skcnn import NumpyCNNClassifier
-assert not hasattr(skcnn._estimator.callbacks.CallbackSupportMixin, "set_callbacks")
+assert not hasattr(skcnn._estimator.sklearn_private.CallbackSupportMixin, "set_callbacks")
 X, y = np.eye(6), np.arange(6) % 2
 assert NumpyCNNClassifier(n_kernels=1, max_iter=1, image_shape=(2, 3)).fit(X, y).n_iter_ == 1
 """

@@ -1,4 +1,4 @@
-"""Training that is interrupted and goes on, as if nothing had happened."""
+"""Training that stops and goes on from a checkpoint gives the same model as one that does not stop."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from skcnn._estimator.checkpoint import Checkpoint, digest
+from skcnn._estimator.checkpoint import Checkpoint, fingerprint
 from skcnn._trees import leaves
 from skcnn.augmentation import Shift
 from skcnn.layers import BatchNorm, Conv2D, Dropout, Flatten, ReLU
@@ -18,7 +18,7 @@ from skcnn.optimizers import SGD
 from skcnn.schedules import ReduceOnPlateau
 
 KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"
-USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # beside `layers`, where they are not used
+USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # the default values, which `layers` needs
 SETTINGS = {
     "plain": {},
     "momentum": {"solver": SGD()},
@@ -33,17 +33,17 @@ SETTINGS = {
 
 
 class Stop(Exception):
-    """Raised in the middle of training, as a kill would end it: nothing remains but the file."""
+    """Raised in the middle of training, in place of a kill: only the file remains."""
 
 
 class Trap:
-    """What happens at which call of `trapped`."""
+    """The call of `trapped` at which something happens, and what happens."""
 
     calls, at, what = 0, 0, None
 
 
 def trapped(images, rng):
-    """An augmentation that changes nothing, but in which something may happen when its turn has come."""
+    """Return the images as they are; at the call that `Trap` names, do what it says."""
     Trap.calls += 1
     if Trap.calls == Trap.at:
         Trap.what()
@@ -66,7 +66,7 @@ def bits(clf):
 
 
 def stopped(unfitted, call, *data, **arguments):
-    """Fit a clone until the augmentation is called for the n-th time; nothing of it is left."""
+    """Fit a clone and stop it at a call of the augmentation. Only the checkpoint remains."""
     clf = clone(unfitted)
     Trap.calls, Trap.at = 0, call
     with pytest.raises(Stop):
@@ -85,7 +85,7 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(name, make, data, tm
     whole = clone(unfitted).fit(X, y, sample_weight=1.0 + y)
 
     arguments = {"sample_weight": 1.0 + y, "checkpoint": path}
-    for call in (7, 12, 1):  # from the beginning, and then from what was saved, which may be nothing new
+    for call in (7, 12, 1):  # the first fit starts from nothing, the others from the file, which may hold nothing new
         stopped(unfitted, call, X, y, **arguments)
     assert path.exists()
     resumed = clone(unfitted).fit(X, y, **arguments)
@@ -93,7 +93,7 @@ def test_a_training_that_was_cut_off_ends_in_the_same_bytes(name, make, data, tm
     assert resumed.loss_curve_ == whole.loss_curve_
     assert (resumed.n_iter_, resumed.t_, resumed.stop_reason_) == (whole.n_iter_, whole.t_, whole.stop_reason_)
     assert (resumed.best_iter_, resumed.validation_scores_) == (whole.best_iter_, whole.validation_scores_)
-    assert list(tmp_path.iterdir()) == [], "it is removed when training has ended"
+    assert list(tmp_path.iterdir()) == [], "the file is removed when training ends"
 
 
 def test_what_was_saved_is_trained_no_second_time(make, data, tmp_path):
@@ -112,7 +112,7 @@ def test_a_random_seed_is_taken_over(make, data, tmp_path):
     (tmp_path / "copy").write_bytes(path.read_bytes())
     one = clone(unfitted).fit(*data, checkpoint=path)
     other = clone(unfitted).fit(*data, checkpoint=tmp_path / "copy")
-    assert bits(one) == bits(other), "though both began with seeds of their own"
+    assert bits(one) == bits(other), "although both have drawn seeds of their own"
     assert bits(one) != bits(clone(unfitted).fit(*data))
 
 
@@ -124,7 +124,7 @@ def test_warm_start_goes_on_from_the_weights_it_had(make, data, tmp_path):
     Trap.calls, Trap.at = 0, 8
     with pytest.raises(Stop):
         cut_off.fit(*data, checkpoint=path)
-    assert cut_off.n_iter_ == 3, "as it was before"
+    assert cut_off.n_iter_ == 3, "the first fit is still there"
     cut_off.fit(*data, checkpoint=path)
     assert bits(cut_off) == bits(whole)
     assert cut_off.n_iter_ == whole.n_iter_ == 6
@@ -175,7 +175,7 @@ def test_a_damaged_checkpoint_is_refused(damage, make, data, tmp_path):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("skcnn._estimator.checkpoint.__version__", "0.0.7")
-    Checkpoint(tmp_path / "c", "d").save(a=1)
+    Checkpoint(tmp_path / "c", "d").save(state=1, seed=0)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"was written by skcnn 0\.0\.7"):
         Checkpoint(tmp_path / "c", "d").load()
@@ -183,15 +183,15 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
 
 def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
     kept = Checkpoint(tmp_path / "c", "d")
-    kept.save(a=1)
+    kept.save(state=1, seed=0)
 
     def full(fd):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        kept.save(a=2)
-    assert kept.load()["a"] == 1
+        kept.save(state=2, seed=0)
+    assert kept.load().state == 1
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
@@ -199,10 +199,10 @@ def test_what_a_killed_writer_left_is_overwritten_and_removed(tmp_path):
     kept = Checkpoint(tmp_path / "c", "d")
     (tmp_path / "c.part").write_bytes(b"half of")
     assert kept.load() is None
-    kept.save(a=1)
-    assert kept.load()["a"] == 1
+    kept.save(state=1, seed=0)
+    assert kept.load().state == 1
     (tmp_path / "c.part").write_bytes(b"half of")
-    kept.remove()
+    kept.finish("max_iter")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,7 +213,7 @@ def test_a_place_that_cannot_be_written_is_an_error(fault, make, data, tmp_path)
     with pytest.raises(OSError, match=str(tmp_path)):
         clf.fit(*data, checkpoint=path)
     assert not hasattr(clf, "network_")
-    assert Trap.calls == 0, "it is noticed before training"
+    assert Trap.calls == 0, "the error comes before training"
 
 
 def test_a_checkpoint_is_a_path(make, data):
@@ -227,12 +227,12 @@ def test_parameters_that_cannot_be_recognised_are_an_error(make, data, tmp_path)
         clf.fit(*data, checkpoint=tmp_path / "c")
 
 
-def test_digest_tells_values_apart():
+def test_fingerprint_tells_values_apart():
     same = [np.arange(3), {"a": SGD(0.5)}, None]
-    assert digest(*same) == digest(np.arange(3), {"a": SGD(0.5)}, None)
-    assert digest({"a": 1, 2: "b"}) == digest({2: "b", "a": 1})
+    assert fingerprint(*same) == fingerprint(np.arange(3), {"a": SGD(0.5)}, None)
+    assert fingerprint({"a": 1, 2: "b"}) == fingerprint({2: "b", "a": 1})
     others = ([np.arange(3.0), *same[1:]], [same[0], {"a": SGD(0.6)}, None], same[:2])
-    assert len({digest(*content) for content in (same, *others)}) == 4
+    assert len({fingerprint(*content) for content in (same, *others)}) == 4
 
 
 @pytest.mark.usefixtures("ctrl_c")
@@ -253,7 +253,7 @@ def test_ctrl_c_is_no_early_stopping(make, data, tmp_path):
     unfitted = make(max_iter=9, batch_size=8, augment=trapped, early_stopping=True, n_iter_no_change=1, tol=0.5)
     whole = clone(unfitted).fit(*data)
     assert whole.n_iter_ == 3
-    # in its last epoch, which is one too many without a rise, as far as it got
+    # interrupt the last epoch, at the end of which early stopping would stop
     Trap.calls, Trap.at, Trap.what = 0, 2 * 5 + 2, lambda: signal.raise_signal(signal.SIGINT)
     with pytest.warns(UserWarning, match="interrupted in epoch 3"):
         clf = clone(unfitted).fit(*data, checkpoint=path)
@@ -262,7 +262,7 @@ def test_ctrl_c_is_no_early_stopping(make, data, tmp_path):
     assert (bits(resumed), resumed.stop_reason_) == (bits(whole), "early_stopping")
 
 
-@pytest.mark.parametrize("call", [7, 10])  # the second step of an epoch of five, and the last
+@pytest.mark.parametrize("call", [7, 10])  # the second of the five steps of an epoch, and the last one
 def test_max_time_keeps_the_checkpoint(call, make, data, tmp_path, monkeypatch):
     path = tmp_path / "c"
     unfitted = make(max_iter=3, batch_size=8, augment=trapped)
@@ -309,7 +309,7 @@ def test_images_of_another_shape_are_other_data(make, data, tmp_path):
 
 
 def test_what_cannot_be_unpickled_is_told(tmp_path, monkeypatch):
-    Checkpoint(tmp_path / "c", "d").save(a=1)
+    Checkpoint(tmp_path / "c", "d").save(state=1, seed=0)
 
     def fail(file):
         raise ModuleNotFoundError("No module named 'gone'")

@@ -29,7 +29,7 @@ class Explosive(Layer):
 
 @dataclass(frozen=True, repr=False)
 class Poisoned(Explosive):
-    """Its gradient is not a number, and nobody sees it in the output."""
+    """Its gradient is NaN, and its output stays finite."""
 
     def forward(self, params, x, context=PREDICT):
         return x, None
@@ -41,7 +41,7 @@ class Poisoned(Explosive):
 @pytest.mark.parametrize(
     ("layers", "text"),
     [
-        # the weights grow by the gradients of a first step, and then numbers overflow, here in a known place
+        # the first step changes the weight of Explosive, and then its output overflows
         ([Flatten(), Dense(5), ReLU(), Explosive()], r"the output of layers\[3\] Explosive\(\)"),
         ([Flatten(), Explosive(), Dense(5), Tanh()], r"the output of layers\[1\] Explosive\(\)"),
         ([Flatten(), Poisoned(), Tanh()], r"a weight of layers\[1\] Poisoned\(\)"),

@@ -16,7 +16,7 @@ def test_early_stopping_selects_and_restores_the_best_weights(split_digits):
     assert clf.n_iter_ < 60
     assert clf.best_validation_score_ == max(clf.validation_scores_) == clf.score(X_test, y_test)
     assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
-    assert clf.validation_scores_[-1] < clf.best_validation_score_, "else restoring would show nothing"
+    assert clf.validation_scores_[-1] < clf.best_validation_score_, "otherwise the last weights would be the best ones"
 
 
 def test_early_stopping_holds_rows_out(split_digits):

@@ -43,7 +43,7 @@ def test_a_failed_refit_changes_nothing(make, data, failure, warm_start):
     arguments, text = FAILURES[failure]
     clf = make(warm_start=warm_start).fit(_named(X, "p"), y)
     proba, state = clf.predict_proba(_named(X, "p")).tobytes(), pickle.dumps(clf)
-    # a warm start stumbles over other columns first
+    # a warm start checks the columns first
     with pytest.raises(ValueError, match=f"{text}|feature names should match|X has 9 features"):
         clf.fit(**arguments(X, y))
     assert clf.predict_proba(_named(X, "p")).tobytes() == proba

@@ -61,7 +61,7 @@ def test_a_refit_starts_anew(make, data, digits):
 
 def test_batches_larger_than_the_data_are_clipped(make, data):
     X, y = data
-    with pytest.warns(UserWarning, match="batch_size=41 is larger than the 40 rows; it is clipped to them"):
+    with pytest.warns(UserWarning, match="batch_size=41 is larger than the 40 samples; it is clipped to them"):
         clipped = make(batch_size=41).fit(X, y)
     assert clipped.predict_proba(X).tobytes() == make(batch_size=40).fit(X, y).predict_proba(X).tobytes()
 
@@ -69,7 +69,7 @@ def test_batches_larger_than_the_data_are_clipped(make, data):
 @pytest.mark.parametrize("batch_size", [1, 3, 40, "auto"])
 @pytest.mark.parametrize("n", [5, 40])
 def test_batches_that_fit(make, data, batch_size, n):
-    # "auto" is our own choice, so it must never be clipped with a warning
+    # "auto" must never be clipped with a warning
     X, y = data[0][:n], data[1][:n]
     clf = make(batch_size=min(batch_size, n) if batch_size != "auto" else "auto").fit(X, y)
     assert clf.t_ == n
@@ -93,7 +93,7 @@ def test_counts_out_of_range(make, data, name, values):
 
 @pytest.mark.parametrize("max_iter", [1, 3])
 def test_epochs_are_counted(make, data, max_iter):
-    clf = make(max_iter=max_iter).fit(*data)  # and no warning that the budget was used up
+    clf = make(max_iter=max_iter).fit(*data)  # without a warning that all epochs were used
     assert clf.n_iter_ == max_iter == len(clf.loss_curve_)
     assert clf.stop_reason_ == "max_iter"
 

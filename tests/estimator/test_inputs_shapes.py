@@ -52,7 +52,8 @@ def test_images_are_taken_in_the_documented_layout(make, data, shape, data_forma
     assert clf.image_shape_ == image_shape
     assert clf.n_features_in_ == 36
     assert clf.network_.shapes[0] == image_shape
-    assert same_bits(clf.predict_proba(X.reshape(shape)), clf.predict_proba(X))  # flat rows unroll in the same order
+    # flat rows hold the pixels in the same order
+    assert same_bits(clf.predict_proba(X.reshape(shape)), clf.predict_proba(X))
 
 
 def test_both_data_formats_mean_the_same_images(make, data):
@@ -69,7 +70,7 @@ def test_the_other_order_of_channels_looks_right(make, data, shape, data_format)
         UserWarning, match=f"is read as {data_format}, so as images of 6 channels; if it has 3, set data_f"
     ):
         clf = make(data_format=data_format).fit(X, y)
-    assert clf.image_shape_[2] == 6  # said, but not done behind the user's back
+    assert clf.image_shape_[2] == 6  # the warning changes nothing in how X is read
 
 
 def test_five_dimensions(make, data, fitted):
@@ -126,14 +127,14 @@ def test_another_image_size_at_predict(make, data, shape):
     clf = make().fit(X.reshape(40, 4, 3, 3), y)
     there = str((*shape[1:], 1)[:3]).replace("(", r"\(").replace(")", r"\)")
     with pytest.raises(ValueError, match=rf"images of shape {there}, but the network was fitted on \(4, 3, 3\)"):
-        clf.predict(X.reshape(shape))  # as many numbers an image, so only the shape can tell
+        clf.predict(X.reshape(shape))  # the images have as many numbers, so only the shape differs
 
 
 @pytest.mark.parametrize(
     ("n_features", "image_shape"), [(36, (6, 6, 1)), (37, (1, 37, 1)), (60, (1, 60, 1)), (1, (1, 1, 1)), (2, (1, 2, 1))]
 )
 def test_flat_rows_without_image_shape(make, data, n_features, image_shape):
-    # a square or one line of pixels; kernels and pools shrink to what there is
+    # rows are read as a square or as one line of pixels; kernels and pools shrink to that size
     X = np.resize(data[0], (40, n_features))
     clf = make(n_kernels=(2, 2)).fit(X, data[1])
     assert clf.image_shape_ == image_shape
@@ -189,7 +190,7 @@ BAD_SHAPES = [(0, 8), (-1, 8), (8.0, 8), (8, 8, 1, 1), (64,), (), (True, 8), (8,
 
 @pytest.mark.parametrize("image_shape", BAD_SHAPES, ids=repr)
 def test_image_shape_out_of_range(make, digits, image_shape):
-    clf = make(image_shape=image_shape)  # no complaint before fit, as everywhere in scikit-learn
+    clf = make(image_shape=image_shape)  # the constructor checks nothing, as everywhere in scikit-learn
     clf.set_params(image_shape=image_shape)
     with pytest.raises(ValueError, match=r"image_shape.* must be .*[Gg]ot") as caught:
         clf.fit(*digits)

@@ -37,11 +37,11 @@ def test_values_that_are_no_numbers(make, data, fitted, value, text, shape, dtyp
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scaling", ["auto", (-4, 4), None], ids=str)
-@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")
 def test_one_huge_value_leaves_finite_weights(make, data, scaling, dtype):
     X, y = data
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # divergence may be told, as long as it is undone
+        warnings.simplefilter("ignore", ConvergenceWarning)  # training may diverge if the weights stay finite
         clf = make(scaling=scaling, dtype=dtype, max_iter=2).fit(with_value(X, 1e300), y)
     assert is_finite(clf)
     assert np.isfinite(clf.predict_proba(X)).all()
@@ -64,7 +64,7 @@ HUGE = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("signs", HUGE)
-@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")
 def test_huge_rows_give_finite_probabilities_or_an_error(make, data, signs, dtype):
     clf = make(dtype=dtype).fit(*data)
     for name in ("predict_proba", "predict_log_proba", "decision_function"):
@@ -77,9 +77,9 @@ def test_huge_rows_give_finite_probabilities_or_an_error(make, data, signs, dtyp
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
-@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")
 def test_outputs_that_overflow_are_refused(make, data, name):
-    # 1e308 is beyond float32, and without rectifiers nothing can bring it back
+    # 1e308 is too large for float32, and without rectifiers the outputs are too
     clf = make(dtype="float32", activation="identity").fit(*data)
     with pytest.raises(ValueError, match=r"values too large for this network.*outputs are not finite"):
         getattr(clf, name)(np.vstack([data[0], HUGE["positive"]]))

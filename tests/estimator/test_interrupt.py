@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("ctrl_c", "small_shards")
 
 
 def interrupting(at, times=1):
-    """A constant schedule that presses Ctrl-C at a time in epochs."""
+    """Return a constant schedule that presses Ctrl-C after a number of epochs."""
     pressed = []
 
     def schedule(epoch, n_epochs):
@@ -27,7 +27,7 @@ def test_an_interruption_in_an_epoch_keeps_the_steps_before_it(make, data):
     clf = make(learning_rate=interrupting(at=1.5), batch_size=10, max_iter=5)
     with pytest.warns(UserWarning, match=r"interrupted in epoch 2; the classifier is as its last step left it"):
         clf.fit(X, y)
-    assert (clf.stop_reason_, clf.n_iter_, clf.t_) == ("interrupted", 2, 40 + 30)  # that step is brought to its end
+    assert (clf.stop_reason_, clf.n_iter_, clf.t_) == ("interrupted", 2, 40 + 30)  # the step is finished
     assert np.isfinite(clf.predict_proba(X)).all()
     # the same steps without an interruption
     steps = make(learning_rate=lambda epoch, n: float(epoch < 1.75), batch_size=10, max_iter=2).fit(X, y)
@@ -74,7 +74,7 @@ def test_an_interruption_in_the_very_last_step_interrupts_nothing(make, data):
     assert (clf.stop_reason_, clf.t_) == ("max_iter", 80)
 
 
-def test_who_handles_the_signal_keeps_it(make, data):
+def test_a_handler_of_the_caller_is_kept(make, data):
     caught = []
     signal.signal(signal.SIGINT, lambda *args: caught.append(args))
     try:

@@ -65,7 +65,7 @@ def test_column_of_labels(make, data):
 
 @pytest.mark.parametrize("dtype", [int, float, bool])
 def test_one_hot_labels(make, data, dtype):
-    with pytest.raises(ValueError, match=r"multilabel-indicator.*one class label a row"):
+    with pytest.raises(ValueError, match=r"multilabel-indicator.*one class label for each sample"):
         make().fit(data[0], np.eye(3, dtype=dtype)[data[1]])
 
 
@@ -98,6 +98,6 @@ def test_memory_is_linear_in_the_number_of_classes(make, data):
         finally:
             tracemalloc.stop()
 
-    peak(10)  # the first call may import
+    peak(10)  # the first call imports modules
     assert peak(10_000) < 2.5 * peak(5_000)
-    assert peak(10_000) < 100e6  # a square of 10,000 float64 would be 800 MB
+    assert peak(10_000) < 100e6  # a matrix of 10,000 x 10,000 numbers in float64 needs 800 MB

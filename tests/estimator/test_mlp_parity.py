@@ -1,4 +1,4 @@
-"""docs/mlp_parity.md names all that MLPClassifier has, and is right about what we have of it."""
+"""docs/mlp_parity.md names everything that MLPClassifier has, and says rightly what this classifier has of it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ KINDS = ["Parameters", "Attributes", "Methods"]
 
 
 def rows(kind):
-    """The table below a heading: what stands in the second column, by the name in the first."""
+    """Read the table below a heading: the second column by the name in the first."""
     section = PAGE.read_text(encoding="utf-8").split(f"\n## {kind}\n")[1].split("\n## ")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section.split("|---|---|---|")[1], flags=re.MULTILINE))
 
 
 def names(estimator):
-    """The public names of a fitted estimator, by kind."""
+    """Return the public names of a fitted estimator by kind."""
     parameters = set(inspect.signature(type(estimator)).parameters)
     others = {name for name in dir(estimator) if not name.startswith("_") and hasattr(estimator, name)} - parameters
     methods = {name for name in others if callable(getattr(estimator, name))}

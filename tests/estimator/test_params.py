@@ -17,7 +17,7 @@ def test_set_params_reaches_layers_and_solver():
     clf.set_params(layers__0__n_kernels=8, solver__momentum=0.5)
     assert clf.layers == [Conv2D(8), Flatten()]
     assert clf.solver == SGD(momentum=0.5)
-    assert (conv, sgd, layers) == (Conv2D(4), SGD(), [Conv2D(4), Flatten()]), "values are never changed"
+    assert (conv, sgd, layers) == (Conv2D(4), SGD(), [Conv2D(4), Flatten()]), "the objects of the user are not changed"
     assert clf.get_params()["layers__0__n_kernels"] == 8
     assert clf.set_params(layers=[Conv2D(2)], layers__0__stride=2).layers == [Conv2D(2, stride=2)]
     assert clf.set_params(layers__0=Dense(3)).layers == [Dense(3)]
@@ -82,7 +82,7 @@ def test_one_list_of_layers_for_two_estimators(layers, data):
     first = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=0).fit(X, y)
     proba = first.predict_proba(X).tobytes()
     second = NumpyCNNClassifier(layers=layers, max_iter=2, random_state=1).fit(X, y % 2)
-    assert layers == before  # the output layer is not written into the user's list
+    assert layers == before  # the output layer is not added to the list of the user
     assert first.layers is second.layers is layers
     assert first.predict_proba(X).tobytes() == proba
     assert not any(np.shares_memory(a, b) for a, b in zip(first.coefs_, second.coefs_, strict=True))
@@ -101,7 +101,7 @@ def test_a_list_of_layers_changed_after_fit(layers, data):
 
 @pytest.mark.parametrize("go_on", ["partial_fit", "warm_start"])
 def test_training_does_not_go_on_after_a_change_of_layers(layers, data, go_on):
-    # the list is the same object, but no longer what the network was built from
+    # the list is the same object, but its layers differ from those of the network
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=0, warm_start=True).fit(*data)
     layers[0] = Conv2D(5)
     with pytest.raises(
@@ -134,4 +134,4 @@ def test_parameters_that_are_not_there(make, parameters, text):
     before = clf.get_params()
     with pytest.raises(ValueError, match=text):
         clf.set_params(max_iter=9, **parameters)
-    assert clf.get_params() == before  # all or nothing
+    assert clf.get_params() == before  # a call that fails sets no parameter

@@ -78,7 +78,8 @@ def test_later_partial_fits(make, data):
         clf.partial_fit(X, y + 1)
     with pytest.raises(ValueError, match="X has 35 features, but NumpyCNNClassifier is expecting 36"):
         clf.partial_fit(X[:, :35], y)
-    clf.partial_fit(X, y, classes=[2, 1, 0]).partial_fit(X[:1], y[:1])  # the same classes, and fewer of them in y
+    # the classes are the same, and y holds fewer of them
+    clf.partial_fit(X, y, classes=[2, 1, 0]).partial_fit(X[:1], y[:1])
     assert clf.n_iter_ == 3
 
 
@@ -89,4 +90,4 @@ def test_balanced_weights_need_all_rows_at_once(make):
     with pytest.raises(AttributeError, match="partial_fit") as caught:
         clf.partial_fit  # noqa: B018
     assert isinstance(caught.value.__cause__, ValueError)
-    assert "class_weight='balanced' needs all rows at once" in str(caught.value.__cause__)
+    assert "class_weight='balanced' needs all samples at once" in str(caught.value.__cause__)

@@ -57,7 +57,7 @@ def test_large_logits_give_probabilities(make, data, n_classes, dtype):
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_before_fit(make, data, fitted, name):
     for unfitted in (make(), clone(fitted)):
-        # even on X that no fitted network would take: there is nothing to judge it by
+        # the error is the same for an X that a fitted network would refuse
         for X in (data[0], data[0].reshape(40, 6, 6), None):
             with pytest.raises(NotFittedError, match="This NumpyCNNClassifier instance is not fitted yet"):
                 getattr(unfitted, name)(X)
@@ -78,10 +78,10 @@ def test_score_with_unseen_labels(fitted, data):
 def test_prediction_needs_no_more_memory_for_more_images():
     rng = np.random.default_rng(0)
     X, y = rng.integers(0, 256, (40_960, 8, 8), dtype=np.uint8), np.arange(40_960) % 3
-    # on one thread: two may have their peaks together, or not
+    # one thread makes the peak repeatable: two threads may have their peaks at the same time
     clf = NumpyCNNClassifier(max_iter=1, n_jobs=1, random_state=0).fit(X[:100], y[:100])
     peaks = []
-    for n in (8_192, 40_960):  # 16 blocks, and 80 of the same size
+    for n in (8_192, 40_960):  # 16 blocks, and 80 blocks of the same size
         tracemalloc.start()
         result = clf.predict_proba(X[:n])
         peaks.append(tracemalloc.get_traced_memory()[1] - result.nbytes)

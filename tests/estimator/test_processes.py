@@ -5,7 +5,6 @@ import time
 
 import joblib
 import pytest
-from threadpoolctl import threadpool_info
 
 from skcnn import NumpyCNNClassifier
 from tests.scripts import run_script
@@ -15,7 +14,9 @@ pytestmark = pytest.mark.usefixtures("small_shards")
 
 def test_workers_share_the_cores(large):
     def in_worker(X, y):
-        # a local function travels to the worker by value, and a method of an object with a lock cannot
+        # a local function is sent to the worker by value, so it imports what it uses
+        from threadpoolctl import threadpool_info
+
         from skcnn._engine.process import allowed_threads
 
         def blas_threads():
@@ -33,7 +34,7 @@ def test_workers_share_the_cores(large):
     share = max(1, joblib.cpu_count() // 2)
     results = joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(in_worker)(*large) for _ in range(2))
     for before, during, after, allowed in results:
-        assert 1 <= before <= share  # less if the environment says so
+        assert 1 <= before <= share  # an environment variable may lower it
         assert during == {1}
         assert before == after == allowed
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import InconsistentVersionWarning
 
 from skcnn import NumpyCNNClassifier
-from skcnn._estimator import persistence
+from skcnn._estimator import fitted as module
 from skcnn.layers import Conv2D, Flatten
 from skcnn.optimizers import SGD
 from tests.scripts import run_script
@@ -66,7 +66,7 @@ def test_an_unfitted_classifier_with_layers_survives():
 
 def test_another_version_warns(fitted, monkeypatch):
     written = pickle.dumps(fitted)
-    monkeypatch.setattr(persistence, "__version__", "9.9")
+    monkeypatch.setattr(module, "__version__", "9.9")
     with pytest.warns(InconsistentVersionWarning, match=r"written by skcnn 0\.\d.* and is read by 9\.9"):
         loaded = pickle.loads(written)
     np.testing.assert_array_equal(loaded.classes_, fitted.classes_)
@@ -91,7 +91,7 @@ with open("model.pkl", "rb") as file:
     clf = pickle.load(file)
 X = np.load("X.npy")
 np.save("proba.npy", clf.predict_proba(X))
-clf.fit(X, clf.predict(X))  # trains, too, where nobody watches
+clf.fit(X, clf.predict(X))  # and it trains without tqdm
 try:
     import tqdm
 except ImportError:
@@ -159,8 +159,8 @@ def test_a_pickle_holds_the_parameters_and_little_more(digits, protocol, dtype, 
     X, y = digits
     clf = NumpyCNNClassifier(max_iter=2, dtype=dtype, early_stopping=early_stopping, random_state=0).fit(X, y)
     before = pickle.dumps(clf, protocol=protocol)
-    assert clf.network_.n_params > 10_000  # else the bound says nothing
-    # protocol 2 knows no bytes and writes them as text: two for every one from 128 on
+    assert clf.network_.n_params > 10_000  # the bound says little for fewer parameters
+    # protocol 2 has no bytes and writes text, in which bytes from 128 on take two characters
     ratio = 1.15 if protocol > 2 else 1.6
     assert len(before) < ratio * clf.network_.n_params * clf.network_.dtype.itemsize + 16 * 1024
     for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):

@@ -21,12 +21,14 @@ from tests.estimator.helpers import QUICK, same_bits
 def test_scaling(colour, scaling, dtype, expected):
     X, y = colour[0].astype(dtype), colour[1]
     clf = NumpyCNNClassifier(scaling=scaling, dtype="float64", max_iter=1).fit(X, y)
-    np.testing.assert_allclose(clf._format_.read(X.reshape(90, -1)), expected(X.astype(np.float64)), atol=1e-12)
+    np.testing.assert_allclose(
+        clf._model.image_format.read(X.reshape(90, -1)), expected(X.astype(np.float64)), atol=1e-12
+    )
 
 
 def test_uint8_maps_exactly_to_plus_and_minus_one_half(colour):
     clf = NumpyCNNClassifier(max_iter=1).fit(*colour)
-    ends = clf._format_.read(np.array([[0, 255] * 105], dtype=np.uint8))
+    ends = clf._model.image_format.read(np.array([[0, 255] * 105], dtype=np.uint8))
     assert set(ends.ravel().tolist()) == {-0.5, 0.5}
 
 
@@ -35,14 +37,14 @@ def test_standard_scaling_of_a_constant_channel(colour, value):
     X, y = colour[0].astype(np.float64), colour[1]
     X[..., 1] = value
     clf = NumpyCNNClassifier(scaling="standard", max_iter=1).fit(X, y)
-    assert clf._format_.width[1] == 1
-    np.testing.assert_allclose(clf._format_.read(X.reshape(90, -1))[..., 1], 0, atol=1e-9)
+    assert clf._model.image_format.width[1] == 1
+    np.testing.assert_allclose(clf._model.image_format.read(X.reshape(90, -1))[..., 1], 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("fit_dtype", ["float32", "float64", "int8"])
 @pytest.mark.parametrize("scaling", ["auto", "standard", (-50, 50), None], ids=str)
 def test_small_integers_do_not_wrap_around(make, data, fit_dtype, scaling):
-    # trained on values around 0, so that 0 - center and 255 - center leave the range of uint8
+    # training sees values around 0, so 0 - center and 255 - center leave the range of uint8
     clf = make(scaling=scaling).fit(np.rint(20 * data[0]).astype(fit_dtype), data[1])
     new = np.resize(np.arange(256), (40, 36))
     proba = clf.predict_proba(new.astype("uint8"))
@@ -54,8 +56,8 @@ def test_dark_uint8_images_warn(make, data):
     X = np.resize(np.arange(10), (40, 36)).astype("uint8")
     with pytest.warns(UserWarning, match=r"its largest value is 9; if that is white, pass scaling=\(0, 9\)"):
         make().fit(X, data[1])
-    make().fit(X * 20, data[1])  # as bright as a photograph: silence
-    make(scaling=(0, 9)).fit(X, data[1])  # told: silence
+    make().fit(X * 20, data[1])  # pixels as bright as those of photographs do not warn
+    make(scaling=(0, 9)).fit(X, data[1])  # a given scale does not warn
 
 
 def on_scale(scale, dtype, split_digits):
@@ -65,7 +67,7 @@ def on_scale(scale, dtype, split_digits):
 @pytest.mark.parametrize("scaling", ["auto", "standard", (0, 255)])
 @pytest.mark.parametrize(("fitted_on", "asked_on"), [((255, np.uint8), (1, float)), ((255, float), (1, np.float32))])
 def test_a_scale_that_is_off_warns(split_digits, fitted_on, asked_on, scaling):
-    """The commonest silent mistake: fitted on 0..255, asked on 0..1."""
+    """A common mistake: the classifier is fitted on pixels of 0 to 255 and predicts pixels of 0 to 1."""
     X, other = on_scale(*fitted_on, split_digits), on_scale(*asked_on, split_digits)
     clf = NumpyCNNClassifier(scaling=scaling, **QUICK).fit(X, split_digits[2])
     for method in (clf.predict, clf.predict_proba, clf.decision_function):

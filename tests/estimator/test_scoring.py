@@ -23,7 +23,7 @@ def test_any_scoring(name, make, parts):
     from sklearn.metrics import check_scoring
 
     assert clf.validation_scores_[-1] == check_scoring(clf, SCORINGS[name])(clf, X_val, labels[y_val])
-    assert last_row(clf)["val_accuracy"] == clf.score(X_val, labels[y_val]), "measured all the same"
+    assert last_row(clf)["val_accuracy"] == clf.score(X_val, labels[y_val]), "the accuracy is measured too"
 
 
 def without_weights(y_true, y_pred):
@@ -33,7 +33,7 @@ def without_weights(y_true, y_pred):
 @pytest.mark.parametrize("scoring", [lambda clf, X, y: clf.score(X, y), make_scorer(without_weights), print])
 def test_weights_are_for_scorers_that_take_them(scoring, make, parts):
     X, y, X_val, y_val = parts
-    if scoring is print:  # takes anything but weights, and returns nothing
+    if scoring is print:  # print stands for a callable that takes no weights
         scoring = lambda *args, _print=print: 1.0  # noqa: E731
     clf = make(max_iter=2, scoring=scoring).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=np.arange(10.0))
     assert clf.validation_scores_[-1] == (scoring(clf, X_val, y_val))
@@ -61,7 +61,7 @@ def test_scorers_are_given_the_weights(held_out, make, parts):
         assert clf.validation_scores_ == [clf.score(X_val, y_val, sample_weight=np.arange(10.0))]
 
 
-def test_scorers_hear_numpy_as_their_caller_does(make, parts):
+def test_scorers_run_under_the_caller_s_errstate(make, parts):
     X, y, X_val, y_val = parts
 
     def scoring(clf, X, y):
@@ -92,10 +92,10 @@ def test_wrong_scorings(make, parts):
     with pytest.raises(ValueError, match="'likability' is not a valid scoring value"):
         make(scoring="likability").fit(X, y, X_val=X_val, y_val=y_val)
     with pytest.raises(ValueError, match="'likability' is not a valid scoring value"):
-        make(scoring="likability").fit(X, y)  # though there is nothing to score
+        make(scoring="likability").fit(X, y)  # without held-out images too
     with pytest.raises(ValueError, match="'scoring' parameter of NumpyCNNClassifier must be"):
         make(scoring=["accuracy"]).fit(X, y)
     clf = make(scoring=lambda clf, X, y: np.nan)
-    with pytest.raises(ValueError, match="must give a finite number for held-out images, got nan"):
+    with pytest.raises(ValueError, match="must give a finite number for the validation set, got nan"):
         clf.fit(X, y, X_val=X_val, y_val=y_val)
     assert not hasattr(clf, "network_")

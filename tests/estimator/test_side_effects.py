@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from skcnn import NumpyCNNClassifier
-from skcnn._engine.process import BUFFER_NUMBERS
+from skcnn._engine.process import BUFFER_ELEMENTS
 
 pytestmark = pytest.mark.usefixtures("small_shards")
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_strict_floating_point_errors_of_the_caller(large, n_jobs, dtype, scaling, n_classes):
-    # unscaled, pixels of 1e4 drive logits so far apart that probabilities and gradients underflow
+    # without scaling, pixels of 1e4 give logits so large that probabilities and gradients underflow
     X, y = (1e4 if scaling is None else 1) * large[0], large[1] % n_classes
-    X[0] *= 1e-42  # beyond the normal numbers of float32
+    X[0] *= 1e-42  # subnormal numbers in float32
     clf = NumpyCNNClassifier(
         *(2, 3, 2, 4), batch_size=64, max_iter=2, learning_rate_init=1e-6, random_state=0,
         n_jobs=n_jobs, dtype=dtype, scaling=scaling,
@@ -41,21 +41,21 @@ def test_strict_floating_point_errors_of_the_caller(large, n_jobs, dtype, scalin
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_overflow_in_a_shard_is_told_by_us_alone(large, n_jobs):
-    # a new thread knows nothing of its caller's np.errstate: NumPy must warn of nothing there either
+def test_overflow_in_a_shard_raises_our_error_and_no_warning_of_numpy(large, n_jobs):
+    # a new thread does not inherit np.errstate, and NumPy must not warn there either
     X, y = large
     clf = NumpyCNNClassifier(
         *(2, 3, 2, 4), activation="identity", batch_size=64, max_iter=1, dtype="float32", n_jobs=n_jobs, random_state=0
     ).fit(X, y)
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "the pixels of X reach")  # they do
+        warnings.filterwarnings("ignore", "the pixels of X reach")
         with pytest.raises(ValueError, match="values too large for this network"):
             clf.predict(np.full(X.shape, 1e308))
 
 
 def test_global_random_states_are_left_alone(make, data):
-    np.random.seed(1)  # no state that a fresh interpreter could have by chance
+    np.random.seed(1)  # a fresh interpreter does not have this state
     numpy_state, python_state = pickle.dumps(np.random.get_state()), random.getstate()
     clf = make(early_stopping=True, max_iter=2).fit(*data)
     clf.predict_proba(data[0])
@@ -68,7 +68,7 @@ def test_global_random_states_are_left_alone(make, data):
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
 @pytest.mark.parametrize("shape", [(40, 36), (40, 6, 6)], ids=str)
 def test_arguments_are_not_modified(make, data, dtype, scaling, shape):
-    # writable, and in the network's own precision, so that nothing but care protects them
+    # the arrays are writable and have the precision of the network, so nothing forces a copy
     X = np.rint(30 * data[0] + 100).clip(0, 255).astype(dtype).reshape(shape)
     y, weight = data[1].copy(), np.linspace(0, 2, 40).astype("float32")
     arguments = {"X": X, "y": y, "sample_weight": weight, "X_val": X.copy(), "y_val": y.copy()}
@@ -96,4 +96,4 @@ def test_numpy_s_settings_are_the_caller_s_again(uint8_images):
     with pytest.raises(ZeroDivisionError):
         clf.set_params(augment=lambda x, rng: 1 / 0).fit(X, y)
     assert (np.getbufsize(), np.geterr()) == before
-    assert {(size, over) for _, size, over in seen} == {(BUFFER_NUMBERS, "ignore")}
+    assert {(size, over) for _, size, over in seen} == {(BUFFER_ELEMENTS, "ignore")}

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, over many settings: none fails, none is skipped."""
+"""The checks of scikit-learn for many settings: no check fails, and no check is skipped."""
 
 import pytest
 from sklearn.utils.estimator_checks import (
@@ -104,7 +104,7 @@ SETTINGS = {
     "adamw-one-cycle": {"solver": "adamw", "alpha": 0.01, "learning_rate": "one_cycle", "activation": "silu"},
     "clipped-rmsprop-plateau": {"solver": ClipNorm(RMSprop()), "learning_rate": "plateau", "activation": "elu"},
 }
-# one batch of all rows in a fixed order, in double precision, by steps without a division: nothing is left to differ
+# with one batch of all rows in a fixed order, float64 and plain steps, weights and repeated rows give the same
 FULL_BATCH = {
     "dtype": "float64",
     "solver": SGD(),
@@ -116,7 +116,7 @@ FULL_BATCH = {
 
 
 def failures(setting, expected):
-    """Run all checks; return those that neither passed nor failed as expected, the skipped among them."""
+    """Run all checks. Return those that failed or were skipped, but for those that are expected to fail."""
     results = check_estimator(
         NumpyCNNClassifier(**setting), expected_failed_checks=expected, on_skip=None, on_fail=None
     )
@@ -128,11 +128,11 @@ def failures(setting, expected):
     ]
 
 
-QUICK = ("default", "float32", "early-stopping", "batch-norm", "layers-residual")  # the others take minutes together
+QUICK = ("default", "float32", "early-stopping", "batch-norm", "layers-residual")  # the other settings take minutes
 
 
-# the checks' small data make an estimator warn for good reasons; SCIPY_ARRAY_API=1, without which one check is skipped,
-# is set in conftest.py
+# the small data of the checks make an estimator warn for good reasons; conftest.py sets SCIPY_ARRAY_API=1, without
+# which scikit-learn skips one check
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in SETTINGS])
 def test_all_checks_pass(name):

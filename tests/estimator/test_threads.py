@@ -129,6 +129,15 @@ def test_threads_end_with_the_call(uint8_images):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("skcnn")]
 
 
+def test_one_job_starts_no_thread_even_with_batch_norm(uint8_images, small_shards, monkeypatch):
+    started, start = [], threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread.name), start(thread))[1])
+    one = fitted_bits(NORMALISED, uint8_images, 1)
+    assert started == []
+    assert fitted_bits(NORMALISED, uint8_images, 3) == one
+    assert {name[:5] for name in started} == {"skcnn"}, "several jobs are threads, or this says nothing"
+
+
 def test_n_jobs_none_takes_what_blas_may():
     with threadpool_limits(limits=1, user_api="blas"):
         assert NumpyCNNClassifier()._n_threads() == 1
@@ -160,7 +169,7 @@ def test_eight_threads_predict_at_once(large_fitted, large):
     with ThreadPoolExecutor(8) as threads:
         for results in threads.map(predict, range(8)):
             assert all(serial[i] == result for i, result in results.items())
-    assert allowed_threads() == before == blas_threads()  # BLAS has its threads back
+    assert allowed_threads() == before == blas_threads()  # BLAS has all its threads again
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -175,7 +184,7 @@ def test_predict_while_a_clone_fits(large_fitted, large):
             raise InterruptedError("enough")
         return 1.0
 
-    # a clone by scikit-learn, and one that goes on from the same weights
+    # one fit starts anew, the other goes on from the same weights
     fitting = [clone(large_fitted), deepcopy(large_fitted)]
     with ThreadPoolExecutor(2) as threads:
         futures = [
@@ -196,7 +205,7 @@ def test_predict_while_a_clone_fits(large_fitted, large):
 
 @pytest.mark.usefixtures("small_shards")
 def test_two_threads_fit_the_same_classifier(large):
-    # which of the two wins is nobody's promise; that nothing is left broken is
+    # either fit may win, but nothing may stay broken
     assert "Two threads must not fit the same" in " ".join(NumpyCNNClassifier.__doc__.split())
     X, y = large
     clf = NumpyCNNClassifier(2, hidden_layer_sizes=4, batch_size=64, max_iter=2, random_state=0, n_jobs=2)

@@ -11,7 +11,7 @@ from tests.estimator.helpers import QUICK
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr", "both", "missing"])
-def test_verbose_where_nobody_watches_loses_no_training(split_digits, closed, monkeypatch):
+def test_verbose_without_an_output_to_print_to_loses_no_training(split_digits, closed, monkeypatch):
     pipe = io.StringIO()
     pipe.close()
     for name in ("stdout", "stderr"):

@@ -38,9 +38,9 @@ def test_warm_start_refuses_what_it_cannot_continue(split_digits, change, messag
 
 def test_optimizer_state_is_kept_only_for_going_on(split_digits):
     X, _, y, _ = split_digits
-    assert not hasattr(NumpyCNNClassifier(**QUICK).fit(X, y), "_optimizer_state_")
-    assert hasattr(NumpyCNNClassifier(warm_start=True, **QUICK).fit(X, y), "_optimizer_state_")
-    assert hasattr(NumpyCNNClassifier(**QUICK).partial_fit(X, y, classes=range(10)), "_optimizer_state_")
+    assert NumpyCNNClassifier(**QUICK).fit(X, y)._model.optimizer is None
+    assert NumpyCNNClassifier(warm_start=True, **QUICK).fit(X, y)._model.optimizer is not None
+    assert NumpyCNNClassifier(**QUICK).partial_fit(X, y, classes=range(10))._model.optimizer is not None
 
 
 @pytest.mark.parametrize("name", ["dtype", "scaling", "image_shape", "data_format"])

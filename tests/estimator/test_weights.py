@@ -42,7 +42,7 @@ def test_balanced_makes_a_rare_class_count(split_digits):
 
 
 def test_weights_compare_from_call_to_call_of_partial_fit(split_digits):
-    """The first call fixes what a weight is measured by: a later chunk of small weights moves the network little."""
+    """The first call fixes the unit of weights, so a later chunk of small weights changes the network little."""
     X, _, y, _ = split_digits
 
     def after(second_weight):
@@ -55,9 +55,7 @@ def test_weights_compare_from_call_to_call_of_partial_fit(split_digits):
     assert after(1e-6) < 1e-4 * after(1.0)
     only_a_zero = np.flatnonzero(y == 0)[:1]
     one_class = NumpyCNNClassifier(class_weight={5: 3.0}, **QUICK).partial_fit(X[:50], y[:50], classes=range(10))
-    one_class.partial_fit(
-        X[only_a_zero], y[only_a_zero]
-    )  # a chunk need not hold the classes that weights are given for
+    one_class.partial_fit(X[only_a_zero], y[only_a_zero])  # class_weight may name classes that a chunk does not hold
 
 
 def test_sample_weight_may_be_a_number_with_early_stopping(split_digits):
@@ -100,23 +98,23 @@ def test_bad_weights(make, data, weight, text):
 
 
 def test_weights_that_leave_one_class(make, data):
-    with pytest.raises(ValueError, match=r"leave rows of one class only: \[2\]"):
+    with pytest.raises(ValueError, match=r"leave samples of one class only: \[2\]"):
         make().fit(*data, sample_weight=data[1] == 2)
-    with pytest.raises(ValueError, match=r"leave rows of one class only: \[2\]"):
+    with pytest.raises(ValueError, match=r"leave samples of one class only: \[2\]"):
         make(class_weight={0: 0, 1: 0}).fit(*data)
 
 
 @pytest.mark.filterwarnings("ignore:batch_size=100 is larger:UserWarning")
 @pytest.mark.parametrize("scaling", ["auto", "standard", None], ids=str)
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 3.0}], ids=str)
-@pytest.mark.filterwarnings("ignore:the pixels of X reach")  # they do
+@pytest.mark.filterwarnings("ignore:the pixels of X reach")
 def test_a_row_of_weight_zero_is_as_if_removed(make, data, scaling, class_weight):
     X, y = data[0].copy(), data[1]
     weight = np.random.default_rng(2).uniform(0.5, 2, 40)
     weight[[0, 7, 20]] = 0
-    X[[0, 7, 20]] *= 50  # the greatest values of all, which the scaling must not see either
+    X[[0, 7, 20]] *= 50  # these are the greatest values, and scaling must ignore them too
     kept = weight > 0
-    # one deterministic batch: with several, the cuts between them would fall elsewhere
+    # one batch holds all rows: several batches would hold other rows without the three
     clf = make(
         solver=SGD(), shuffle=False, batch_size=100, max_iter=10, learning_rate_init=0.05, scaling=scaling,
         class_weight=class_weight,
@@ -149,4 +147,4 @@ def test_a_class_in_a_thousand(make, class_weight):
     assert recalls(None)[1] < 0.1
     majority, minority = recalls(class_weight)
     assert minority > 0.5
-    assert majority > 0.5  # and not by calling everything rare
+    assert majority > 0.5  # not all rows are called the rare class

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def padding_widths(padding, in_shape, size, stride):
-    """Pixels (top, bottom), (left, right) around a map (h, w, c), for all that `Conv2D` takes as its padding."""
+    """Return the pixels (top, bottom), (left, right) around a map (h, w, c) for any padding of `Conv2D`."""
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
@@ -26,7 +26,7 @@ def _same(length, size, stride):
 
 
 def _positions(x, size, stride):
-    """Every position (image, row, column) of a window, with the slices of x that it covers."""
+    """Yield every position (image, row, column) of a window, with the slices of x that it covers."""
     oh, ow = (len(range(0, x.shape[axis + 1] - size[axis] + 1, stride[axis])) for axis in (0, 1))
     for n, i, j in product(range(len(x)), range(oh), range(ow)):
         yield (
@@ -45,7 +45,7 @@ def _pad(x, widths, value):
 
 
 def convolve(x, W, b, stride, widths, pad_value):
-    """`b` is (k,), (oh, ow, k) or None."""
+    """Convolve x with W and add b, which is (k,), (oh, ow, k) or None."""
     padded, size = _pad(x, widths, pad_value), W.shape[:2]
     out = np.zeros((*_n_positions(padded, size, stride), W.shape[3]))
     for (n, i, j), window in _positions(padded, size, stride):
@@ -57,7 +57,7 @@ def convolve(x, W, b, stride, widths, pad_value):
 
 
 def convolve_backward(x, W, b, stride, widths, pad_value, d_out):
-    """Gradients of sum(convolve(...) * d_out) by x, W and b (None without a bias)."""
+    """Return the gradients of sum(convolve(...) * d_out) by x, W and b (None without a bias)."""
     padded, size = _pad(x, widths, pad_value), W.shape[:2]
     d_padded, d_W = np.zeros_like(padded), np.zeros_like(W)
     d_b = None if b is None else np.zeros_like(b)
@@ -72,7 +72,7 @@ def convolve_backward(x, W, b, stride, widths, pad_value, d_out):
 
 
 def pool(x, size, stride, reduce):
-    """`reduce` is np.max, np.min or np.mean."""
+    """Reduce every window of x to one number by np.max, np.min or np.mean."""
     out = np.zeros((*_n_positions(x, size, stride), x.shape[3]))
     for position, window in _positions(x, size, stride):
         for c in range(x.shape[3]):
@@ -81,9 +81,12 @@ def pool(x, size, stride, reduce):
 
 
 def pool_backward(x, size, stride, reduce, d_out):
-    """Gradient of sum(pool(...) * d_out) by x. The first extremum, row by row, takes all; the mean shares equally."""
+    """Return the gradient of sum(pool(...) * d_out) by x.
+
+    The first extremum of a window, row by row, takes all of it; a mean shares it equally.
+    """
     d_x = np.zeros_like(x)
-    find = {np.max: np.argmax, np.min: np.argmin}.get(reduce)  # both find the first of equals
+    find = {np.max: np.argmax, np.min: np.argmin}.get(reduce)  # both return the first of equal numbers
     for position, window in _positions(x, size, stride):
         for c in range(x.shape[3]):
             share = np.full(size, 1 / (size[0] * size[1]))
@@ -95,7 +98,7 @@ def pool_backward(x, size, stride, reduce, d_out):
 
 
 def numeric_gradient(value, x, step=1e-5):
-    """Gradient of `value()` by the array x that it reads: central differences, one number of x at a time."""
+    """Return the gradient of `value()` by the array x that it reads, by central differences."""
     gradient = np.empty_like(x)
     for index in np.ndindex(x.shape):
         kept = x[index]
@@ -108,7 +111,7 @@ def numeric_gradient(value, x, step=1e-5):
 
 
 def relative_error(gradient, expected):
-    """Largest difference, relative to the largest entry, which must not be (nearly) zero: that would check nothing."""
+    """Return the largest difference, relative to the largest entry, which must not be nearly zero."""
     assert gradient.shape == expected.shape
     largest = np.abs(expected).max()
     assert largest > 1e-3

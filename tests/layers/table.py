@@ -147,13 +147,13 @@ both_precisions = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 
 
 
 def numbers(shape, rng):
-    """Numbers in (-1, 1), far enough from 0 and from each other that a small step meets no kink and no tie."""
+    """Return numbers in (-1, 1) that are far from 0 and from each other: a small step meets no kink and no tie."""
     size = int(np.prod(shape))
     return ((rng.permutation(size) + 0.25) / size * 2 - 1).reshape(shape)
 
 
 def made(layer, in_shape, dtype=np.float64, n=3):
-    """Parameters, input and output gradient; all parameters random, since biases at their start of 0 prove nothing."""
+    """Return parameters, input and output gradient. All are random: biases of 0 would hide errors."""
     rng = np.random.default_rng(0)
     params = layer.init(in_shape, rng, dtype)
     for _, array in leaves(params):

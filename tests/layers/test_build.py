@@ -37,7 +37,7 @@ NEEDS_MAPS = "needs feature maps (h, w, c), got rows of shape (18,)"
 NEEDS_ROWS = "needs rows, got feature maps of shape (3, 3, 2)"
 
 
-# each stands fourth, on maps of 3x3x2 or, after Flatten, rows of 18
+# each layer is the fourth of its stack; it gets maps of 3x3x2 or, after Flatten, rows of 18
 @pytest.mark.parametrize(
     ("before", "layer", "text"),
     [
@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_refused_by_build_with_the_layer_s_place(before, la
 
 
 def test_a_layer_with_half_a_way_is_refused():
-    """The inherited identity would be a wrong gradient that nobody notices."""
+    """The inherited identity would be a wrong gradient without an error."""
     with pytest.raises(TypeError, match="Square must define forward and backward, or neither"):
 
         class Square(Layer):

@@ -23,7 +23,7 @@ def test_same_padding_of_even_kernels(size, stride, map_size):
     (kh, kw), (sh, sw) = np.broadcast_to(size, 2), np.broadcast_to(stride, 2)
     assert out_shape == (math.ceil(map_size[0] / sh), math.ceil(map_size[1] / sw), 1)
 
-    # by TensorFlow's rule, the odd row and column of zeros come last
+    # the rule of TensorFlow puts the odd row and column of zeros last
     x, W = np.random.default_rng(1).normal(size=map_size), params["W"][:, :, 0, 0]
     total = [max((math.ceil(n / s) - 1) * s + k - n, 0) for n, s, k in zip(map_size, (sh, sw), (kh, kw), strict=True)]
     padded = np.pad(x, [(t // 2, t - t // 2) for t in total])
@@ -39,12 +39,12 @@ def test_the_extra_padding_is_at_the_bottom_and_right():
 
 
 GEOMETRIES = [
-    # map, kernel, stride, padding: no two numbers of a pair alike
+    # map, kernel, stride, padding; the two numbers of a pair differ
     ((7, 11), (3, 5), (2, 3), (1, 2)),
     ((11, 7), (5, 2), (1, 2), "valid"),
     ((8, 5), (1, 4), (3, 1), (0, 3)),
     ((5, 9), (4, 3), (2, 4), "same"),
-    ((6, 10), (2, 3), (5, 4), (2, 0)),  # steps longer than the kernel: some pixels take no part
+    ((6, 10), (2, 3), (5, 4), (2, 0)),  # the steps are longer than the kernel, so some pixels are not used
 ]
 
 
@@ -58,7 +58,7 @@ def test_asymmetric_convolutions(map_size, size, stride, padding):
     out = layer.apply(params, x)
     assert out.shape == (2, *out_shape)
 
-    # SciPy's correlation, map by map, is the independent judge
+    # SciPy correlates one map at a time
     (top, bottom), (left, right) = _widths(map_size, size, stride, padding)
     padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
     for image, result in zip(padded, out, strict=True):
@@ -67,7 +67,7 @@ def test_asymmetric_convolutions(map_size, size, stride, padding):
             expected = full[:: stride[0], :: stride[1]] + params["b"][k]
             np.testing.assert_allclose(result[:, :, k], expected, rtol=0, atol=1e-9)
 
-    # the layer is linear in x and in its weights, so its gradients are its adjoints: exact, with no step size
+    # the layer is linear in x and in its weights, so its gradients are its adjoints, without a step size
     d_out = rng.normal(size=out.shape)
     d_x, grads = layer.gradient(params, x, d_out)
     other_x, other_W = rng.normal(size=x.shape), rng.normal(size=params["W"].shape)

@@ -1,4 +1,4 @@
-"""Batch normalisation: its statistics, and PyTorch's where it is installed."""
+"""Batch normalisation: its statistics, and a comparison with PyTorch where it is installed."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_a_weight_of_two_is_two_samples():
     np.testing.assert_allclose(again, once[rows], rtol=1e-12)
     for name in ("mean", "variance"):
         np.testing.assert_allclose(of_rows[name], of_weights[name], rtol=1e-12)
-    # the loss has the weights in it, and so has the gradient that comes from there
+    # the loss holds the weights, and so does its gradient
     weighted = d_out * weight[:, np.newaxis, np.newaxis, np.newaxis]
     d_x, grads = layer.gradient(params, x, weighted, TRAIN._replace(weight=weight))
     d_rows, grads_of_rows = layer.gradient(params, x[rows], d_out[rows])
@@ -119,7 +119,7 @@ def test_a_large_mean_costs_no_digits_of_the_variance():
     params, state = ({name: array.astype(np.float32) for name, array in d.items()} for d in (params, state))
     _, new = trained(layer, params, state, x.astype(np.float32))
     variance = (new["variance"].astype(float) - 0.9) / 0.1
-    np.testing.assert_allclose(variance, x.var(axis=(0, 1, 2)), rtol=1e-4)  # the pixels themselves have few digits left
+    np.testing.assert_allclose(variance, x.var(axis=(0, 1, 2)), rtol=1e-4)  # the pixels have few digits in float32
 
 
 def test_constant_numbers_stay_finite():
@@ -143,7 +143,7 @@ def test_networks_with_it_train_on_any_batch(batch_size, data):
 
 
 def test_weights_do_not_depend_on_a_constant_added_to_the_images(data):
-    """Which tells that training uses the batch's statistics."""
+    """Training uses the statistics of the batch, so a constant has no effect."""
     X, y = data
     settings = {"scaling": None, "dtype": "float64", "max_iter": 2, "random_state": 0}
     layers = [BatchNorm(), Flatten()]
@@ -173,7 +173,7 @@ def test_it_is_that_of_pytorch(shape):
         (grads["scale"], theirs.weight.grad.numpy()),
         (grads["shift"], theirs.bias.grad.numpy()),
         (new["mean"], theirs.running_mean.numpy()),
-        # theirs is divided by n - 1
+        # PyTorch divides by n - 1
         ((new["variance"] - 0.9) * n / (n - 1) + 0.9, theirs.running_var.numpy()),
     ]
     for ours, of_torch in pairs:

@@ -15,7 +15,7 @@ def test_each_window_of_equal_pixels_has_one_winner(layer, constant):
     x = np.full_like(x, constant)
     d_x, _ = layer.gradient(params, x, np.ones_like(d_out))
     step = size if layer.stride is None else np.atleast_1d(layer.stride)
-    # the winner is the corner, and corners of different windows are different pixels
+    # the winner is the first corner, and different windows have different corners
     expected = np.zeros_like(x)
     expected[:, : d_out.shape[1] * step[0] : step[0], : d_out.shape[2] * step[-1] : step[-1]] = 1
     np.testing.assert_array_equal(d_x, expected)
@@ -33,7 +33,7 @@ def test_ties_have_one_winner(pool, size, stride):
     d_x, _ = layer.gradient({}, x, d_out)
     assert d_x.sum() == pytest.approx(d_out.sum(), abs=1e-12)
 
-    # one window at a time: all of its gradient on one pixel, and that one is the window's result
+    # in every window, one pixel takes the whole gradient, and this pixel is the result of the window
     for window in np.ndindex(*out.shape[1:3]):
         alone = np.zeros_like(d_out)
         alone[:, window[0], window[1]] = 1

@@ -14,7 +14,7 @@ REDUCE = {MaxPool2D: np.max, MinPool2D: np.min, AvgPool2D: np.mean}
 
 
 class Case(NamedTuple):
-    """A layer with everything that its two passes are given, in float64."""
+    """A layer and the arguments of its two passes, in float64."""
 
     layer: Layer
     params: dict
@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
 
 def case(layer, in_shape, n, seed, whole):
-    """Fill a layer with random numbers; whole ones tie often, so that it matters which pixel wins."""
+    """Fill a layer with random numbers. Whole numbers tie often, so it matters which pixel wins."""
     rng = np.random.default_rng(seed)
     try:
         out_shape = layer.out_shape(in_shape)
@@ -127,7 +127,7 @@ def test_convolution_is_that_of_torch(torch, case):
     (top, bottom), (left, right) = conv_widths(layer, case.x.shape[1:])
 
     def convolve(x, W, b):
-        # torch knows no "same" with a stride and no padding of one side more than the other
+        # PyTorch has no "same" with a stride, and no padding that differs on two sides
         padded = torch.nn.functional.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom), value=layer.pad_value)
         out = torch.nn.functional.conv2d(padded, W.permute(3, 2, 0, 1).contiguous(), stride=as_pair(layer.stride))
         return out.permute(0, 2, 3, 1) + (0 if b is None else b)
@@ -144,7 +144,7 @@ def test_pooling_is_that_of_torch(torch, case):
         x, F = x.permute(0, 3, 1, 2), torch.nn.functional
         if isinstance(case.layer, AvgPool2D):
             out = F.avg_pool2d(x, size, stride)
-        else:  # there is no pool for the smallest
+        else:  # PyTorch has no pool of the smallest number
             sign = 1 if isinstance(case.layer, MaxPool2D) else -1
             out = sign * F.max_pool2d(sign * x, size, stride)
         return out.permute(0, 2, 3, 1)

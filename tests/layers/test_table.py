@@ -54,7 +54,7 @@ def test_gradients_are_those_of_central_differences(layer, in_shape):
 
 @dataclass(frozen=True, repr=False)
 class _WrongByLittle(Dense):
-    """Its gradients are wrong by a hundred-thousandth, one at a time."""
+    """One of its gradients is wrong by a hundred-thousandth."""
 
     wrong: str = "d_x"
 
@@ -103,7 +103,7 @@ def test_nothing_given_is_written_to_or_handed_on_as_gradient(layer, in_shape, n
             array.flags.writeable = writeable
         results = passed(layer, *given)
         np.testing.assert_equal(given, before)
-    # training adds to the gradients of the parameters, so these must not be anybody else's memory
+    # training adds to the gradients of the parameters, so they must not share memory with other arrays
     owned = [results[name] for name, _ in leaves(params)]
     assert all(gradient.flags.writeable for gradient in owned)
     assert not any(np.shares_memory(gradient, array) for gradient in owned for array in arrays)

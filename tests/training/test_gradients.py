@@ -12,7 +12,7 @@ from skcnn.layers import PREDICT, TRAIN, Conv2D, Dense, Flatten, Layer
 
 @dataclass(frozen=True, repr=False)
 class Wrapped(Layer):
-    """A dense layer inside another, whose parameters are a dict in a dict."""
+    """A layer that holds a dense layer: its parameters are a dict in a dict."""
 
     def out_shape(self, in_shape):
         return Dense(5).out_shape(in_shape)
@@ -46,13 +46,13 @@ class Forgetful(Wrapped):
 
 
 def test_a_layer_without_its_gradients_is_named(split_digits):
-    with pytest.raises(ValueError, match=r"a gradient for each parameter.*'1\.inner\.W': None.*needed.*\(64, 5\)"):
+    with pytest.raises(ValueError, match=r"layers\[1\] Forgetful\(\): .*'inner\.W' .* None, needed \(64, 5\)"):
         NumpyCNNClassifier(layers=[Flatten(), Forgetful()]).fit(split_digits[0], split_digits[2])
 
 
 @dataclass(frozen=True, repr=False)
 class Sharing(Layer):
-    """A layer whose gradients are not its own."""
+    """A layer whose gradients share memory or are read-only."""
 
     how: str
 
@@ -74,5 +74,48 @@ class Sharing(Layer):
 
 @pytest.mark.parametrize("how", ["each other's", "a parameter's", "read-only"])
 def test_gradients_that_training_may_not_write_to_are_refused(split_digits, how):
-    with pytest.raises(ValueError, match=r"an array of its own for each parameter.*1\.b is ndarray"):
+    with pytest.raises(ValueError, match=r"layers\[1\] Sharing\(.*\): .*its own for each parameter.*'b' is ndarray"):
         NumpyCNNClassifier(layers=[Flatten(), Sharing(how)]).fit(split_digits[0], split_digits[2])
+
+
+FORMS = {
+    "array": (lambda d: d, lambda form: form),
+    "dict": (lambda d: {"factor": d}, lambda form: form["factor"]),
+    "list": (lambda d: [d], lambda form: form[0]),
+    "nested": (lambda d: ({}, [{"factor": d}]), lambda form: form[1][0]["factor"]),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Scale(Layer):
+    """Multiply by exp(log), whose gradients it returns in some form."""
+
+    form: str
+
+    def init(self, in_shape, rng, dtype):
+        return {"log": np.zeros(in_shape, dtype)}
+
+    def prepare(self, params, in_shape, context):
+        return np.exp(params["log"])
+
+    def forward(self, factor, x, context=PREDICT):
+        return x * factor, x if context.train else None
+
+    def backward(self, factor, cache, d_out, context=TRAIN):
+        return d_out * factor, FORMS[self.form][0]((d_out * cache).sum(axis=0))
+
+    def gradients(self, factor, d_prepared):
+        return {"log": FORMS[self.form][1](d_prepared) * factor}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_by_what_was_prepared_are_summed_over_the_shards_in_any_form(form, split_digits, monkeypatch):
+    X, y = split_digits[0], split_digits[2]
+    both = []
+    for worth_cutting in (np.inf, 0):
+        monkeypatch.setattr("skcnn._engine.sharding.WORK_WORTH_CUTTING", worth_cutting)
+        clf = NumpyCNNClassifier(layers=[Scale(form), Flatten()], batch_size=200, max_iter=3, random_state=0).fit(X, y)
+        both.append(clf.network_.params[0]["log"])
+    assert np.abs(both[0]).max() > 1e-3
+    np.testing.assert_allclose(*both, rtol=1e-9, atol=1e-12)
+    assert len(clf.network_.shards(200, train=True)) == 2

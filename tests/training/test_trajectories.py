@@ -1,6 +1,6 @@
-"""Whole trainings against PyTorch's: the same weights, batches and recipe give the same losses, step by step.
+"""Whole trainings against PyTorch: the same weights, batches and config give the same losses in every step.
 
-The network has what training may get wrong between its layers: batch norm, residual blocks with and without a
+The network has the layers in which training is most likely to go wrong: batch norm, residual blocks with and without a
 projection, activations and pools that are computed in another order. The recipes are those of every optimizer, with the
 penalties, schedules, clipping and smoothing that go with it.
 """
@@ -13,9 +13,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skcnn._estimator.progress import Progress
-from skcnn._training.config import Recipe, Samples
-from skcnn._training.loop import Run, train
+from skcnn._training.config import DataSet, TrainingConfig
+from skcnn._training.loop import train
 from skcnn._training.randomness import stream
+from skcnn._training.state import TrainingState
 from skcnn._trees import is_weight, leaves
 from skcnn.layers import BatchNorm, Conv2D, Dense, GlobalAvgPool2D, MaxPool2D, ReLU, Residual
 from skcnn.losses import SoftmaxCrossEntropy
@@ -82,7 +83,7 @@ class Peer(nn.Module):
         self.out.bias.copy_(torch.tensor(out["b"]))
 
     def kernels(self):
-        """What decays, and is penalised: all but biases and the two parameters of a norm, which are vectors."""
+        """Return the parameters that decay or are penalised: not the biases, nor the vectors of norms."""
         return [p for p in self.parameters() if p.ndim > 1]
 
     def vectors(self):
@@ -101,10 +102,10 @@ def copy_norm(theirs, ours):
 
 
 class Case(NamedTuple):
-    """A recipe, ours and theirs.
+    """A config here, and the same in PyTorch.
 
-    Rates that change go with optimizers that multiply by them last: our SGD has the rate in its velocity, PyTorch's
-    does not.
+    Cases whose rate changes use optimizers that multiply by the rate last: the velocity of our SGD includes the rate,
+    that of PyTorch does not.
     """
 
     ours: Any
@@ -116,7 +117,7 @@ class Case(NamedTuple):
     label_smoothing: float = 0.0
 
 
-# PyTorch's ends the wave a step earlier and counts its rise from there: one step more, and a longer rise, are ours
+# PyTorch ends the wave one step early and counts its rise from there, so it gets one step more and a longer rise
 one_cycle = partial(
     schedulers.OneCycleLR,
     total_steps=N_STEPS + 1,
@@ -173,7 +174,7 @@ CASES = {
 
 
 class Losses(Progress):
-    """Tells each step's loss from the epoch's running mean."""
+    """Computes the loss of each step from the running mean of the epoch."""
 
     def __init__(self):
         super().__init__(verbose=False)
@@ -182,10 +183,10 @@ class Losses(Progress):
     def start_epoch(self, number, n_epochs, n_steps):
         self.seen, self.total = 0, 0.0
 
-    def step(self, loss):
-        n_rows = min(BATCH_SIZE, N_IMAGES - self.seen)
-        self.seen += n_rows
-        self.of_steps.append((loss * self.seen - self.total) / n_rows)
+    def end_step(self, loss):
+        n_samples = min(BATCH_SIZE, N_IMAGES - self.seen)
+        self.seen += n_samples
+        self.of_steps.append((loss * self.seen - self.total) / n_samples)
         self.total = loss * self.seen
 
 
@@ -195,14 +196,14 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def samples():
+def data():
     digits = load_digits()
     images = digits.images[:N_IMAGES, :, :, np.newaxis] / 16
-    return Samples(images, digits.target[:N_IMAGES], None, np.arange(N_IMAGES))
+    return DataSet(images, digits.target[:N_IMAGES], None, np.arange(N_IMAGES))
 
 
 def drawn_network():
-    """No two parameters are alike, so that it matters which is which."""
+    """Build a network in which all parameters differ, so that a mix-up shows."""
     rng = np.random.default_rng(SEED)
     network = Network.build(LAYERS, (8, 8, 1), rng, np.float64)
     for path, array in leaves(network.params):
@@ -211,9 +212,9 @@ def drawn_network():
     return network
 
 
-def our_losses(network, samples, case):
+def our_losses(network, data, case):
     losses = Losses()
-    recipe = Recipe(
+    config = TrainingConfig(
         loss=SoftmaxCrossEntropy(case.label_smoothing),
         optimizer=case.ours,
         schedule=case.schedule,
@@ -225,21 +226,21 @@ def our_losses(network, samples, case):
         seed=SEED,
         n_threads=1,
     )
-    train(Run(network), samples, recipe, observers=[losses])
+    train(TrainingState(network), data, config, observers=[losses])
     return np.array(losses.of_steps)
 
 
-def batches(samples):
-    """The batches of all epochs, in the order of our shuffling."""
+def batches(data):
+    """Yield the batches of all epochs, in the order of our shuffling."""
     for epoch in range(N_EPOCHS):
-        order = stream(SEED, "shuffle", epoch).permutation(samples.rows)
+        order = stream(SEED, "shuffle", epoch).permutation(data.indices)
         for start in range(0, N_IMAGES, BATCH_SIZE):
             rows = order[start : start + BATCH_SIZE]
-            yield torch.tensor(samples.images[rows]).permute(0, 3, 1, 2), torch.tensor(samples.y[rows])
+            yield torch.tensor(data.images[rows]).permute(0, 3, 1, 2), torch.tensor(data.y[rows])
 
 
 def peer_optimizer(peer, case):
-    """Decoupled decay is the optimizer's, of the kernels only; other penalties are in the loss."""
+    """Make the optimizer. It decays the kernels only; other penalties are in the loss."""
     decay = case.alpha if case.theirs is optim.AdamW else 0.0
     groups = [
         {"params": peer.kernels(), "weight_decay": decay},
@@ -255,10 +256,10 @@ def peer_loss(peer, x, y, case):
     return loss + 0.5 * case.alpha * sum(W.square().sum() for W in peer.kernels())
 
 
-def peer_losses(peer, samples, case):
+def peer_losses(peer, data, case):
     losses, optimizer = [], peer_optimizer(peer, case)
     scheduler = case.scheduler(optimizer) if case.scheduler else None
-    for x, y in batches(samples):
+    for x, y in batches(data):
         optimizer.zero_grad()
         loss = peer_loss(peer, x, y, case)
         loss.backward()
@@ -272,10 +273,10 @@ def peer_losses(peer, samples, case):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_losses_of_fifty_steps_are_those_of_torch(name, samples):
+def test_the_losses_of_fifty_steps_are_those_of_torch(name, data):
     case, network, peer = CASES[name], drawn_network(), Peer().double()
     peer.copy_weights(network.params)
-    ours, theirs = our_losses(network, samples, case), peer_losses(peer, samples, case)
+    ours, theirs = our_losses(network, data, case), peer_losses(peer, data, case)
     assert len(ours) == N_STEPS == 50
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
-    assert ours[-10:].mean() < 0.8 * ours[0], "training must get somewhere for this to say anything"
+    assert ours[-10:].mean() < 0.8 * ours[0], "the loss must fall"

@@ -1,0 +1,169 @@
+"""The fitted state of a classifier: its attributes, and how it is pickled."""
+
+from __future__ import annotations
+
+from math import isfinite, nan
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+
+from skcnn._estimator.model import FittedModel
+from skcnn._estimator.warning import warn
+from skcnn._training.state import Row
+from skcnn._trees import is_weight, leaves
+from skcnn._version import __version__
+from skcnn.network import Network
+
+__all__ = ["FittedStateMixin", "VersionWarning"]
+
+Array = NDArray[Any]
+
+
+class VersionWarning(InconsistentVersionWarning):
+    """A classifier was unpickled that another version of skcnn had written."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.estimator_name} was written by skcnn {self.original_sklearn_version} and is read by "
+            f"{self.current_sklearn_version}; its results may differ. Fit it again to be sure."
+        )
+
+
+class FittedStateMixin(BaseEstimator):
+    """Fitted attributes, under the names of `MLPClassifier`. They are views of one `FittedModel`.
+
+    So a fit hands its result over at once, and another thread that predicts meanwhile sees either the old model or the
+    new one.
+    """
+
+    _model: FittedModel
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_model")
+
+    def _fitted_model(self) -> FittedModel | None:
+        return getattr(self, "_model", None)
+
+    def _hand_over(self, model: FittedModel) -> None:
+        """Become the estimator that a fit has made."""
+        stale = [name for name in vars(self) if name.endswith("_") and name not in model.features]
+        self.__dict__.update(model.features, _model=model)
+        for name in stale:  # the names of columns, which only tables have
+            delattr(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_skcnn_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        written_by = state.pop("_skcnn_version", "unknown")
+        if written_by != __version__:
+            warning = VersionWarning(
+                estimator_name=type(self).__name__,
+                current_sklearn_version=__version__,
+                original_sklearn_version=written_by,
+            )
+            warn(warning)
+        super().__setstate__(state)
+
+    @property
+    def classes_(self) -> Array:
+        """Labels, sorted."""
+        return self._model.classes
+
+    @property
+    def image_shape_(self) -> tuple[int, int, int]:
+        """Shape (h, w, c) of one image."""
+        return self._model.image_format.shape
+
+    @property
+    def network_(self) -> Network:
+        """The layers with their weights."""
+        return self._model.network
+
+    @property
+    def history_(self) -> list[Row]:
+        """One row for each epoch."""
+        return list(self._model.history)
+
+    @property
+    def t_(self) -> int:
+        """Samples that were trained on, counted in every epoch."""
+        return self._model.n_seen
+
+    @property
+    def stop_reason_(self) -> str | None:
+        """Why training ended."""
+        return self._model.stop_reason
+
+    @property
+    def best_iter_(self) -> int | None:
+        """The epoch whose weights were kept; None without early stopping."""
+        return self._model.best_epoch
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """The best score of the last call of fit; None without early stopping."""
+        return self._model.best_score
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs trained."""
+        return len(self._model.history)
+
+    @property
+    def loss_(self) -> float:
+        """Loss of the last epoch."""
+        return float(self._model.history[-1]["loss"])
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Loss of each epoch."""
+        return [row["loss"] for row in self._model.history]
+
+    @property
+    def best_loss_(self) -> float:
+        """Smallest loss of an epoch that did not diverge."""
+        return min((loss for loss in self.loss_curve_ if isfinite(loss)), default=nan)
+
+    @property
+    def validation_loss_curve_(self) -> list[float | None] | None:
+        """Loss on the validation set after each epoch, or None for an epoch without one; None if none had one."""
+        return self._validation_column("val_loss")
+
+    @property
+    def validation_scores_(self) -> list[float | None] | None:
+        """Score on the validation set after each epoch, or None for an epoch without one; None if none had one."""
+        return self._validation_column("val_score")
+
+    def _validation_column(self, name: str) -> list[float | None] | None:
+        column = [row[name] for row in self._model.history]
+        return None if all(value is None for value in column) else column
+
+    @property
+    def out_activation_(self) -> str:
+        """Link from the network's outputs to probabilities."""
+        return self._model.loss.out_activation
+
+    @property
+    def n_outputs_(self) -> int:
+        """Outputs of the network: one for each class, or one for two classes."""
+        return self._model.network.shapes[-1][0]
+
+    @property
+    def n_layers_(self) -> int:
+        """Layers with weights, and the input, as `MLPClassifier` counts them."""
+        return 1 + len(self.coefs_)
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """All weights `W`, in the order of the layers: kernels (kh, kw, c, k), dense matrices (inputs, outputs)."""
+        return [array for path, array in leaves(self._model.network.params) if is_weight(path)]
+
+    @property
+    def intercepts_(self) -> list[Array | None]:
+        """The bias `b` beside each of `coefs_`, or None."""
+        arrays = dict(leaves(self._model.network.params))
+        return [arrays.get(path.removesuffix("W") + "b") for path in arrays if is_weight(path)]

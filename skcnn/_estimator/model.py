@@ -1,0 +1,69 @@
+"""The fitted model: all that a classifier has learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from skcnn._estimator.images import ImageFormat
+from skcnn._training.state import Row
+from skcnn.losses import Loss, loss_for
+from skcnn.network import Network
+from skcnn.optimizers import Optimizer, State
+
+__all__ = ["FittedModel"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """What a fit starts from, and what it leaves. It is replaced, never changed.
+
+    Attributes
+    ----------
+    features : dict
+        The attributes that scikit-learn sets: n_features_in_, and feature_names_in_ for tables with named columns.
+    classes : ndarray of shape (n_classes,)
+    image_format : ImageFormat
+    built_from : dict
+        The parameters that the network was built from, by name.
+    seed : int
+    network : Network
+    history : tuple of dict
+        One row for each epoch.
+    n_seen : int
+        Samples that were trained on, counted in every epoch.
+    mean_weight : float or None
+        By which weights are divided; None before the first training.
+    batch_size : int or None
+        None before the first training.
+    optimizer : tuple of Optimizer and dict, or None
+        The optimizer and its state, if the training is to be continued.
+    stop_reason : str or None
+    best_epoch : int or None
+    best_score : float or None
+        Of the last training, if it had early stopping.
+    """
+
+    features: dict[str, Any]
+    classes: Array
+    image_format: ImageFormat
+    built_from: dict[str, Any]
+    seed: int
+    network: Network
+    history: tuple[Row, ...] = ()
+    n_seen: int = 0
+    mean_weight: float | None = None
+    batch_size: int | None = None
+    optimizer: tuple[Optimizer, State] | None = None
+    stop_reason: str | None = None
+    best_epoch: int | None = None
+    best_score: float | None = None
+
+    @property
+    def loss(self) -> Loss:
+        """The loss, with the link to probabilities."""
+        return loss_for(len(self.classes))

@@ -1,0 +1,27 @@
+"""Warnings that point to the user's line of code."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import pickle
+import sys
+import warnings
+from pathlib import Path
+
+import joblib
+import sklearn
+
+__all__ = ["warn"]
+
+# what may stand between the user's line and ours: this package, and what it is called through
+_FOLDERS = (Path(__file__).parents[1], Path(sklearn.__file__).parent, Path(joblib.__file__).parent)
+_BETWEEN = (*(str(folder) for folder in _FOLDERS), contextlib.__file__, copy.__file__, pickle.__file__)
+
+
+def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
+    """Warn at the innermost line that is neither ours nor of a library that calls us."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

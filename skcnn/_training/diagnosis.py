@@ -1,0 +1,63 @@
+"""Diagnosis: which layer is to blame, when numbers are no longer finite or gradients are not as they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn._trees import leaves
+from skcnn.layers.base import Context, Params
+from skcnn.network import Network
+
+__all__ = ["check_gradients", "find_divergence", "is_finite"]
+
+Array = NDArray[Any]
+
+
+def is_finite(network: Network) -> bool:
+    """Whether all weights and states of a network are finite."""
+    return all(np.isfinite(array).all() for _, array in leaves([network.params, network.states]))
+
+
+def find_divergence(network: Network, batch: Iterable[Array]) -> str:
+    """Name the first layer whose parameters are not finite, or whose output is not for some shard of a batch."""
+    return next((found for x in batch if (found := _find_in_shard(network, x))), "the loss")
+
+
+def _find_in_shard(network: Network, x: Array) -> str:
+    if not np.isfinite(x).all():
+        return "an image, as augmented,"
+    of_layers = zip(network.layers, network.params, network.states, strict=True)
+    for index, (layer, params, state) in enumerate(of_layers):
+        name = f"layers[{index}] {layer!r}" if index < len(network.layers) - 1 else "the output layer"
+        if not all(np.isfinite(array).all() for _, array in leaves([params, state])):
+            return f"a weight of {name}"
+        x = layer.apply(params, x, Context(state=state))
+        if not np.isfinite(x).all():
+            return f"the output of {name}"
+    return ""
+
+
+def check_gradients(network: Network, grads: list[Params]) -> None:
+    """Raise ValueError if a layer's `backward` did not return a gradient of its own for each parameter."""
+    known = [array for _, array in leaves(network.params)]
+    for index, (layer, of_layer, params) in enumerate(zip(network.layers, grads, network.params, strict=True)):
+        name = f"layers[{index}] {layer!r}: backward must return"
+        found, needed = ({path: np.shape(array) for path, array in leaves(tree)} for tree in (of_layer, params))
+        for path in sorted(found.keys() | needed.keys()):
+            if found.get(path) != needed.get(path):
+                raise ValueError(
+                    f"{name} a gradient for each parameter, in its shape, but for {path!r} the shape is "
+                    f"{found.get(path)}, needed {needed.get(path)}"
+                )
+        for path, array in leaves(of_layer):
+            own = isinstance(array, np.ndarray) and array.flags.writeable
+            if not own or any(np.shares_memory(array, other) for other in known):
+                raise ValueError(
+                    f"{name} an array of its own for each parameter, since training writes to it, but that of {path!r} "
+                    f"is {type(array).__name__}, is read-only or shares the memory of another; return a copy"
+                )
+            known.append(array)

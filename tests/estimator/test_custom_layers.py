@@ -1,0 +1,213 @@
+"""Mistakes in layers of one's own: the layer is named, in fit and in predict, wherever it stands."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skcnn import NumpyCNNClassifier
+from skcnn.layers import PREDICT, TRAIN, Conv2D, Flatten, Layer, ReLU, Residual, Sequential
+
+# an error at the first shard of several, with and without other threads
+pytestmark = pytest.mark.usefixtures("small_shards")
+every_n_jobs = pytest.mark.parametrize("n_jobs", [1, 2])
+
+
+@dataclass(frozen=True, repr=False)
+class Wrong(Layer):
+    """The identity, but for one mistake at one moment: "fit", "predict" or "backward"."""
+
+    mistake: Any
+    moment: str = "fit"
+
+    def _result(self, moment, x, second):
+        return self.mistake(x, second) if moment == self.moment else (x, second)
+
+    def forward(self, params, x, context=PREDICT):
+        return self._result("fit" if context.train else "predict", x, None)
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        return self._result("backward", d_out, {})
+
+
+class WrongTogether(Wrong):
+    """The same for a layer that depends on the batch."""
+
+    depends_on_batch = True
+
+    def forward(self, params, x, context=PREDICT):
+        if context.train:
+            yield x.sum(axis=0)
+        return super().forward(params, x, context)
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        yield d_out.sum(axis=0)
+        return super().backward(params, cache, d_out, context)
+
+
+PLACES = {
+    "plain": lambda layer: layer,
+    "Residual": lambda layer: Residual([ReLU(), layer]),
+    "Sequential": lambda layer: Sequential([Sequential([ReLU(), layer]), ReLU()]),
+    "Sequential in Residual": lambda layer: Residual([Sequential([ReLU(), layer])]),
+}
+every_place = pytest.mark.parametrize("place", PLACES)
+every_moment = pytest.mark.parametrize("moment", ["fit", "predict", "backward"])
+every_kind = pytest.mark.parametrize("kind", [Wrong, WrongTogether])
+
+
+def error_of(layer, place, images, n_jobs=1):
+    """The error of the fit with the layer behind a convolution, or of the predictions after it."""
+    stack = [Conv2D(2), PLACES[place](layer), Flatten()]
+    clf = NumpyCNNClassifier(layers=stack, max_iter=1, batch_size=10, random_state=0, n_jobs=n_jobs)
+    X, y = images
+    if layer.moment == "predict":
+        clf.fit(X, y)
+    with pytest.raises(Exception) as raised:  # noqa: PT011, its type is what most tests are about
+        clf.predict(X) if layer.moment == "predict" else clf.fit(X, y)
+    return raised.value
+
+
+def assert_named(error, layer, place):
+    """All names on the way to the layer are in the message, the outermost first, or in the notes."""
+    outer = PLACES[place](layer)
+    names = [f"layers[1] {outer!r}"]
+    while outer is not layer:
+        index = next(i for i, inner in enumerate(outer.layers) if repr(layer) in repr(inner))
+        outer = outer.layers[index]
+        names.append(f"layers[{index}] {outer!r}")
+    notes = getattr(error, "__notes__", [])
+    if notes:
+        assert notes == names[::-1]
+    else:
+        message = error.args[0]
+        assert message.startswith(": ".join(names) + ": "), message
+
+
+def half_of_the_channels(x, second):
+    return x[..., :1], second
+
+
+def one_sample_less(x, second):
+    return x[:-1], second
+
+
+@every_n_jobs
+@every_place
+@every_moment
+@every_kind
+@pytest.mark.parametrize("mistake", [half_of_the_channels, one_sample_less])
+def test_a_layer_of_a_wrong_shape_is_named(mistake, kind, moment, place, n_jobs, images):
+    layer = kind(mistake, moment)
+    error = error_of(layer, place, images, n_jobs)
+    assert type(error) is ValueError
+    assert_named(error, layer, place)
+    what = "backward returned as d_x" if moment == "backward" else "forward returned"
+    n = 40 if moment == "predict" else 10
+    n_samples = n // 2  # in a shard
+    wrong = (n_samples, 6, 6, 1) if mistake is half_of_the_channels else (n_samples - 1, 6, 6, 2)
+    text = f"{what} an array of shape {wrong}, but by out_shape it is {(n_samples, 6, 6, 2)}"
+    assert str(error).endswith(text)
+
+
+class OwnError(Exception):
+    """An exception of several arguments, and so of a text of its own making."""
+
+    def __init__(self, code, reason):
+        super().__init__(code, reason)
+        self.code = code
+
+
+class Untouchable(Exception):
+    """An exception whose text is not that of its arguments."""
+
+    def __str__(self):
+        return "always the same"
+
+
+ERRORS = [
+    ValueError("negative"),
+    TypeError("no float"),
+    KeyError("W"),
+    ZeroDivisionError("by zero"),
+    ZeroDivisionError(),
+    OwnError(7, "no reason"),
+    Untouchable("anything"),
+    FileNotFoundError(2, "No such file", "table.npy"),
+    UnicodeDecodeError("utf8", b"x", 0, 1, "reason"),
+]
+
+
+@every_n_jobs
+@every_moment
+@every_kind
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: f"{type(error).__name__}{len(error.args)}")
+def test_an_error_that_a_layer_raises_keeps_its_type_and_names_the_layer(error, kind, moment, n_jobs, images):
+    def raising(x, second):
+        raise type(error)(*error.args)
+
+    layer = kind(raising, moment)
+    for place in PLACES:
+        raised = error_of(layer, place, images, n_jobs)
+        assert type(raised) is type(error)
+        assert_named(raised, layer, place)
+        if isinstance(error, OwnError):
+            assert raised.code == 7
+            assert raised.args == error.args
+        if len(error.args) == 1 and not isinstance(error, Untouchable):
+            assert raised.args[0].endswith(f": {error.args[0]}")
+
+
+NO_PAIRS = {
+    "an array": lambda x: x,
+    "None": lambda x: None,
+    "one": lambda x: (x,),
+    "three": lambda x: (x, None, None),
+    "no array": lambda x: (None, None),
+    "lists": lambda x: (x.tolist(), None),
+    "a generator": lambda x: (part for part in (x, None, None)),
+}
+
+
+@every_place
+@every_moment
+@pytest.mark.parametrize("returned", NO_PAIRS)
+def test_a_layer_that_does_not_return_a_pair_of_an_array_and_more_is_named(returned, moment, place, images):
+    layer = Wrong(lambda x, second: NO_PAIRS[returned](x), moment)
+    assert_named(error_of(layer, place, images), layer, place)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 3])
+def test_an_array_in_place_of_a_pair_is_never_taken_for_one(n_samples, images):
+    """Not even two samples, which can be unpacked as a pair can."""
+    layer = Wrong(lambda x, second: x, "predict")
+    clf = NumpyCNNClassifier(layers=[layer, Flatten()], max_iter=1, random_state=0).fit(*images)
+    with pytest.raises((ValueError, TypeError), match=r"^layers\[0\] Wrong\("):
+        clf.predict(images[0][:n_samples])
+
+
+def unready(method):
+    """A layer that remembers something, and one of whose methods raises."""
+
+    def raising(self, *args):
+        raise KeyError(method)
+
+    def initial_state(self, in_shape, dtype):
+        return {"mean": np.zeros(in_shape, dtype)}
+
+    return type("Unready", (Layer,), {"initial_state": initial_state, method: raising})()
+
+
+METHODS = ["out_shape", "init", "initial_state", "window", "multiply_adds", "prepare", "next_state", "gradients"]
+
+
+@every_place
+@pytest.mark.parametrize("method", METHODS)
+def test_an_error_outside_forward_and_backward_names_the_layer_too(method, place, images):
+    layer = unready(method)
+    stack = [Conv2D(2), PLACES[place](layer), Flatten()]
+    with pytest.raises(KeyError) as raised:
+        NumpyCNNClassifier(layers=stack, max_iter=1, random_state=0).fit(*images).network_.summary()
+    assert_named(raised.value, layer, place)
+    assert raised.value.args[0].endswith(f": {method}")
