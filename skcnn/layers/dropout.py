@@ -45,7 +45,10 @@ class Dropout(Layer):
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         if not context.train or not self.rate:
             return x, None
-        assert context.rng is not None
+        if context.rng is None:
+            raise ValueError(
+                "needs a random generator in training: pass Context(train=True, rng=np.random.default_rng())"
+            )
         # always drawn in float32, so that the same elements are set to 0 in any precision
         kept = context.rng.random(self._mask_shape(x.shape), dtype=np.float32) >= self.rate
         factors = kept / x.dtype.type(1 - self.rate)

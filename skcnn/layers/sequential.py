@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -173,11 +173,11 @@ class Sequential(Layer):
         operations, shapes, params, _ = prepared
         n_samples, caches, i = len(x), [], 0
         if x.shape[1:] != shapes[0]:
-            raise _wrong_shape("the input is", x, (n_samples, *shapes[0]))
+            raise ValueError(f"the input has the shape {x.shape}, needed {(n_samples, *shapes[0])}")
         try:
             for i, operation in enumerate(operations):
                 passing = operation.layer.forward(params[i], x, _context_of(operation, context))
-                x, cache = (yield from passing) if operation.layer.depends_on_batch else passing
+                x, cache = (yield from _generator(passing)) if operation.layer.depends_on_batch else passing
                 if x.shape[1:] != shapes[i + 1] or len(x) != n_samples:
                     raise _wrong_shape("forward returned", x, (n_samples, *shapes[i + 1]))
                 caches.append(cache)
@@ -198,7 +198,7 @@ class Sequential(Layer):
                 own_context = _context_of(operations[i], context if i == first else behind_first)
                 layer = operations[i].layer
                 passing = layer.backward(params[i], caches.pop(), d_x, own_context)
-                d_x, d_prepared[i] = (yield from passing) if layer.depends_on_batch else passing
+                d_x, d_prepared[i] = (yield from _generator(passing)) if layer.depends_on_batch else passing
                 if own_context.need_d_x and (d_x.shape[1:] != shapes[i] or len(d_x) != n_samples):
                     raise _wrong_shape("backward returned as d_x", d_x, (n_samples, *shapes[i]))
                 del passing
@@ -278,6 +278,16 @@ def _with_need_of_d_x(context: Context) -> Context:
 def _context_of(operation: Operation, context: Context) -> Context:
     """Return an operation's context: that of its chain, with its own state."""
     return context._replace(state=_gather(operation, context.state)) if context.state else context
+
+
+def _generator(passing: Any) -> Exchange[Any]:
+    """Return the generator of a pass. Raise TypeError if it is none."""
+    if not isinstance(passing, Generator):
+        raise TypeError(
+            "a layer with depends_on_batch=True must yield in forward, at least in training, and in backward: "
+            f"total = yield part; got {type(passing).__name__} instead of a generator"
+        )
+    return passing
 
 
 def _wrong_shape(what: str, x: Array, expected: Shape) -> ValueError:

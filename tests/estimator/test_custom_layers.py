@@ -211,3 +211,17 @@ def test_an_error_outside_forward_and_backward_names_the_layer_too(method, place
         NumpyCNNClassifier(layers=stack, max_iter=1, random_state=0).fit(*images).network_.summary()
     assert_named(raised.value, layer, place)
     assert raised.value.args[0].endswith(f": {method}")
+
+
+class NeverYields(Wrong):
+    """A layer that says that it depends on the batch, and does not."""
+
+    depends_on_batch = True
+
+
+@every_place
+def test_a_layer_that_should_yield_and_does_not_is_named(place, uint8_images):
+    error = error_of(NeverYields(lambda x, second: (x, second)), place, uint8_images)
+    assert isinstance(error, TypeError)
+    assert "NeverYields" in str(error)
+    assert "must yield in forward" in str(error)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import Dropout, SpatialDropout2D
+from skcnn.layers import TRAIN, Dropout, SpatialDropout2D
 from tests.layers.table import trained
 
 
@@ -25,3 +25,8 @@ def test_dropout_leaves_out_its_part_and_keeps_the_expected_value(layer):
     assert (of_maps == of_maps[:, :1]).all() == isinstance(layer, SpatialDropout2D)
     np.testing.assert_array_equal(trained(layer, {}, x.astype(np.float32)) > 0, out > 0)
     np.testing.assert_array_equal(layer.apply({}, x), x)
+
+
+def test_dropout_in_training_needs_a_generator():
+    with pytest.raises(ValueError, match="needs a random generator in training"):
+        Dropout().apply({}, np.ones((2, 3)), TRAIN)
