@@ -12,14 +12,14 @@ from skcnn._engine.workers import Workers
 from skcnn.layers import Dense
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
-from tests.layers.coupled import COUPLED
+from tests.layers.own import DEPENDENT
 
 every_n_threads = pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
 
 
 def test_shards_exchange_what_one_batch_has(uint8_images, rng):
     """A layer that depends on the batch sees statistics of all of it: cut or not, gradients and state agree."""
-    network = Network.build([*COUPLED[:-1], Dense(3)], (28, 28, 1), rng, np.float64)
+    network = Network.build([*DEPENDENT[:-1], Dense(3)], (28, 28, 1), rng, np.float64)
     x, y = uint8_images[0][:50, ..., np.newaxis] / 255.0, uint8_images[1][:50]
     weight = rng.uniform(0.5, 2.0, 50)
 

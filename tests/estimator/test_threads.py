@@ -3,7 +3,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,43 +13,20 @@ from skcnn import NumpyCNNClassifier
 from skcnn._engine.process import allowed_threads
 from skcnn._trees import leaves
 from skcnn.layers import (
-    PREDICT,
-    TRAIN,
     BatchNorm,
     Conv2D,
-    Dense,
     Dropout,
     Flatten,
-    Layer,
     MaxPool2D,
     ReLU,
     Residual,
     SpatialDropout2D,
 )
 from skcnn.optimizers import SGD
-from tests.layers.coupled import COUPLED, BatchCenter, Noise
-
-
-@dataclass(frozen=True, repr=False)
-class Nested(Layer):
-    """A layer that contains a layer."""
-
-    def out_shape(self, in_shape):
-        return Dense(5).out_shape(in_shape)
-
-    def init(self, in_shape, rng, dtype):
-        return {"inner": Dense(5).init(in_shape, rng, dtype)}
-
-    def forward(self, params, x, context=PREDICT):
-        return Dense(5).forward(params["inner"], x, context)
-
-    def backward(self, params, cache, d_out, context=TRAIN):
-        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, context)
-        return d_x, {"inner": {name: grads[name] for name in sorted(grads, reverse=len(d_out) % 2 == 0)}}
-
+from tests.layers.own import DEPENDENT, BatchCenter, Noise, Wrapped
 
 PLAIN = [Conv2D(3), ReLU(), MaxPool2D(), Flatten()]
-POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=False), Flatten(), Nested()]
+POSITIONS = [Conv2D(3, bias="position"), ReLU(), Conv2D(2, stride=2, bias=False), Flatten(), Wrapped()]
 NORMALISED = [
     Conv2D(3, bias=False),
     BatchNorm(),
@@ -75,7 +51,7 @@ def fitted_bits(layers, uint8_images, n_jobs, **settings):
     )
 
 
-@pytest.mark.parametrize("layers", [PLAIN, COUPLED, REGULARISED], ids=["plain", "coupled", "regularised"])
+@pytest.mark.parametrize("layers", [PLAIN, DEPENDENT, REGULARISED], ids=["plain", "dependent", "regularised"])
 def test_same_bits_for_every_n_jobs(layers, uint8_images, small_shards):
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, batch_size=150).fit(*uint8_images)
     assert len(clf.network_.shards(128, train=True)) > 2, "the batches must be cut for this to say anything"
@@ -85,7 +61,7 @@ def test_same_bits_for_every_n_jobs(layers, uint8_images, small_shards):
 
 
 @pytest.mark.parametrize(
-    "layers", [PLAIN, COUPLED[:-1], POSITIONS, NORMALISED], ids=["plain", "coupled", "positions", "normalised"]
+    "layers", [PLAIN, DEPENDENT[:-1], POSITIONS, NORMALISED], ids=["plain", "dependent", "positions", "normalised"]
 )
 def test_shards_add_up_to_what_one_would_be(layers, uint8_images, monkeypatch):
     """Of every kind: layers whose gradients are summed in their own form, that depend on the batch, nested ones."""
@@ -125,7 +101,7 @@ def test_random_layers_repeat_by_seed(uint8_images):
 
 
 def test_threads_end_with_the_call(uint8_images):
-    fitted_bits(COUPLED, uint8_images, 3)
+    fitted_bits(DEPENDENT, uint8_images, 3)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("skcnn")]
 
 

@@ -7,25 +7,8 @@ import pytest
 from sklearn.base import clone
 
 from skcnn import NumpyCNNClassifier
-from skcnn.layers import PREDICT, TRAIN, Conv2D, Dense, Flatten, Layer
-
-
-@dataclass(frozen=True, repr=False)
-class Wrapped(Layer):
-    """A layer that holds a dense layer: its parameters are a dict in a dict."""
-
-    def out_shape(self, in_shape):
-        return Dense(5).out_shape(in_shape)
-
-    def init(self, in_shape, rng, dtype):
-        return {"inner": Dense(5).init(in_shape, rng, dtype)}
-
-    def forward(self, params, x, context=PREDICT):
-        return Dense(5).forward(params["inner"], x, context)
-
-    def backward(self, params, cache, d_out, context=TRAIN):
-        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, context)
-        return d_x, {"inner": grads}
+from skcnn.layers import PREDICT, TRAIN, Conv2D, Flatten, Layer
+from tests.layers.own import Wrapped
 
 
 def test_weights_of_nested_layers_are_listed_and_penalised(split_digits):

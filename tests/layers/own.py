@@ -1,4 +1,4 @@
-"""Two layers for tests only: one that depends on the batch, one that draws random numbers."""
+"""Layers for tests only: one that depends on the batch, one that draws random numbers, one that holds a layer."""
 
 from dataclasses import dataclass
 
@@ -54,4 +54,22 @@ class Noise(Layer):
         return d_out * cache, {}
 
 
-COUPLED = [Conv2D(3), BatchCenter(), ReLU(), MaxPool2D(), Flatten(), Dense(8), BatchCenter(), Noise()]
+@dataclass(frozen=True, repr=False)
+class Wrapped(Layer):
+    """A layer that holds a dense layer. Its parameters are a dict in a dict, and its gradients come in any order."""
+
+    def out_shape(self, in_shape):
+        return Dense(5).out_shape(in_shape)
+
+    def init(self, in_shape, rng, dtype):
+        return {"inner": Dense(5).init(in_shape, rng, dtype)}
+
+    def forward(self, params, x, context=PREDICT):
+        return Dense(5).forward(params["inner"], x, context)
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        d_x, grads = Dense(5).backward(params["inner"], cache, d_out, context)
+        return d_x, {"inner": {name: grads[name] for name in sorted(grads, reverse=len(d_out) % 2 == 0)}}
+
+
+DEPENDENT = [Conv2D(3), BatchCenter(), ReLU(), MaxPool2D(), Flatten(), Dense(8), BatchCenter(), Noise()]
