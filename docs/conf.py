@@ -21,6 +21,7 @@ napoleon_use_rtype = False
 napoleon_custom_sections = ["Shape"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True
 # every layer has the same methods: they are described once, in Layer
 autodoc_inherit_docstrings = False
 # `names` in docstrings are parameters, attributes and modules alike

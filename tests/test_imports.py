@@ -15,8 +15,9 @@ PACKAGE = Path(skcnn.__file__).parent
 STOREYS = [
     {"_version", "_values", "_trees"},
     {"_kernels", "initializers"},
-    {"layers", "_engine"},
-    {"network", "losses", "optimizers", "schedules", "augmentation"},
+    {"layers"},
+    {"_engine", "losses", "optimizers", "schedules", "augmentation"},
+    {"network"},
     {"_training"},
     {"_estimator", "datasets"},
     {"classifier"},

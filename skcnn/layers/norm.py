@@ -110,11 +110,9 @@ class BatchNorm(Layer):
         return out.reshape(x.shape), _Cache(centred, deviation, weight, total, mean, known_variance)
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
-        """Every element of the batch takes part in mean and variance, so it has a share in the gradients of all.
-
-        With g = d_out, z the normalised elements and p their shares (weights over their sum):
-        ``d_x = scale / deviation * (g - p * (sum(g) + z * sum(g * z)))``, summed over the batch.
-        """
+        # Every element of the batch takes part in mean and variance, so it has a share in the gradients of all. With
+        # g = d_out, z the normalised elements and p their shares (weights over their sum), summed over the batch:
+        # d_x = scale / deviation * (g - p * (sum(g) + z * sum(g * z)))
         centred, deviation, weight, total, _, _ = cache
         d_rows = _rows(d_out)
         d_shift = _channel_sums(d_rows, d_out)
