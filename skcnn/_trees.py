@@ -13,23 +13,8 @@ __all__ = ["add", "is_weight", "keys", "leaves", "pick"]
 Keys = tuple[int | str, ...]
 
 
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the arrays of a tree with their paths ("0.W"), sorted by layer and then by name.
-
-    Examples
-    --------
-    >>> [path for path, _ in leaves([{"b": 1, "W": 2}, {}, {"inner": {"W": 3}}])]
-    ['0.W', '0.b', '2.inner.W']
-    """
-    if isinstance(tree, dict | list):
-        for key, branch in sorted(tree.items()) if isinstance(tree, dict) else enumerate(tree):
-            yield from leaves(branch, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, tree
-
-
 def keys(tree: Any) -> list[Keys]:
-    """List, in the order of `leaves`, the keys that lead to each array of a tree: ``tree[0]["W"]`` is at (0, "W").
+    """List the keys that lead to each array of a tree, sorted by layer and then by name.
 
     Examples
     --------
@@ -43,7 +28,7 @@ def keys(tree: Any) -> list[Keys]:
 
 
 def pick(tree: Any, of_arrays: Sequence[Keys]) -> list[NDArray[Any]]:
-    """List the arrays of a tree at the given keys: once a step, so without walking it."""
+    """List the arrays of a tree at the given keys."""
     picked = []
     for path in of_arrays:
         branch = tree
@@ -51,6 +36,18 @@ def pick(tree: Any, of_arrays: Sequence[Keys]) -> list[NDArray[Any]]:
             branch = branch[key]
         picked.append(branch)
     return picked
+
+
+def leaves(tree: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the arrays of a tree with their paths ("0.W"), in the order of `keys`.
+
+    Examples
+    --------
+    >>> list(leaves([{"b": 1, "W": 2}, {}, {"inner": {"W": 3}}]))
+    [('0.W', 2), ('0.b', 1), ('2.inner.W', 3)]
+    """
+    of_arrays = keys(tree)
+    return zip((".".join(map(str, path)) for path in of_arrays), pick(tree, of_arrays), strict=True)
 
 
 def add(tree: Any, more: Any) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from skcnn._engine.process import allowed_threads
 from skcnn._estimator.architecture import ACTIVATIONS, POOLS
@@ -46,6 +45,7 @@ from skcnn._estimator.sklearn_private import (
 )
 from skcnn._estimator.targets import mean_weight, require_classes
 from skcnn._estimator.validation import ValidationSet, no_figures, scorer_of
+from skcnn._estimator.warning import warn
 from skcnn._training.loop import train
 from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
@@ -410,22 +410,24 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """
         callbacks = FitCallbacks(self, X, y, sample_weight)
         n_threads, score = self._n_threads(), scorer_of(self)
-        before = self._fitted_model() if self.warm_start else None
+        before = getattr(self, "_fitted", None) if self.warm_start else None
         model, data, sample_weight = read_data_set(self, before, X, y, sample_weight)
         require_classes(data.y, data.indices, model.classes)
         validation_set = ValidationSet.given(self, model, X_val, y_val, sample_weight_val, n_threads, score)
         file = saved = None
         if checkpoint is not None:
-            file = Checkpoint(checkpoint, fit_fingerprint(self, before, model, data, validation_set))
-            saved = file.load()
-            file.check_writable()
+            file = Checkpoint(checkpoint)
+            saved = file.open(fit_fingerprint(self, before, model, data, validation_set))
         seed = saved.seed if saved else model.seed
         model = replace(model, seed=seed, mean_weight=mean_weight(data.weight, data.indices))
         if self.early_stopping and validation_set is None:
             data, validation_set = ValidationSet.split(
                 data, sample_weight, model, self.validation_fraction, n_threads, score
             )
-        model = replace(model, batch_size=batch_size_for(self, len(data.indices)))
+        batch_size = batch_size_for(self, len(data.indices))
+        if batch_size > (n_samples := len(data.indices)):
+            warn(f"batch_size={batch_size} is larger than the {n_samples} samples; it is clipped to them")
+        model = replace(model, batch_size=batch_size)
         state = saved.state if saved else new_state(self, model, self.early_stopping)
         config = training_config(self, model, schedule_from(self.learning_rate), self.max_iter, n_threads)
         train(
@@ -469,7 +471,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         AttributeError
             For ``class_weight="balanced"``, which needs all samples at once.
         """
-        n_threads, before = self._n_threads(), self._fitted_model()
+        n_threads, before = self._n_threads(), getattr(self, "_fitted", None)
         classes = check_classes(classes, before)
         model, data, _ = read_data_set(self, before, X, y, sample_weight, classes)
         if model.batch_size is None:
@@ -553,8 +555,6 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
 
     def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
         """Return what `finish` makes of the network's outputs, block by block."""
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # raises: it takes time to find out what this line knows
         model = self._model  # one for the whole call, even if another thread refits meanwhile
         rows = read_images(self, model, X)
         if self.scaling is not None:

@@ -21,8 +21,9 @@ __all__ = ["Folded", "fold"]
 
 def fold(first: Layer, second: Layer) -> Folded | None:
     """Return the layer that does the work of two neighbours, or None if there is none."""
+    # these very types: a subclass may compute anything
     if isinstance(first, Conv2D | Dense) and type(first) in (Conv2D, Dense) and type(second) is BatchNorm:
-        return Folded(first, second)
+        return Folded(first if first.bias else replace(first, bias=True), second)
     return None
 
 
@@ -39,8 +40,7 @@ class Folded(Layer):
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
         factor, term = self.norm.in_prediction(params["1"], context.state["1"])
         W, b = params["0"]["W"], params["0"].get("b", np.zeros_like(term))
-        with_bias = self.layer if self.layer.bias else replace(self.layer, bias=True)
-        return with_bias.prepare({"W": W * factor, "b": b * factor + term}, in_shape, context)
+        return self.layer.prepare({"W": W * factor, "b": b * factor + term}, in_shape, context)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Any:
         return self.layer.forward(params, x, context)

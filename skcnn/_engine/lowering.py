@@ -56,7 +56,7 @@ def lower(chain: Sequential, in_shape: Shape, *, train: bool) -> LoweredChain:
         if isinstance(layer, Sequential) and type(layer) in (Sequential, Residual):
             layer = lower(layer, shapes[-1], train=train)
         operations.append(Operation(layer, operation.sources))
-        shapes.append(layer.out_shape(shapes[-1]))
+        shapes.append(tuple(layer.out_shape(shapes[-1])))
     lowered = LoweredResidual if type(chain) is Residual else LoweredChain
     return lowered(chain.layers, tuple(operations), tuple(shapes))
 

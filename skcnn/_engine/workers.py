@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from skcnn._engine.process import numpy_settings
-from skcnn.layers.base import Exchange, alone
+from skcnn.layers.base import Exchange, alone, read_only
 
 __all__ = ["Workers"]
 
@@ -65,15 +64,17 @@ class Workers:
         """
         if len(passes) == 1:
             return [alone(passes[0])]
+        # turns of several passes alternate on a thread, and those of one pass may come on several: each pass has a
+        # context of its own, so that settings which it makes within it, as by np.errstate, stay its own
+        in_contexts = [(copy_context(), passing) for passing in passes]
         total: Any = None
         while True:
-            turns = list(self.map(partial(_take_turn, total), passes))
+            turns = list(self.map(partial(_take_turn, total), in_contexts))
             if all(turn.finished for turn in turns):
                 return [turn.value for turn in turns]
             if any(turn.finished for turn in turns):
                 raise RuntimeError("a layer that depends on the batch must yield equally often for all its shards")
-            total = np.asarray(sum((turn.value for turn in turns[1:]), start=turns[0].value))
-            total.flags.writeable = False  # all passes are given this one
+            total = read_only(sum((turn.value for turn in turns[1:]), start=turns[0].value))
 
 
 class _Turn(NamedTuple):
@@ -83,9 +84,10 @@ class _Turn(NamedTuple):
     finished: bool
 
 
-def _take_turn(total: Any, passing: Exchange[Any]) -> _Turn:
+def _take_turn(total: Any, in_context: tuple[Context, Exchange[Any]]) -> _Turn:
+    context, passing = in_context
     try:
-        return _Turn(passing.send(total), finished=False)
+        return _Turn(context.run(passing.send, total), finished=False)
     except StopIteration as end:
         return _Turn(end.value, finished=True)
 

@@ -197,9 +197,12 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
                 f"layers[{index}] must be a layer ({known}, or a class of your own that inherits skcnn.layers.Layer), "
                 f"got {layer!r}{hint}"
             )
-    if isinstance(layers[-1], Softmax | Sigmoid):
+    last = layers[-1]
+    while type(last) is Sequential:
+        last = last.layers[-1]
+    if isinstance(last, Softmax | Sigmoid):
         raise ValueError(
-            f"layers[{len(layers) - 1}] {layers[-1]!r}: the output layer and its link to probabilities are always "
+            f"layers[{len(layers) - 1}] {last!r}: the output layer and its link to probabilities are always "
             "appended; leave it out"
         )
     return tuple(layers)

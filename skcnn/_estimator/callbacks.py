@@ -61,8 +61,13 @@ class EpochCallbacks:
 
     def _attributes_of_fitted(self, state: TrainingState) -> Callable[[], dict[str, Any]]:
         """Return a function of the attributes that make a fitted estimator, for callbacks that ask for one."""
-        network, history = state.network, (*self._model.history, *state.history)
-        return lambda: {**self._model.features, "_model": replace(self._model, network=network.copy(), history=history)}
+        model = replace(
+            self._model,
+            history=(*self._model.history, *state.history),
+            n_seen=self._model.n_seen + state.n_seen,
+            stop_reason=state.stop_reason,
+        )
+        return lambda: {**model.features, "_fitted": replace(model, network=state.network.copy())}
 
     def close(self) -> None:
         """Nothing: scikit-learn closes its callbacks."""

@@ -37,8 +37,6 @@ class Checkpoint:
     ----------
     path : str or path-like
         While it is written, a second file of this name and ``.part`` stands beside it.
-    fingerprint : str
-        Of all that the fit depends on. A file with another fingerprint is refused.
 
     Raises
     ------
@@ -46,22 +44,35 @@ class Checkpoint:
         If `path` is not a path.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fingerprint: str):
+    def __init__(self, path: str | os.PathLike[str]):
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"checkpoint must be a path, got {path!r}")
-        self.path, self.fingerprint = Path(path), fingerprint
+        self.path, self.fingerprint = Path(path), ""
         self._part = self.path.with_name(self.path.name + ".part")
 
-    def load(self) -> Saved | None:
+    def open(self, fingerprint: str) -> Saved | None:
         """Return what was last saved, or None if there is no file.
+
+        Parameters
+        ----------
+        fingerprint : str
+            Of all that the fit depends on.
 
         Raises
         ------
         ValueError
-            If the file is not a checkpoint, is damaged, or belongs to another fit.
+            If the file is not a checkpoint, is damaged, or has another fingerprint and so belongs to another fit.
+        OSError
+            If the file cannot be written, which is better known before the first epoch.
         """
-        if not self.path.exists():
-            return None
+        self.fingerprint = fingerprint
+        saved = self._load() if self.path.exists() else None
+        with open(self._part, "wb"):
+            pass
+        self._part.unlink()
+        return saved
+
+    def _load(self) -> Saved:
         whole, remedy = self.path.read_bytes(), "remove it to start anew, or name another file"
         head, rest = whole[: len(_MAGIC) + _HASH_SIZE], whole[len(_MAGIC) + _HASH_SIZE :]
         if head != _MAGIC + hashlib.sha256(rest).digest():
@@ -93,12 +104,6 @@ class Checkpoint:
         except OSError:
             self._part.unlink(missing_ok=True)
             raise
-
-    def check_writable(self) -> None:
-        """Raise OSError if the file cannot be written, which is better known before the first epoch."""
-        with open(self._part, "wb"):
-            pass
-        self._part.unlink()
 
     def finish(self, stop_reason: str | None) -> None:
         """Remove the file, and what a killed writer may have left beside it, unless the training may be resumed."""

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.warning import warn
@@ -32,26 +33,29 @@ class VersionWarning(InconsistentVersionWarning):
 
 
 class FittedStateMixin(BaseEstimator):
-    """Fitted attributes, under the names of `MLPClassifier`. They are views of one `FittedModel`.
+    """Fitted attributes, under the names of `MLPClassifier`. They are read from one `FittedModel`.
 
-    So a fit hands its result over at once, and another thread that predicts meanwhile sees either the old model or the
-    new one.
+    So a fit hands its result over at once: another thread that predicts meanwhile uses either the old model or the new
+    one.
     """
 
-    _model: FittedModel
+    _fitted: FittedModel
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_model")
+        return hasattr(self, "_fitted")
 
-    def _fitted_model(self) -> FittedModel | None:
-        return getattr(self, "_model", None)
+    @property
+    def _model(self) -> FittedModel:
+        """The fitted model. Raise NotFittedError, which is an AttributeError too, if there is none."""
+        if not hasattr(self, "_fitted"):
+            check_is_fitted(self)
+        return self._fitted
 
     def _hand_over(self, model: FittedModel) -> None:
         """Become the estimator that a fit has made."""
-        stale = [name for name in vars(self) if name.endswith("_") and name not in model.features]
-        self.__dict__.update(model.features, _model=model)
-        for name in stale:  # the names of columns, which only tables have
-            delattr(self, name)
+        self.__dict__.update(model.features, _fitted=model)
+        if "feature_names_in_" not in model.features:  # the last fit may have had a table
+            self.__dict__.pop("feature_names_in_", None)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_skcnn_version": __version__}

@@ -40,8 +40,6 @@ def batch_size_for(estimator: Any, n_samples: int) -> int:
     """Return how many samples make a batch."""
     if estimator.batch_size == "auto":
         return min(max(n_samples // 100, 8), 64, n_samples)
-    if estimator.batch_size > n_samples:
-        warn(f"batch_size={estimator.batch_size} is larger than the {n_samples} samples; it is clipped to them")
     return int(estimator.batch_size)
 
 

@@ -88,11 +88,12 @@ def _validated(estimator: Any, X: Any, y: Any, features: Mapping[str, Any] | Non
     It sets them on a stand-in: the estimator itself is not changed before a fit has succeeded.
     """
     stand_in = object.__new__(type(estimator))
+    vars(stand_in).update({name: value for name, value in vars(estimator).items() if not name.endswith("_in_")})
     vars(stand_in).update(features or {})
     flat = flatten(X)
     with np.errstate(all="ignore"):  # sums of huge values of both signs are no error yet
         validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=features is None)
-    return validated, dict(vars(stand_in))
+    return validated, {name: value for name, value in vars(stand_in).items() if name.endswith("_in_")}
 
 
 def _new_model(

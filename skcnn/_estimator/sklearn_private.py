@@ -1,4 +1,4 @@
-"""All names of scikit-learn that are not public, so that a new release can break this file only."""
+"""All imports of scikit-learn's private names, so that a change of these breaks one file only."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from skcnn._training.state import Row
 from skcnn._values import is_real
 from skcnn.network import Network
 
-__all__ = ["ValidationSet", "no_figures"]
+__all__ = ["ValidationSet", "no_figures", "scorer_of"]
 
 Array = NDArray[Any]
 Scorer = Callable[[FittedModel, Array, Array, Array | None], float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import pickle
 import sys
 import warnings
@@ -16,7 +17,7 @@ __all__ = ["warn"]
 
 # what may stand between the user's line and ours: this package, and what it is called through
 _FOLDERS = (Path(__file__).parents[1], Path(sklearn.__file__).parent, Path(joblib.__file__).parent)
-_BETWEEN = (*(str(folder) for folder in _FOLDERS), contextlib.__file__, copy.__file__, pickle.__file__)
+_BETWEEN = (*(f"{folder}{os.sep}" for folder in _FOLDERS), contextlib.__file__, copy.__file__, pickle.__file__)
 
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:

@@ -76,7 +76,7 @@ class Gradients:
         logits, caches = yield from passes.forward(self._images(batch, index, part), context)
         losses, d_logits = self._config.loss(logits, data.y[indices], context.weight)
         d_logits /= n_samples
-        states = passes.next_states(caches)
+        states = passes.next_states(caches) if index == 0 else []  # the same for all shards
         d_prepared = yield from passes.backward(caches, d_logits, context)
         if not self._checked:
             check_gradients(self._network, passes.gradients(d_prepared))

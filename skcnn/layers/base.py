@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from inspect import isgeneratorfunction
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -84,6 +85,8 @@ class Layer(Value):
         if (cls.forward is Layer.forward) != (cls.backward is Layer.backward):
             # the other half would be the identity, and no shape would tell
             raise TypeError(f"{cls.__name__} must define forward and backward, or neither")
+        if cls.depends_on_batch is False and (isgeneratorfunction(cls.forward) or isgeneratorfunction(cls.backward)):
+            raise TypeError(f"{cls.__name__} yields in forward or backward, so it must set depends_on_batch = True")
 
     def out_shape(self, in_shape: Shape) -> Shape:
         """Return the shape of one output, given that of one input.
@@ -235,10 +238,17 @@ def alone(passes: Exchange[Result]) -> Result:
     total: Any = None
     try:
         while True:
-            total = passes.send(total)
+            total = read_only(passes.send(total))
     except StopIteration as end:
         result: Result = end.value
         return result
+
+
+def read_only(total: Any) -> Array:
+    """Return a sum over the batch as an array that cannot be written to, since all shards are sent the same."""
+    view = np.asarray(total).view()
+    view.flags.writeable = False
+    return view
 
 
 def require_map(in_shape: Shape) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from skcnn._values import times
@@ -101,6 +102,7 @@ class Residual(Sequential):
         return super().multiply_adds(in_shape, out_shape) + of_projection
 
 
+@lru_cache  # every training step asks
 def _projection(in_shape: Shape, out_shape: Shape) -> Conv2D | None:
     """Return the convolution that leads from one shape to another, or None if they are the same."""
     if in_shape == out_shape:

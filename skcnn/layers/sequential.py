@@ -123,7 +123,7 @@ class Sequential(Layer):
         """Return the shape of the input and of each operation's output."""
         shapes = [in_shape]
         for operation in self.operations:
-            shapes.append(self._call(operation, operation.layer.out_shape, shapes[-1]))
+            shapes.append(tuple(self._call(operation, operation.layer.out_shape, shapes[-1])))
         return shapes
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -154,11 +154,11 @@ class Sequential(Layer):
         first = 0
         if not context.need_d_x:
             first = next((i for i, own in enumerate(own_params) if own), len(operations))
-        behind_first = _with_need_of_d_x(context)
-        prepared = []
-        for i, operation in enumerate(operations):
-            own_context = _context_of(operation, context if i <= first else behind_first)
-            prepared.append(self._call(operation, operation.layer.prepare, own_params[i], shapes[i], own_context))
+        contexts = _contexts(operations, context, first)
+        prepared = [
+            self._call(operation, operation.layer.prepare, *of_operation)
+            for operation, *of_operation in zip(operations, own_params, shapes, contexts, strict=False)
+        ]
         return Prepared(operations, shapes, prepared, first)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Any:
@@ -170,13 +170,14 @@ class Sequential(Layer):
         return passing if self.depends_on_batch else alone(passing)
 
     def _forward(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
-        operations, shapes, params, _ = prepared
+        operations, shapes, params, first = prepared
         n_samples, caches, i = len(x), [], 0
+        contexts = _contexts(operations, context, first)
         if x.shape[1:] != shapes[0]:
             raise ValueError(f"the input has the shape {x.shape}, needed {(n_samples, *shapes[0])}")
         try:
             for i, operation in enumerate(operations):
-                passing = operation.layer.forward(params[i], x, _context_of(operation, context))
+                passing = operation.layer.forward(params[i], x, contexts[i])
                 x, cache = (yield from _generator(passing)) if operation.layer.depends_on_batch else passing
                 if x.shape[1:] != shapes[i + 1] or len(x) != n_samples:
                     raise _wrong_shape("forward returned", x, (n_samples, *shapes[i + 1]))
@@ -192,14 +193,13 @@ class Sequential(Layer):
         n_samples, i = len(d_out), first
         d_x: Any = d_out
         d_prepared: list[Any] = [{}] * len(operations)
-        behind_first = _with_need_of_d_x(context)
+        contexts = _contexts(operations, context, first)
         try:
             for i in reversed(range(first, len(operations))):
-                own_context = _context_of(operations[i], context if i == first else behind_first)
                 layer = operations[i].layer
-                passing = layer.backward(params[i], caches.pop(), d_x, own_context)
+                passing = layer.backward(params[i], caches.pop(), d_x, contexts[i])
                 d_x, d_prepared[i] = (yield from _generator(passing)) if layer.depends_on_batch else passing
-                if own_context.need_d_x and (d_x.shape[1:] != shapes[i] or len(d_x) != n_samples):
+                if contexts[i].need_d_x and (d_x.shape[1:] != shapes[i] or len(d_x) != n_samples):
                     raise _wrong_shape("backward returned as d_x", d_x, (n_samples, *shapes[i]))
                 del passing
         except Exception as error:
@@ -270,14 +270,15 @@ def _scatter(operation: Operation, part: Params) -> Params:
     return {operation.sources[int(name)]: of_layer for name, of_layer in part.items()}
 
 
-def _with_need_of_d_x(context: Context) -> Context:
-    """Return the context of the operations behind the first one that has parameters."""
-    return context if context.need_d_x else context._replace(need_d_x=True)
-
-
-def _context_of(operation: Operation, context: Context) -> Context:
-    """Return an operation's context: that of its chain, with its own state."""
-    return context._replace(state=_gather(operation, context.state)) if context.state else context
+def _contexts(operations: Sequence[Operation], context: Context, first: int) -> list[Context]:
+    """Return the context of each operation: that of the chain, with its own state and need of `d_x`."""
+    shared = context._replace(state={}) if context.state else context
+    behind_first = shared if shared.need_d_x else shared._replace(need_d_x=True)
+    contexts = [shared] * (first + 1) + [behind_first] * (len(operations) - first - 1)
+    for i, operation in enumerate(operations) if context.state else ():
+        if own_state := _gather(operation, context.state):
+            contexts[i] = contexts[i]._replace(state=own_state)
+    return contexts
 
 
 def _generator(passing: Any) -> Exchange[Any]:

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from skcnn import NumpyCNNClassifier
-from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D, MinPool2D, ReLU, Sigmoid, Softmax, Tanh
+from skcnn.layers import (
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAvgPool2D,
+    MaxPool2D,
+    MinPool2D,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from tests.estimator.helpers import QUICK, bits
 
 

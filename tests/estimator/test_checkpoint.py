@@ -65,6 +65,12 @@ def bits(clf):
     return [array.tobytes() for _, array in leaves([clf.network_.params, clf.network_.states])]
 
 
+def opened(folder, fingerprint="d"):
+    checkpoint = Checkpoint(folder / "c")
+    checkpoint.open(fingerprint)
+    return checkpoint
+
+
 def stopped(unfitted, call, *data, **arguments):
     """Fit a clone and stop it at a call of the augmentation. Only the checkpoint remains."""
     clf = clone(unfitted)
@@ -175,14 +181,14 @@ def test_a_damaged_checkpoint_is_refused(damage, make, data, tmp_path):
 
 def test_another_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("skcnn._estimator.checkpoint.__version__", "0.0.7")
-    Checkpoint(tmp_path / "c", "d").save(state=1, seed=0)
+    opened(tmp_path).save(state=1, seed=0)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"was written by skcnn 0\.0\.7"):
-        Checkpoint(tmp_path / "c", "d").load()
+        Checkpoint(tmp_path / "c").open("d")
 
 
 def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
-    kept = Checkpoint(tmp_path / "c", "d")
+    kept = opened(tmp_path)
     kept.save(state=1, seed=0)
 
     def full(fd):
@@ -191,16 +197,16 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         kept.save(state=2, seed=0)
-    assert kept.load().state == 1
+    assert kept.open("d").state == 1
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
 def test_what_a_killed_writer_left_is_overwritten_and_removed(tmp_path):
-    kept = Checkpoint(tmp_path / "c", "d")
+    kept = opened(tmp_path)
     (tmp_path / "c.part").write_bytes(b"half of")
-    assert kept.load() is None
+    assert kept.open("d") is None
     kept.save(state=1, seed=0)
-    assert kept.load().state == 1
+    assert kept.open("d").state == 1
     (tmp_path / "c.part").write_bytes(b"half of")
     kept.finish("max_iter")
     assert list(tmp_path.iterdir()) == []
@@ -309,16 +315,16 @@ def test_images_of_another_shape_are_other_data(make, data, tmp_path):
 
 
 def test_what_cannot_be_unpickled_is_told(tmp_path, monkeypatch):
-    Checkpoint(tmp_path / "c", "d").save(state=1, seed=0)
+    opened(tmp_path).save(state=1, seed=0)
 
     def fail(file):
         raise ModuleNotFoundError("No module named 'gone'")
 
     monkeypatch.setattr("skcnn._estimator.checkpoint.joblib.load", fail)
     with pytest.raises(ValueError, match=r"cannot be read here: ModuleNotFoundError.*remove it to start anew"):
-        Checkpoint(tmp_path / "c", "d").load()
+        Checkpoint(tmp_path / "c").open("d")
     with pytest.raises(ValueError, match="was written by a fit of other"):
-        Checkpoint(tmp_path / "c", "e").load()
+        Checkpoint(tmp_path / "c").open("e")
 
 
 @pytest.mark.slow

@@ -225,3 +225,56 @@ def test_a_layer_that_should_yield_and_does_not_is_named(place, uint8_images):
     assert isinstance(error, TypeError)
     assert "NeverYields" in str(error)
     assert "must yield in forward" in str(error)
+
+
+class ShapeAsList(Layer):
+    """A layer that returns its shape as a list."""
+
+    def out_shape(self, in_shape):
+        return list(in_shape)
+
+
+def test_a_shape_may_be_a_list(uint8_images):
+    clf = NumpyCNNClassifier(layers=[ShapeAsList(), Conv2D(2), ShapeAsList(), Flatten()], max_iter=1)
+    assert clf.fit(*uint8_images).network_.shapes[3] == (28, 28, 2)
+
+
+def test_a_layer_that_yields_must_say_that_it_depends_on_the_batch():
+    with pytest.raises(TypeError, match="Forgot yields in forward or backward, so it must set depends_on_batch = True"):
+
+        class Forgot(Layer):
+            def forward(self, params, x, context=PREDICT):
+                yield x.sum(axis=0)
+
+            def backward(self, params, cache, d_out, context=TRAIN):
+                return d_out, {}
+
+
+@dataclass(frozen=True, repr=False)
+class Strict(Layer):
+    """Divides by the batch's sums under a floating-point setting of its own."""
+
+    depends_on_batch = True
+
+    def forward(self, params, x, context=PREDICT):
+        if context.train:
+            with np.errstate(divide="raise"):
+                yield x.sum(axis=0)
+                assert np.geterr()["divide"] == "raise"
+        return x, None
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        total = yield d_out.sum(axis=0)
+        assert np.geterr()["divide"] == "ignore"
+        with pytest.raises(ValueError, match="read-only"):
+            total += 1
+        return d_out, {}
+
+
+@every_n_jobs
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_settings_within_a_pass_stay_its_own_and_totals_are_read_only(n_jobs, batch_size, uint8_images):
+    if np.lib.NumpyVersion(np.__version__) < "2.0.0":
+        pytest.skip("settings belong to threads in this NumPy")
+    clf = NumpyCNNClassifier(layers=[Conv2D(2), Strict(), Flatten()], max_iter=1, batch_size=batch_size, n_jobs=n_jobs)
+    assert clf.fit(*uint8_images).n_iter_ == 1

@@ -135,3 +135,13 @@ def test_parameters_that_are_not_there(make, parameters, text):
     with pytest.raises(ValueError, match=text):
         clf.set_params(max_iter=9, **parameters)
     assert clf.get_params() == before  # a call that fails sets no parameter
+
+
+def test_a_subclass_may_answer_for_its_tags_from_its_parameters(data):
+    class Random(NumpyCNNClassifier):
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.non_deterministic = self.random_state is None
+            return tags
+
+    assert Random(n_kernels=2, max_iter=1).fit(*data).predict(data[0]).shape == (40,)

@@ -91,3 +91,9 @@ def test_balanced_weights_need_all_rows_at_once(make):
         clf.partial_fit  # noqa: B018
     assert isinstance(caught.value.__cause__, ValueError)
     assert "class_weight='balanced' needs all samples at once" in str(caught.value.__cause__)
+
+
+def test_a_chunk_smaller_than_the_batch_does_not_warn(make, data):
+    X, y = data
+    clf = make(batch_size=200).partial_fit(X[:20], y[:20], classes=[0, 1, 2])
+    assert clf.partial_fit(X, y).n_iter_ == 2

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from skcnn.layers import Conv2D, Flatten
 
@@ -112,3 +113,17 @@ def test_fitted_attributes_are_views_of_one_model(make, data):
     for name in ("classes_", "network_", "n_iter_", "loss_curve_", "coefs_"):
         with pytest.raises(AttributeError):
             setattr(clf, name, None)
+
+
+def test_attributes_of_the_user_s_own_stay(make, data):
+    clf = make(warm_start=True).fit(*data)
+    clf.threshold_ = 0.7
+    assert clf.fit(*data).partial_fit(*data).threshold_ == 0.7
+
+
+def test_fitted_attributes_do_not_exist_before_fit(make):
+    clf = make()
+    for name in ("classes_", "network_", "coefs_", "n_iter_"):
+        assert not hasattr(clf, name)
+    with pytest.raises(NotFittedError, match="NumpyCNNClassifier instance is not fitted yet"):
+        clf.classes_  # noqa: B018
