@@ -72,7 +72,7 @@ class Passes:
 
 def _by_index(trees: Sequence[Params]) -> Params:
     """Turn one dict for each layer into that of a chain."""
-    return {str(index): tree for index, tree in enumerate(trees) if tree}
+    return {str(index): tree for index, tree in enumerate(trees) if tree} if any(trees) else {}
 
 
 def by_layer(tree: Params, n_layers: int) -> list[Params]:

@@ -170,8 +170,9 @@ class ImageFormat:
     @property
     def largest(self) -> float:
         """The largest magnitude to expect: the end of the range, or four standard deviations from the mean."""
-        reach = self.width / 2 if np.ndim(self.width) == 0 else 4 * self.width
-        return float(np.max(np.abs(self.center) + reach))
+        if isinstance(self.width, float):
+            return abs(self.center) + self.width / 2
+        return float(np.max(np.abs(self.center) + 4 * self.width))
 
     def read(self, rows: Array) -> Array:
         """Convert rows (n, h * w * c) of any number type to images (n, h, w, c), a C-contiguous copy."""

@@ -21,6 +21,7 @@ from skcnn._training.randomness import stream
 __all__ = ["check_classes", "read_data_set", "read_images"]
 
 Array = NDArray[Any]
+_SET_BY_SKLEARN = ("n_features_in_", "feature_names_in_")
 
 
 def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = "no_validation") -> Any:
@@ -88,12 +89,15 @@ def _validated(estimator: Any, X: Any, y: Any, features: Mapping[str, Any] | Non
     It sets them on a stand-in: the estimator itself is not changed before a fit has succeeded.
     """
     stand_in = object.__new__(type(estimator))
-    vars(stand_in).update({name: value for name, value in vars(estimator).items() if not name.endswith("_in_")})
-    vars(stand_in).update(features or {})
+    attributes = vars(stand_in)
+    attributes.update(vars(estimator))
+    for name in _SET_BY_SKLEARN:
+        attributes.pop(name, None)
+    attributes.update(features or {})
     flat = flatten(X)
     with np.errstate(all="ignore"):  # sums of huge values of both signs are no error yet
         validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=features is None)
-    return validated, {name: value for name, value in vars(stand_in).items() if name.endswith("_in_")}
+    return validated, {name: attributes[name] for name in _SET_BY_SKLEARN if name in attributes}
 
 
 def _new_model(

@@ -154,11 +154,13 @@ class Sequential(Layer):
         first = 0
         if not context.need_d_x:
             first = next((i for i, own in enumerate(own_params) if own), len(operations))
-        contexts = _contexts(operations, context, first)
-        prepared = [
-            self._call(operation, operation.layer.prepare, *of_operation)
-            for operation, *of_operation in zip(operations, own_params, shapes, contexts, strict=False)
-        ]
+        contexts, prepared, i = _contexts(operations, context, first), [], 0
+        try:
+            for i, operation in enumerate(operations):
+                prepared.append(operation.layer.prepare(own_params[i], shapes[i], contexts[i]))
+        except Exception as error:
+            self._name(operations[i], error)
+            raise
         return Prepared(operations, shapes, prepared, first)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Any:
