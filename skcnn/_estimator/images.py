@@ -171,7 +171,7 @@ class ImageFormat:
     def largest(self) -> float:
         """The largest magnitude to expect: the end of the range, or four standard deviations from the mean."""
         if isinstance(self.width, float):
-            return abs(self.center) + self.width / 2
+            return float(abs(self.center) + self.width / 2)
         return float(np.max(np.abs(self.center) + 4 * self.width))
 
     def read(self, rows: Array) -> Array:

@@ -12,7 +12,6 @@ from skcnn.layers import (
     MaxPool2D,
     MinPool2D,
     ReLU,
-    Sequential,
     Sigmoid,
     Softmax,
     Tanh,
