@@ -50,16 +50,17 @@ def leaves(tree: Any) -> Iterator[tuple[str, NDArray[Any]]]:
     return zip((".".join(map(str, path)) for path in of_arrays), pick(tree, of_arrays), strict=True)
 
 
-def add(tree: Any, more: Any) -> None:
-    """Add the arrays of `more` to those of `tree` in place. Both are trees, or tuples of trees, of one structure."""
-    if isinstance(tree, np.ndarray):
+def add(tree: Any, more: Any) -> Any:
+    """Return the sum of two trees, or tuples of trees, of one structure. Arrays are added in place where possible."""
+    if isinstance(tree, np.ndarray) and tree.flags.writeable:
         tree += more
-    elif isinstance(tree, dict):
-        for key, branch in tree.items():
-            add(branch, more[key])
-    else:
-        for branch, other in zip(tree, more, strict=True):
-            add(branch, other)
+        return tree
+    if isinstance(tree, dict):
+        return {key: add(branch, more[key]) for key, branch in tree.items()}
+    if isinstance(tree, list | tuple):
+        branches = (add(branch, other) for branch, other in zip(tree, more, strict=True))
+        return tree._make(branches) if hasattr(tree, "_make") else type(tree)(branches)
+    return None if tree is None else tree + more
 
 
 def is_weight(path: str) -> bool:

@@ -127,7 +127,7 @@ class Network:
     @cached_property
     def _size(self) -> tuple[int, int]:
         """The elements of the largest feature map, and the multiply-adds that a sample takes."""
-        elements = [prod(shape) for shape in self.shapes]
+        elements = [prod(shape) for shape in _shapes_within(self.chain, self.shapes[0])]
         products = self.chain.multiply_adds(self.shapes[0], self.shapes[-1])
         return max(elements), products + MULTIPLY_ADDS_PER_ELEMENT * sum(elements)
 
@@ -162,6 +162,17 @@ class Network:
             n_params = sum(array.size for _, array in leaves(params))
             work = layer.multiply_adds(in_shape, out_shape)
             yield repr(layer), times(out_shape), n_params, times(window[0]) if window else "all", work
+
+
+def _shapes_within(chain: Sequential, in_shape: Shape) -> list[Shape]:
+    """Return the shapes between all layers, those of nested chains too. Residual blocks count as one layer."""
+    shapes = [in_shape]
+    for layer in chain.layers:
+        if isinstance(layer, Sequential) and type(layer) is Sequential:
+            shapes += _shapes_within(layer, shapes[-1])[1:]
+        else:
+            shapes.append(tuple(layer.out_shape(shapes[-1])))
+    return shapes
 
 
 def _own(trees: list[Params]) -> list[Params]:

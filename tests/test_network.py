@@ -9,7 +9,19 @@ import pytest
 
 from skcnn._engine.sharding import cut, samples_per_shard
 from skcnn._trees import leaves
-from skcnn.layers import PREDICT, TRAIN, Conv2D, Dense, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
+from skcnn.layers import (
+    PREDICT,
+    TRAIN,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Sequential,
+)
 from skcnn.layers.base import alone
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
@@ -267,3 +279,14 @@ def test_shards_are_large_enough_and_not_too_large(n_samples, side, n_kernels, e
     most = samples_per_shard(n_samples, *network._size)
     assert most == expected
     assert network.shards(n_samples) == network.shards(n_samples, train=True) == cut(n_samples, most)
+
+
+def test_a_nested_chain_is_cut_into_the_same_shards_as_its_layers():
+    layers = [Conv2D(64), ReLU(), MaxPool2D(), Conv2D(16), ReLU(), GlobalAvgPool2D(), Dense(3)]
+    nested = [Sequential([*layers[:2], Sequential(layers[2:5])]), *layers[5:]]
+    flat, chain = (
+        Network.build(stack, (28, 28, 1), np.random.default_rng(0), np.float32) for stack in (layers, nested)
+    )
+    for train in (False, True):
+        for n_samples in (1, 64, 500, 4000):
+            assert chain.shards(n_samples, train=train) == flat.shards(n_samples, train=train)

@@ -61,6 +61,10 @@ class Passes:
         _, d_prepared = (yield from result) if self._exchanges else result
         return d_prepared
 
+    def add(self, d_prepared: Any, more: Any) -> Any:
+        """Return the sum of what `backward` returned for two shards."""
+        return self._chain.add_gradients(self._prepared, d_prepared, more)
+
     def gradients(self, d_prepared: Any) -> list[Params]:
         """Return the gradients by the parameters of each layer, given their sum over the shards."""
         return by_layer(self._chain.gradients(self._prepared, d_prepared), self._n_layers)

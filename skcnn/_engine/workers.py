@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from skcnn._engine.process import numpy_settings
-from skcnn.layers.base import Exchange, alone, read_only
+from skcnn.layers.base import Exchange, alone, total_of
 
 __all__ = ["Workers"]
 
@@ -72,9 +72,10 @@ class Workers:
             turns = list(self.map(partial(_take_turn, total), in_contexts))
             if all(turn.finished for turn in turns):
                 return [turn.value for turn in turns]
+            waiting = next(passing for passing, turn in zip(passes, turns, strict=True) if not turn.finished)
             if any(turn.finished for turn in turns):
-                raise RuntimeError("a layer that depends on the batch must yield equally often for all its shards")
-            total = read_only(sum((turn.value for turn in turns[1:]), start=turns[0].value))
+                waiting.throw(RuntimeError("a layer that depends on the batch must yield equally often for all shards"))
+            total = total_of([turn.value for turn in turns], waiting)
 
 
 class _Turn(NamedTuple):

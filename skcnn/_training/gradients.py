@@ -14,7 +14,7 @@ from skcnn._engine.workers import Workers
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.diagnosis import check_gradients
 from skcnn._training.randomness import stream
-from skcnn._trees import add, keys, pick
+from skcnn._trees import keys, pick
 from skcnn.augmentation import augment
 from skcnn.layers.base import Exchange, Params, alone
 from skcnn.network import Network
@@ -59,7 +59,7 @@ class Gradients:
         loss, d_prepared, states = next(results)
         for other in results:
             loss += other.loss
-            add(d_prepared, other.d_prepared)
+            d_prepared = passes.add(d_prepared, other.d_prepared)
         return loss, pick(passes.gradients(d_prepared), self._keys), states
 
     def images(self, batch: Batch) -> Iterator[Array]:

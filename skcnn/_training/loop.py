@@ -112,6 +112,10 @@ class _Loop:
         self.decay = WeightDecay(state.network, config.optimizer, config.alpha)
         if state.optimizer_state is None:
             state.optimizer_state = config.optimizer.init(self.weights)
+            if state.optimizer_state is None:
+                raise TypeError(
+                    f"solver={config.optimizer!r}: init must return a state, such as an empty dict, got None"
+                )
         self.end = inf if config.max_time is None else perf_counter() + config.max_time
 
     def run(

@@ -8,7 +8,7 @@ many networks, and many threads at once.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from inspect import isgeneratorfunction
 from types import MappingProxyType
@@ -238,17 +238,28 @@ def alone(passes: Exchange[Result]) -> Result:
     total: Any = None
     try:
         while True:
-            total = read_only(passes.send(total))
+            total = total_of([passes.send(total)], passes)
     except StopIteration as end:
         result: Result = end.value
         return result
 
 
-def read_only(total: Any) -> Array:
-    """Return a sum over the batch as an array that cannot be written to, since all shards are sent the same."""
-    view = np.asarray(total).view()
-    view.flags.writeable = False
-    return view
+def total_of(parts: Sequence[Any], passing: Exchange[Any]) -> Array:
+    """Return the sum of what the shards yielded, in their order. All are sent this array, so it is read-only.
+
+    If there is none, the error is raised where one of the passes has yielded, so that it names the layer.
+    """
+    try:
+        first, *others = (np.asarray(part) for part in parts)
+        if first.dtype.kind not in "biufc" or any(part.shape != first.shape for part in others):
+            shapes = ", ".join(str(part.shape) for part in (first, *others))
+            raise TypeError(f"yield arrays of numbers, of one shape for all shards, got {first.dtype} of {shapes}")
+        total = np.asarray(sum(others, start=first)).view()
+        total.flags.writeable = False
+    except Exception as error:
+        passing.throw(error)
+        raise
+    return total
 
 
 def require_map(in_shape: Shape) -> None:

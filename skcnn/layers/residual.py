@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from skcnn._trees import add
 from skcnn._values import times
 from skcnn.layers.base import Array, Backward, Context, Exchange, Forward, Params, Rng, Shape, require_map
 from skcnn.layers.conv import Conv2D
@@ -87,6 +88,9 @@ class Residual(Sequential):
         if projection:
             d_shortcut, d_projection = projection.backward(of_projection, of_shortcut, d_out, context)
         return d_x + d_shortcut if context.need_d_x else None, (d_chain, d_projection)
+
+    def add_gradients(self, params: Any, d_prepared: Any, more: Any) -> Any:
+        return super().add_gradients(params.chain, d_prepared[0], more[0]), add(d_prepared[1], more[1])
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         chain, projection, of_projection = params

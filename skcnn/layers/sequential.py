@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from skcnn._trees import add
 from skcnn.layers.base import (
     PREDICT,
     TRAIN,
@@ -132,7 +133,8 @@ class Sequential(Layer):
     def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
         params: Params = {}
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
-            params |= _scatter(operation, self._call(operation, operation.layer.init, shape, rng, dtype))
+            of_layer = self._call(operation, operation.layer.init, shape, rng, dtype)
+            params |= self._call(operation, _scatter, operation, of_layer)
         return params
 
     def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
@@ -209,12 +211,17 @@ class Sequential(Layer):
             raise
         return d_x if context.need_d_x else None, d_prepared
 
+    def add_gradients(self, params: Any, d_prepared: Any, more: Any) -> Any:
+        """Return the sum of what `backward` returned for two shards."""
+        both = zip(params.operations, d_prepared, more, strict=True)
+        return [self._call(operation, add, one, other) for operation, one, other in both]
+
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         grads: Params = {}
         for i in range(params.first, len(params.operations)):
             operation = params.operations[i]
             of_layer = self._call(operation, operation.layer.gradients, params.params[i], d_prepared[i])
-            grads |= _scatter(operation, of_layer)
+            grads |= self._call(operation, _scatter, operation, of_layer)
         return grads
 
     def windows(self, in_shape: Shape) -> Iterator[Window | None]:
@@ -251,9 +258,9 @@ class Sequential(Layer):
     def _name(self, operation: Operation, error: Exception) -> None:
         """Put the index and name of an operation's layers before the text of an error."""
         name = " and ".join(f"layers[{source}] {self.layers[int(source)]!r}" for source in operation.sources)
-        if len(error.args) == 1:
+        if type(error).__module__ == "builtins" and len(error.args) == 1 and isinstance(error.args[0], str):
             error.args = (f"{name}: {error.args[0]}",)
-        if name not in str(error):  # an exception with a text of its own making
+        else:  # what an exception of another kind does with its arguments is not known
             error.add_note(name)
 
 
@@ -267,6 +274,8 @@ def _gather(operation: Operation, tree: Params) -> Params:
 
 def _scatter(operation: Operation, part: Params) -> Params:
     """Return an operation's part where it stands in the chain's."""
+    if not isinstance(part, dict | None):
+        raise TypeError(f"parameters, states and gradients must be dicts, got {type(part).__name__}")
     if len(operation.sources) == 1:
         return {operation.sources[0]: part} if part else {}
     return {operation.sources[int(name)]: of_layer for name, of_layer in part.items()}

@@ -106,7 +106,7 @@ def test_unequal_numbers_of_yields_are_an_error(n_threads, n_yields):
 
     with (
         Workers(n_threads) as workers,
-        pytest.raises(RuntimeError, match="must yield equally often for all its shards"),
+        pytest.raises(RuntimeError, match="must yield equally often for all shards"),
     ):
         workers.run_together([passing(n) for n in n_yields])
 

@@ -278,3 +278,96 @@ def test_settings_within_a_pass_stay_its_own_and_totals_are_read_only(n_jobs, ba
         pytest.skip("settings belong to threads in this NumPy")
     clf = NumpyCNNClassifier(layers=[Conv2D(2), Strict(), Flatten()], max_iter=1, batch_size=batch_size, n_jobs=n_jobs)
     assert clf.fit(*uint8_images).n_iter_ == 1
+
+
+@dataclass(frozen=True, repr=False)
+class Grads(Layer):
+    """The identity, with gradients of some kind."""
+
+    kind: str
+
+    def forward(self, params, x, context=PREDICT):
+        return x, None
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        total = d_out.sum()
+        kinds = {"none": None, "array": d_out, "number": total, "read-only": np.broadcast_to(total, (2,))}
+        return d_out, kinds[self.kind]
+
+    def gradients(self, params, d_prepared):
+        return {} if self.kind in ("number", "read-only") else d_prepared
+
+
+@every_n_jobs
+@pytest.mark.parametrize("batch_size", [3, 64])
+@pytest.mark.parametrize("kind", ["none", "number", "read-only"])
+def test_prepared_gradients_of_any_kind_are_summed_over_one_shard_or_many(kind, batch_size, n_jobs, uint8_images):
+    stack = [Conv2D(2), Grads(kind), Flatten()]
+    clf = NumpyCNNClassifier(layers=stack, max_iter=1, batch_size=batch_size, n_jobs=n_jobs, random_state=0)
+    plain = NumpyCNNClassifier(layers=[Conv2D(2), Flatten()], max_iter=1, batch_size=batch_size, random_state=0)
+    assert clf.fit(*uint8_images).loss_curve_ == plain.fit(*uint8_images).loss_curve_
+
+
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_gradients_that_are_no_dict_are_an_error_that_names_the_layer(batch_size, uint8_images):
+    clf = NumpyCNNClassifier(layers=[Conv2D(2), Grads("array"), Flatten()], max_iter=1, batch_size=batch_size)
+    with pytest.raises(TypeError, match=r"layers\[1\] Grads.*gradients must be dicts, got ndarray"):
+        clf.fit(*uint8_images)
+
+
+@dataclass(frozen=True, repr=False)
+class Yields(Layer):
+    """The identity, which yields in a way of its own."""
+
+    depends_on_batch = True
+    kind: str
+
+    def forward(self, params, x, context=PREDICT):
+        if context.train:
+            sums = {
+                "list": lambda: [x.sum(axis=(0, 1, 2)), (x * x).sum(axis=(0, 1, 2))],
+                "number": lambda: float(len(x)),
+                "nothing": lambda: None,
+                "text": lambda: "1",
+                "samples": lambda: x,
+            }
+            total = yield sums[self.kind]()
+            assert total.shape == {"list": (2, 2), "number": ()}.get(self.kind)
+            if self.kind == "number":
+                assert total == context.n_samples
+            if self.kind == "uneven" and len(x) % 2:
+                yield x.sum()
+        return x, None
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        if self.kind == "number" or len(d_out) % 2:
+            yield d_out.sum()
+        return d_out, {}
+
+
+@every_n_jobs
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_numbers_are_summed_over_one_shard_or_many(batch_size, n_jobs, uint8_images):
+    stack = [Conv2D(2), Yields("number"), Flatten()]
+    clf = NumpyCNNClassifier(layers=stack, max_iter=1, batch_size=batch_size, n_jobs=n_jobs)
+    assert clf.fit(*uint8_images).n_iter_ == 1
+
+
+@every_n_jobs
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("nothing", "yield arrays of numbers"), ("text", "yield arrays of numbers"), ("samples", "of one shape")],
+)
+def test_what_cannot_be_summed_is_an_error_that_names_the_layer(kind, text, n_jobs, uint8_images):
+    X, y = uint8_images
+    clf = NumpyCNNClassifier(layers=[Conv2D(2), Yields(kind), Flatten()], max_iter=1, batch_size=63, n_jobs=n_jobs)
+    with pytest.raises(TypeError, match=rf"layers\[1\] Yields\(kind='{kind}'\): .*{text}"):
+        clf.fit(X[:63], y[:63])
+
+
+@every_n_jobs
+def test_shards_that_yield_unequally_often_are_an_error_that_names_the_layer(n_jobs, uint8_images):
+    X, y = uint8_images
+    clf = NumpyCNNClassifier(layers=[Conv2D(2), Yields("list"), Flatten()], max_iter=1, batch_size=63, n_jobs=n_jobs)
+    with pytest.raises(RuntimeError, match=r"layers\[1\] Yields\(kind='list'\): .* must yield equally often"):
+        clf.fit(X[:63], y[:63])

@@ -87,3 +87,16 @@ def test_a_layer_that_inherits_nothing_is_an_error_that_says_what_it_must_inheri
 def test_a_layer_of_one_s_own_trains_and_is_reached_by_set_params(make, data):
     clf = make(layers=[Conv2D(2), Scaled(), Flatten()], n_kernels=(16, 32), hidden_layer_sizes=(100,)).fit(*data)
     assert clf.set_params(layers__1__factor=0.25).layers[1] == Scaled(0.25)
+
+
+@dataclass
+class Stateless(Sign):
+    """An optimizer that forgets to return a state."""
+
+    def init(self, weights):
+        return None
+
+
+def test_an_optimizer_without_a_state_is_an_error_that_names_it(make, data):
+    with pytest.raises(TypeError, match=r"solver=Stateless\(size=1\.0\): init must return a state"):
+        make(solver=Stateless()).fit(*data)
