@@ -1,4 +1,4 @@
-"""Parameter trees: lists with one dict per layer. A dict holds arrays or, if its layer contains layers, more trees."""
+"""Parameter trees: lists with one dict per layer. A dict holds arrays, or more dicts if its layer contains layers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def keys(tree: Any) -> list[Keys]:
 
 
 def pick(tree: Any, of_arrays: Sequence[Keys]) -> list[NDArray[Any]]:
-    """List the arrays of a tree at the given keys."""
+    """List the arrays of a tree at the given keys. This runs at every step, so it does not walk the tree."""
     picked = []
     for path in of_arrays:
         branch = tree
@@ -51,7 +51,7 @@ def leaves(tree: Any) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def add(tree: Any, more: Any) -> Any:
-    """Return the sum of two trees, or tuples of trees, of one structure. Arrays are added in place where possible."""
+    """Return the sum of two trees, or tuples of trees, of equal structure. Arrays are added in place if possible."""
     if isinstance(tree, np.ndarray) and tree.flags.writeable:
         tree += more
         return tree
@@ -64,5 +64,5 @@ def add(tree: Any, more: Any) -> Any:
 
 
 def is_weight(path: str) -> bool:
-    """Return whether the array at a path is a weight `W`. The L2 penalty applies to weights, not to biases etc."""
+    """Return whether the array at a path is a weight `W`. Weight decay applies to weights only, not to biases etc."""
     return path.split(".")[-1] == "W"

@@ -36,7 +36,7 @@ class Value:
 
     def _check_size(self, name: str, minimum: int = 1) -> None:
         fits = is_size(getattr(self, name), minimum)
-        self._check(name, fits, f"an int of at least {minimum} or a pair (rows, columns) of them")
+        self._check(name, fits, f"an int of at least {minimum} or a pair (rows, columns) of such ints")
 
     def _check_number(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
@@ -44,7 +44,7 @@ class Value:
 
 
 def _is_default(field: Field[Any], value: object) -> bool:
-    # identity comes first, because a field may hold an array, for which == does not return a bool
+    # compare the identity first, because a field may hold an array, and == does not return a bool for arrays
     if field.default is MISSING:
         return False
     return value is field.default or (type(value) is type(field.default) and bool(value == field.default))
@@ -61,7 +61,7 @@ def is_real(value: object) -> bool:
 
 
 def is_size(value: object, minimum: int = 1) -> bool:
-    """Return whether `value` is an integer of at least `minimum`, or a pair (rows, columns) of them."""
+    """Return whether `value` is an integer of at least `minimum`, or a pair (rows, columns) of such integers."""
     if isinstance(value, tuple):
         return len(value) == 2 and all(is_count(v, minimum) for v in value)
     return is_count(value, minimum)

@@ -1,8 +1,8 @@
-"""Augmentation: before each step, the images are changed at random in ways that keep their class.
+"""Augmentation: random changes to the images before each training step, which do not change the class.
 
 An augmentation is a callable ``(images, rng) -> images`` for a batch (n, h, w, c). The augmentations in this module are
-values, like layers. They change a whole batch at once, each image by its own random numbers, and never write to the
-given images.
+values, like layers. They change a whole batch at once, with different random numbers for each image, and never write to
+their input.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Flip(Value):
 
 @dataclass(frozen=True, repr=False)
 class Shift(Value):
-    """Move each image by up to `pixels` whole pixels along both axes, and fill the gap by repeating its edge.
+    """Shift each image by up to `pixels` whole pixels along both axes, and fill the gap by repeating the edge.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class Cutout(Value):
 
 
 def augmentations_from(given: Any) -> tuple[Augmentation, ...]:
-    """Read the parameter `augment` of `NumpyCNNClassifier`: None, an augmentation or a sequence of them.
+    """Read the parameter `augment` of `NumpyCNNClassifier`: None, an augmentation or a sequence of augmentations.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def augmentations_from(given: Any) -> tuple[Augmentation, ...]:
     for item in augmentations:
         if isinstance(item, type) or not callable(item):
             hint = f"; write {item.__name__}()" if isinstance(item, type) else ""
-            raise ValueError(f"augment must hold callables (images, rng) -> images, got {item!r}{hint}")
+            raise ValueError(f"augment must contain callables (images, rng) -> images, got {item!r}{hint}")
     return augmentations
 
 
@@ -203,7 +203,7 @@ def _described(images: Array) -> str:
 
 
 def _interpolate(images: Array, rows: Array, columns: Array) -> Array:
-    """Interpolate the images bilinearly at positions (n, h, w). Outside the image, its edge is repeated."""
+    """Interpolate the images bilinearly at positions (n, h, w). Outside an image, its edge is repeated."""
     n, h, w, _ = images.shape
     at = np.arange(n)[:, np.newaxis, np.newaxis]
     rows, columns = np.clip(rows, 0, h - 1), np.clip(columns, 0, w - 1)

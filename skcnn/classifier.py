@@ -59,11 +59,11 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 
 
 def _has_partial_fit(classifier: Any) -> bool:
-    """Tell scikit-learn whether there is a `partial_fit`. If there is none, the error says why."""
+    """Return whether `partial_fit` is available. If it is not, raise an error that says why."""
     if isinstance(classifier.class_weight, str):
         raise ValueError(
-            "class_weight='balanced' needs all samples at once, so there is no partial_fit; pass a dict of weights, "
-            "which sklearn.utils.class_weight.compute_class_weight can compute from all labels"
+            "class_weight='balanced' needs all samples at once, so partial_fit is not available; pass a dict of class "
+            "weights, which sklearn.utils.class_weight.compute_class_weight can compute from all labels"
         )
     return True
 
@@ -71,23 +71,24 @@ def _has_partial_fit(classifier: Any) -> bool:
 class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParametersMixin, ClassifierMixin, BaseEstimator):
     """Convolutional network classifier.
 
-    A stack of convolutions with activations and pools, followed by fully connected layers, and trained by stochastic
-    gradient descent on the cross-entropy. Parameters that `sklearn.neural_network.MLPClassifier` has too have the same
-    names.
+    The network is a stack of convolutions with activations and pooling, followed by fully connected layers. It is
+    trained by stochastic gradient descent on the cross-entropy. Parameters shared with
+    `sklearn.neural_network.MLPClassifier` have the same names.
 
     `kernel_size`, `stride`, `padding`, `pool`, `pool_size`, `activation` and `dropout` take one value for all layers,
-    or a sequence with one value for each. A pair (rows, columns) must stand inside a sequence.
+    or a sequence with one value per layer. A pair (rows, columns) must be inside a sequence, as in
+    ``kernel_size=((3, 5), (3, 5))``.
 
     Parameters
     ----------
     n_kernels : int or sequence of int, default=(16, 32)
-        Kernels of each convolution. There are as many convolutions as numbers.
+        The number of kernels in each convolution. The network has one convolution per number.
     kernel_size : int, or sequence of int or (int, int), default=3
-        Rows and columns of the kernels.
+        The size of the kernels, in rows and columns.
     pool_size : int, or sequence of int or (int, int), default=2
-        Windows of the pools, and also their stride. 1: no pool after that convolution.
+        The size of the pooling windows, which is also their stride. 1: no pooling after that convolution.
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Units of each fully connected layer before the output. (): none.
+        The number of units in each fully connected layer before the output layer. (): no hidden layer.
     activation : str, layer, or sequence of them, default="relu"
         The activation after each convolution and each hidden layer: "relu", "leaky_relu", "elu", "gelu", "silu",
         "tanh", "logistic" or "identity", or a layer.
@@ -96,25 +97,28 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     padding : {"same", "valid"}, int, or sequence of them or (int, int), default="same"
         See `skcnn.layers.Conv2D`.
     pool : {"max", "min", "avg"} or sequence of them, default="max"
-        What the pools keep of each window.
+        Whether pooling takes the maximum, the minimum or the mean of each window.
     batch_norm : bool, default=False
-        Whether a `BatchNorm` follows each convolution and each hidden layer, before the activation. These layers have
-        no bias then.
+        Whether to add a `BatchNorm` after each convolution and each hidden layer, before the activation. The
+        convolutions and hidden layers then have no bias.
     dropout : float in [0, 1), or sequence of them, default=0.0
-        The fraction of elements that `Dropout` sets to 0 after each block of a convolution and after each hidden layer.
+        The fraction of elements that `Dropout` sets to 0. It is applied after each convolution with its activation and
+        pooling, and after each hidden layer.
     layers : sequence of Layer, default=None
-        All layers before the output, instead of the ten parameters above, which must keep their defaults. The last
-        layer must return rows, as `Flatten`, `GlobalAvgPool2D` and `Dense` do. The output layer is appended.
+        All layers before the output layer. They replace the ten parameters above, which must keep their defaults. The
+        last layer must return rows (n, p), as `Flatten`, `GlobalAvgPool2D` and `Dense` do. The output layer is
+        appended.
     image_shape : (h, w) or (h, w, c), default=None
-        The shape of the image in a flat row of X. None: (s, s, 1) if rows have s * s features, otherwise
-        (1, n_features, 1). In this case kernels and pools shrink to the size of their feature maps.
+        The shape of an image, if X holds flat rows. None: (s, s, 1) if a row has s * s features, otherwise
+        (1, n_features, 1). If X is flat and you do not pass the shape, kernels and pooling windows shrink to fit their
+        feature maps.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
-        Whether colour images are (n, h, w, c) or (n, c, h, w), and the order of the pixels in flat rows.
+        Whether colour images are (n, h, w, c) or (n, c, h, w). It also sets the order of the numbers in flat rows.
     scaling : {"auto", "standard"}, (low, high) or None, default="auto"
         "auto": map the range of the training data, or 0..255 for uint8, to -0.5..0.5. "standard": scale each channel to
-        mean 0 and standard deviation 1. (low, high): map that range to -0.5..0.5. None: use pixels as they are.
+        mean 0 and standard deviation 1. (low, high): map that range to -0.5..0.5. None: no scaling.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of all computation. "auto": float64 if X is float64, otherwise float32.
+        The precision of all calculations. "auto": float64 if X is float64, otherwise float32.
     solver : {"adam", "adamw", "rmsprop", "sgd"} or optimizer, default="adamw"
         A name, or an object of `skcnn.optimizers`, as in ``SGD(momentum=0.9)`` or ``ClipNorm(Adam(), max_norm=1.0)``.
     learning_rate_init : float, default=0.002
@@ -123,50 +127,51 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         The schedule: a name, an object of `skcnn.schedules`, or a function ``schedule(epoch, max_iter)`` that returns
         the factor at a (fractional) epoch.
     alpha : float or "auto", default="auto"
-        Weight decay. It does not apply to biases and to the scales of a normalisation. With "adamw" it is decoupled: at
-        each step, weights are multiplied by ``1 - learning_rate * alpha``. With any other solver it is an L2 penalty:
-        ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss and, unlike MLPClassifier's, not divided by the samples
-        of the batch. "auto": 0.05 if it is decoupled, otherwise 0.0001.
+        Weight decay. Biases and the scales of `BatchNorm` do not decay. With "adamw", the decay is decoupled: at each
+        step, weights are multiplied by ``1 - learning_rate * alpha``. With any other solver, it is an L2 penalty:
+        ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss. Unlike in MLPClassifier, the penalty is not divided by
+        the number of samples in the batch. "auto": 0.05 if the decay is decoupled, otherwise 0.0001.
     batch_size : int or "auto", default="auto"
-        Samples in each training step. "auto": a hundredth of all samples, but at least 8 and at most 64.
+        The number of samples in each training step. "auto": one hundredth of all samples, but at least 8 and at most
+        64.
     max_iter : int, default=15
-        Epochs. Reaching `max_iter` does not warn, since there is no test of convergence.
+        The number of epochs. Reaching `max_iter` does not warn, because there is no test of convergence.
     max_time : float or None, default=None
-        Seconds after which `fit` ends, at the end of a step.
+        Time limit in seconds. After that, `fit` ends with the current step.
     shuffle : bool, default=True
-        Whether each epoch takes the samples in a new order.
+        Whether to shuffle the samples before each epoch.
     augment : callable, sequence of them or None, default=None
-        Random changes of the images in each step: objects of `skcnn.augmentation`, or functions ``(images, rng) ->
-        images`` of the scaled images (n, h, w, c).
+        Random changes to the images in each training step: objects of `skcnn.augmentation`, or functions
+        ``(images, rng) -> images`` that take scaled images (n, h, w, c).
     label_smoothing : float in [0, 1), default=0.0
-        The fraction of each label that training spreads equally over all classes, so that the network does not become
-        overconfident. The validation loss is measured without it.
+        The fraction of each label that is spread equally over all classes in training, to reduce overconfidence. The
+        validation loss is measured without label smoothing.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes by label, at least 0. "balanced": each class has the same total weight.
+        A weight of at least 0 for each label. "balanced": each class has the same total weight.
     early_stopping : bool, default=False
-        Whether to split a validation set off, to stop when the score on it no longer improves, and to keep the best
-        weights. If you pass `X_val` and `y_val` to `fit`, they are the validation set.
+        Whether to stop when the score on a validation set no longer improves, and to keep the best weights. The
+        validation set is split off the training data, unless you pass `X_val` and `y_val` to `fit`.
     validation_fraction : float in (0, 1), default=0.1
-        The fraction of the samples in the validation set, which is stratified by class and has at least one sample of
-        each class.
+        The fraction of the samples that early stopping splits off as the validation set. The split is stratified by
+        class, with at least one sample of each class.
     n_iter_no_change : int, default=10
-        Early stopping ends training after more than this many epochs without an improvement of `tol`.
+        Early stopping ends training when the score has not improved by `tol` for more than this many epochs.
     tol : float, default=1e-4
-        See `n_iter_no_change`.
+        The improvement that early stopping requires, see `n_iter_no_change`.
     scoring : str, callable or None, default=None
         The score on the validation set: a name or function as in scikit-learn's `scoring`, where larger is better.
-        None: accuracy. It is computed after each epoch (`validation_scores_`), with weights if the scorer takes any,
-        and decides on early stopping.
+        None: accuracy. It is computed after each epoch (`validation_scores_`), with sample weights if the scorer
+        accepts them, and is used by early stopping.
     warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last fit, with a new schedule of `max_iter` epochs.
+        Whether `fit` continues from the weights of the previous fit, with a new schedule of `max_iter` epochs.
     n_jobs : int or None, default=None
-        Threads. None: as many as the BLAS library may use when the call begins. -1: one for each core. The results are
-        the same, bit for bit, for every value.
+        The number of threads. None: as many as the BLAS library may use when the call begins. -1: one per core. The
+        results are the same, bit for bit, for any number.
     verbose : int, default=0
-        Whether to print a line for each epoch and, on a terminal or in a notebook, to show a bar while it runs.
+        Whether to print a line per epoch. On a terminal or in a notebook, this also shows a progress bar.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffling, the split and everything else that is random. With an int, `fit`
-        gives the same result every time, bit for bit.
+        The seed of everything random: initial weights, shuffling, validation split and so on. With an int, repeated
+        fits give the same result, bit for bit.
 
     Attributes
     ----------
@@ -175,44 +180,45 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     n_features_in_ : int
         h * w * c.
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only if X is a table with named columns.
+        Names of the columns of X. Defined only if X is a table with named columns.
     image_shape_ : (h, w, c)
         Shape of one image.
     network_ : Network
         The layers with their weights; ``print(network_.summary())`` shows them.
     history_ : list of dict
-        One row for each epoch: epoch, loss, val_loss, val_accuracy, val_f1 (macro), val_score, learning_rate, seconds.
+        One row per epoch: epoch, loss, val_loss, val_accuracy, val_f1 (macro), val_score, learning_rate, seconds.
     n_iter_ : int
-        Epochs trained.
+        Number of epochs trained.
     t_ : int
-        Samples seen in training, counted in every epoch.
+        Number of samples trained on, added up over all epochs.
     loss_ : float
-        Mean loss over the last epoch, L2 penalty included.
+        Mean loss over the last epoch, including the L2 penalty.
     best_loss_ : float
-        Smallest loss of an epoch that did not diverge.
+        Lowest loss of all epochs that did not diverge.
     loss_curve_ : list of float
         Loss of each epoch.
     validation_loss_curve_ : list of float or None
-        Mean loss on the validation set after each epoch, without penalty, or None for an epoch without a validation
-        set. None if no epoch had one.
+        Mean loss on the validation set after each epoch, without the penalty. An epoch without a validation set has the
+        entry None. If no epoch had a validation set, the attribute itself is None.
     validation_scores_ : list of float or None
-        Score on the validation set after each epoch, accuracy unless `scoring` says otherwise. None as above.
+        Score on the validation set after each epoch: the accuracy, unless you set `scoring`. None in the same cases as
+        `validation_loss_curve_`.
     best_validation_score_ : float or None
-        Best of `validation_scores_` in the last call of `fit`. None without early stopping.
+        Best validation score in the last call of `fit`. None without early stopping.
     best_iter_ : int or None
-        The epoch of that score, whose weights were kept. None without early stopping.
+        The epoch with the best validation score. Its weights were kept. None without early stopping.
     stop_reason_ : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"}
         Why training ended.
     n_layers_ : int
         The number of layers with weights, plus 1 for the input.
     n_outputs_ : int
-        Outputs of the network: one for each class, or one for two classes.
+        The number of outputs of the network: one per class, or a single one for two classes.
     out_activation_ : str
-        Link from the outputs to probabilities: "softmax", or "logistic" for two classes.
+        The link function, which turns outputs into probabilities: "softmax", or "logistic" for two classes.
     coefs_ : list of ndarray
-        Weights: kernels (kh, kw, c, k), dense matrices (inputs, outputs).
+        Weights of each layer: kernels (kh, kw, c, k), or dense matrices (inputs, outputs).
     intercepts_ : list of ndarray or None
-        The bias that belongs to each of `coefs_`, or None.
+        Biases of the same layers as in `coefs_`, or None for a layer without a bias.
 
     See Also
     --------
@@ -220,9 +226,9 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
 
     Notes
     -----
-    Prediction does not change the classifier, so any number of threads can share it. If one of them fits it again, the
-    others predict with the old model until the new one is complete. Two threads must not fit the same classifier at the
-    same time. A fit that raises an exception leaves the classifier as it was.
+    Prediction does not change the classifier, so any number of threads can share it. If one thread fits it again, the
+    other threads predict with the old model until the new one is complete. Do not fit the same classifier in two
+    threads at the same time. If a fit raises an exception, the classifier does not change.
 
     Examples
     --------
@@ -371,21 +377,21 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
 
         Parameters
         ----------
-        X : array-like of shape (n, n_features), (n, h, w), or (n, h, w, c) or (n, c, h, w) by `data_format`
-            Flat rows, grey images, or images with channels, of any number type. X is not modified, and is converted one
-            batch at a time.
+        X : array-like of shape (n, n_features), (n, h, w), (n, h, w, c) or (n, c, h, w)
+            Flat rows, grey images, or images with channels in the order of `data_format`, of any numeric type. X is not
+            modified, and is converted one batch at a time.
         y : array-like of shape (n,)
             Class labels of any sortable type.
         sample_weight : array-like of shape (n,), default=None
-            Weights, at least 0. Samples of weight 0 are ignored, but their labels count for `classes_`.
+            Weights, at least 0. Samples of weight 0 are ignored, but `classes_` includes their labels.
         X_val, y_val : array-like, default=None
-            Validation images and labels. The network is evaluated on them after each epoch (`history_`). With
-            `early_stopping` they also select the weights that are kept.
+            The images and labels of a validation set. The network is evaluated on it after each epoch (`history_`).
+            With `early_stopping`, the weights with the best score on it are kept.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights, at least 0.
+            Weights of the samples in the validation set, at least 0.
         checkpoint : str or path-like, default=None
-            A file that is written after each epoch, with all that is needed to resume. If the file exists, training
-            resumes from it, and ends in the same weights as if it had never been interrupted. With `warm_start`, the
+            A file to which `fit` saves the training state after each epoch. If the file exists, training resumes from
+            it. The final weights are then the same, bit for bit, as without the interruption. With `warm_start`, the
             classifier must have the same weights as at the start of the interrupted fit. The file is removed when
             training is complete, but not if Ctrl-C or `max_time` ended it. It contains pickled objects, so load only
             files that you trust.
@@ -397,16 +403,16 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Raises
         ------
         ValueError, TypeError
-            If an argument or parameter is not as described, or if the checkpoint is damaged or belongs to another fit.
-            The classifier stays as it was.
+            If an argument or parameter is invalid, or if the checkpoint is damaged or belongs to another fit. The
+            classifier does not change.
         OSError
             If the checkpoint cannot be written.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss or a weight was no longer finite. The weights are then those from before that epoch. Also if the
-            loss of the last epoch is clearly higher than that of the first.
+            If the loss or a weight was no longer finite. The weights of the previous epoch are then kept. Also if the
+            loss is clearly higher in the last epoch than in the first.
         """
         callbacks = FitCallbacks(self, X, y, sample_weight)
         n_threads, score = self._n_threads(), scorer_of(self)
@@ -450,7 +456,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> NumpyCNNClassifier:
         """Train for one epoch on the given samples, at the constant learning rate `learning_rate_init`.
 
-        The first call fixes the scaling, the batch size, and the mean weight by which weights are divided.
+        The first call fixes the scaling, the batch size, and the mean by which sample weights are divided.
         `early_stopping` and `learning_rate` are ignored.
 
         Parameters
@@ -458,7 +464,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         X, y, sample_weight
             As for `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All labels that occur in this call or a later one. Required in the first call.
+            All labels that can occur in this call or in later calls. Required in the first call.
 
         Returns
         -------
@@ -467,7 +473,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Raises
         ------
         ValueError
-            As for `fit`. Also if `classes` is missing or has changed, or if a label is not among them.
+            As for `fit`. Also if `classes` is missing or has changed, or if y has a label that is not in `classes`.
         AttributeError
             For ``class_weight="balanced"``, which needs all samples at once.
         """
@@ -499,19 +505,19 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Returns
         -------
         y : ndarray of shape (n,)
-            Labels, of the dtype of `classes_`.
+            Labels, with the dtype of `classes_`.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the classifier is not fitted.
         ValueError
-            If X is not as `fit` describes, or its images have another shape.
+            If X is invalid, or if its images do not have the fitted shape.
         """
         return self._predict(X, lambda model, logits: model.classes[model.loss.decide(logits)])
 
     def decision_function(self, X: Any) -> Array:
-        """Return the network's outputs before the link to probabilities.
+        """Return the network's outputs, before softmax or sigmoid turns them into probabilities.
 
         Parameters
         ----------
@@ -554,8 +560,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         return self._predict(X, lambda model, logits: model.loss.log_probabilities(logits))
 
     def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
-        """Return what `finish` makes of the network's outputs, block by block."""
-        model = self._model  # one for the whole call, even if another thread refits meanwhile
+        """Predict block by block. `finish` turns the outputs of each block into its part of the result."""
+        model = self._model  # the same model for the whole call, even if another thread refits meanwhile
         rows = read_images(self, model, X)
         if self.scaling is not None:
             warn_if_scale_is_off(rows, model.image_format)
@@ -563,7 +569,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         def checked(logits: Array) -> Array:
             if not np.isfinite(logits).all():
                 raise ValueError(
-                    "X holds values too large for this network: its outputs are not finite. The training data was "
+                    "X contains values too large for this network: its outputs are not finite. The training data was "
                     f"scaled by (x - {model.image_format.center}) / {model.image_format.width}"
                 )
             return finish(model, logits)

@@ -1,4 +1,4 @@
-"""Data sets, in the form of scikit-learn's loaders."""
+"""Data sets, with loaders like those of scikit-learn."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def load_fashion_mnist(
 
     The four IDX files (``train-images-idx3-ubyte.gz`` and so on, compressed or not) are read from the folder
     `data_home`, otherwise from the folder in the environment variable ``SKCNN_DATA``, otherwise from Debian's package
-    ``dataset-fashion-mnist``. If you name no folder and the package is not installed, scikit-learn fetches the data set
-    from OpenML and caches it.
+    ``dataset-fashion-mnist``. If you do not name a folder and the package is not installed, scikit-learn fetches the
+    data set from OpenML and caches it.
 
     Parameters
     ----------
     subset : {"train", "test", "all"}, default="train"
         The 60,000 training images, the 10,000 test images, or the training images followed by the test images.
     data_home : path, default=None
-        The folder that holds the files. If you pass it, no other place is searched.
+        The folder that contains the files. If you pass it, no other place is searched.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -55,7 +55,7 @@ def load_fashion_mnist(
     ValueError
         If `subset` is not one of these names, or a file is damaged.
     OSError
-        If a named folder does not hold the files, or if they cannot be fetched. The message says how to get them.
+        If a named folder does not contain the files, or if they cannot be fetched. The message says how to get them.
 
     References
     ----------
@@ -73,12 +73,12 @@ def load_fashion_mnist(
 
 
 def _folder(data_home: str | os.PathLike[str] | None) -> Path | None:
-    """Return the folder that holds the files, or None if no folder is named and the package is not installed."""
+    """Return the folder that contains the files, or None if no folder is named and the package is not installed."""
     named = data_home if data_home is not None else os.environ.get("SKCNN_DATA")
     folder = Path(named) if named else DEBIAN_PACKAGE
     complete = all(_find(folder, prefix, kind) for prefix in _PREFIXES.values() for kind in ("images", "labels"))
     if named and not complete:
-        raise FileNotFoundError(f"{folder} does not hold the four files of Fashion-MNIST. {_HOW_TO_GET_THEM}")
+        raise FileNotFoundError(f"{folder} does not contain the four files of Fashion-MNIST. {_HOW_TO_GET_THEM}")
     return folder if complete else None
 
 

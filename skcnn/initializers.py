@@ -1,9 +1,10 @@
 """Initializers: how the initial weights of a layer are drawn.
 
-Each of them, except "zeros", keeps the variance of the signal about the same from layer to layer: in the forward pass
-(`fan_in`, the number of inputs of one output), or on average over the forward and backward pass (`fan_in + fan_out`).
-He's variance, 2 / fan_in, compensates for the half of the signal that ReLU cuts off. Glorot's, 2 / (fan_in + fan_out),
-suits tanh, sigmoid and linear outputs. LeCun's is 1 / fan_in.
+All initializers except "zeros" keep the variance of the signal about the same from layer to layer. `fan_in` is the
+number of inputs of one output. He's and LeCun's variances depend on `fan_in` and keep the signal in the forward pass.
+Glorot's variance depends on `fan_in + fan_out` and keeps it on average over the forward and backward passes. He's
+variance, 2 / fan_in, compensates for the half of the signal that ReLU cuts off. Glorot's, 2 / (fan_in + fan_out), suits
+tanh, sigmoid and linear outputs. LeCun's is 1 / fan_in.
 
 References
 ----------
@@ -24,7 +25,7 @@ __all__ = ["INITIALIZERS", "Initializer"]
 
 Initializer = str | Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]]
 
-# the variance of a weight as a function of (fan_in, fan_out)
+# the variance of a weight, as a function of (fan_in, fan_out)
 _VARIANCES: dict[str, Callable[[int, int], float]] = {
     "he": lambda fan_in, fan_out: 2.0 / fan_in,
     "glorot": lambda fan_in, fan_out: 2.0 / (fan_in + fan_out),

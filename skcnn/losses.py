@@ -1,6 +1,6 @@
 """Losses, each fused with the link function that turns the network's logits into probabilities.
 
-In the fused form the logarithm cancels the exponential. So logits of 1e4 do not overflow, and the gradient is just the
+In the fused form, the logarithm cancels the exponential. So logits of 1e4 do not overflow, and the gradient is just the
 predicted probability minus the target.
 """
 
@@ -34,7 +34,7 @@ class Loss(Protocol):
         """Return the probabilities (n, n_classes)."""
 
     def log_probabilities(self, logits: Array) -> Array:
-        """Return the logarithms of the probabilities (n, n_classes), accurate even where these round to 0."""
+        """Return the logarithms of the probabilities (n, n_classes), accurate even if a probability rounds to 0."""
 
     def decide(self, logits: Array) -> Array:
         """Return the index (n,) of the most probable class. If several are equal, the first one wins."""
@@ -79,7 +79,7 @@ class SoftmaxCrossEntropy(Value):
         d_logits /= sums
         d_logits[true] -= 1
         if self.label_smoothing:
-            # this part of the target moves from class y to the mean over all classes
+            # this part of the target is moved from class y to all classes, in equal shares
             moved = logits.dtype.type(self.label_smoothing)
             losses += moved * (shifted[true] - shifted.mean(axis=1))
             d_logits[true] += moved

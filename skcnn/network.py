@@ -24,7 +24,7 @@ __all__ = ["Network"]
 
 Array = NDArray[Any]
 
-MULTIPLY_ADDS_PER_ELEMENT = 16  # take as long as the rest of the work on an element of a feature map
+MULTIPLY_ADDS_PER_ELEMENT = 16  # they take as long as all other work on one element of a feature map
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,13 +35,13 @@ class Network:
     ----------
     layers : tuple of Layer
     shapes : tuple of tuple of int
-        The input's shape and each layer's output shape, without the batch axis: one more than there are layers.
+        The shape of the input and of each layer's output, without the batch axis. There is one more shape than layers.
     params : list of dict
-        The parameters of each layer, {} for those that have none. Training writes to the arrays.
+        The parameters of each layer, {} for layers without parameters. Training changes the arrays in place.
     states : list of dict
-        What each layer remembers between batches, {} for most. Training replaces the items.
+        The state of each layer between batches, {} for most layers. Training replaces the items.
     dtype : numpy.dtype
-        Of all computation.
+        The precision of all calculations.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Network:
         Raises
         ------
         ValueError
-            If a layer does not fit its input; the text begins with the layer: ``layers[3] Conv2D(...): ...``.
+            If a layer does not fit its input. The message starts with the layer: ``layers[3] Conv2D(...): ...``.
         """
         chain = Sequential(tuple(layers))
         shapes = tuple(chain.shapes(in_shape))
@@ -91,27 +91,27 @@ class Network:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # what follows from the fields is derived again when it is needed
+        # cached properties are not pickled, but computed again when they are needed
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def copy(self) -> Network:
-        """Return a network of its own weights, writable even where these are a memory map."""
+        """Return a network with a copy of the weights. The copy is writable, even if the weights are a memory map."""
         return Network(self.layers, self.shapes, _own(self.params), _own(self.states), self.dtype)
 
     def restore(self, saved: Network) -> None:
-        """Write the weights and states of a copy, made earlier, into this network."""
+        """Restore the weights and states from an earlier copy of this network."""
         for (_, array), (_, old) in zip(leaves(self.params), leaves(saved.params), strict=True):
             np.copyto(array, old)
         self.states[:] = saved.states
 
     @cached_property
     def chain(self) -> Sequential:
-        """The layers as one layer."""
+        """The layers of the network, as one layer."""
         return Sequential(self.layers)
 
     @cached_property
     def _lowered(self) -> dict[bool, LoweredChain]:
-        """What is computed, for training (True) and for prediction (False)."""
+        """The lowered chain for training (True) and the one for prediction (False)."""
         return {train: lower(self.chain, self.shapes[0], train=train) for train in (True, False)}
 
     @property
@@ -120,29 +120,29 @@ class Network:
         return sum(array.size for _, array in leaves(self.params))
 
     def shards(self, n_samples: int, *, train: bool = False) -> list[slice]:
-        """Cut so many samples into the shards of a training batch, or into the blocks of a prediction."""
+        """Cut `n_samples` samples into the shards of a training batch, or into the blocks of a prediction."""
         together = train and self.chain.depends_on_batch
         return cut(n_samples, samples_per_shard(n_samples, *self._size, together=together))
 
     @cached_property
     def _size(self) -> tuple[int, int]:
-        """The elements of the largest feature map, and the multiply-adds that a sample takes."""
+        """The number of elements in the largest feature map, and the work for one sample, in multiply-adds."""
         elements = [prod(shape) for shape in _shapes_within(self.chain, self.shapes[0])]
         products = self.chain.multiply_adds(self.shapes[0], self.shapes[-1])
         return max(elements), products + MULTIPLY_ADDS_PER_ELEMENT * sum(elements)
 
     def predict(self, x: Array) -> Array:
-        """Return the output of x (n, h, w, c), writing nothing anywhere."""
+        """Return the output for x (n, h, w, c), without changing the network."""
         return self.passes().predict(x)
 
     def passes(self, *, train: bool = False) -> Passes:
-        """Return the passes through the network, for as long as its weights stay as they are."""
+        """Return the passes through the network. They are valid until the weights change."""
         return Passes(self._lowered[train], self.shapes[0], self.params, self.states, train=train)
 
     def summary(self) -> str:
         """Return a table: each layer's output shape, parameters, receptive field and multiply-adds for one sample.
 
-        The receptive field is what one element of the output sees of the input, in rows and columns of pixels.
+        The receptive field is the part of the input that one element of the output sees, in rows and columns of pixels.
         """
         rows = [("input", times(self.shapes[0]), 0, "1x1", 0), *self._summary_rows()]
         total = ("total", "", self.n_params, "", sum(row[4] for row in rows))
@@ -176,5 +176,5 @@ def _shapes_within(chain: Sequential, in_shape: Shape) -> list[Shape]:
 
 
 def _own(trees: list[Params]) -> list[Params]:
-    """Copy a tree; arrays of a memory map become plain ones."""
+    """Copy a tree. Memory-mapped arrays become plain arrays."""
     return [{key: _own([v])[0] if isinstance(v, dict) else np.array(v) for key, v in tree.items()} for tree in trees]

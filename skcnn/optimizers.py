@@ -1,8 +1,8 @@
 """Optimizers: how gradients update the weights.
 
-An optimizer is frozen and holds only its configuration. What it remembers between steps (velocities, moments) is a
-`State`: `init` creates it, `step` updates it, and training keeps it. Weights and gradients are lists of arrays in the
-same order. Weights are updated in place.
+An optimizer is frozen and holds only its configuration. Its velocities and moments are in a separate `State`: `init`
+creates it, `step` updates it, and the training state holds it between steps. Weights and gradients are lists of arrays
+in the same order. Weights are updated in place.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ State = dict[str, Any]
 class Optimizer(Protocol):
     """The methods that training needs.
 
-    If an optimizer has an attribute `decouples_decay` that is true, training does not add the L2 penalty's gradient to
-    the other gradients. Instead it multiplies the weights W by ``1 - learning_rate * alpha`` before each step.
+    If an optimizer has an attribute `decouples_decay` that is true, training does not add the gradient of the L2
+    penalty to the other gradients. Instead, it multiplies the weights W by ``1 - learning_rate * alpha`` before each
+    step.
 
     If the state contains lists of arrays, training regularly sets tiny elements of these arrays to 0
     (`flush_subnormals`).
@@ -100,7 +101,7 @@ class SGD(Value):
 
 @dataclass(frozen=True, repr=False)
 class Adam(Value):
-    """Adam: steps scaled by running means of the gradient and of its square, corrected for their start at 0.
+    """Adam: steps from running means of the gradient and its square. The means start at 0 and are corrected for this.
 
     ``m = beta_1 * m + (1 - beta_1) * g``, ``v = beta_2 * v + (1 - beta_2) * g^2``,
     ``w -= learning_rate * m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)`` at step t = 1, 2, ...
@@ -243,14 +244,14 @@ class RMSprop(Value):
 
 @dataclass(frozen=True, repr=False)
 class ClipNorm(Value):
-    """Clip the norm of the gradients, taken over all parameters, to `max_norm` and pass them to another optimizer.
+    """Clip the norm of the gradients over all parameters to `max_norm`, then pass the gradients to another optimizer.
 
     Parameters
     ----------
     optimizer : Optimizer, default=Adam()
         Receives the clipped gradients.
     max_norm : float, default=1.0
-        Above 0. If the norm is larger, the gradients are scaled down to it and keep their direction.
+        Above 0. If the norm is larger, the gradients are scaled down to `max_norm` and keep their direction.
 
     References
     ----------
@@ -294,16 +295,16 @@ OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop
 
 
 def decouples_decay(optimizer: Optimizer) -> bool:
-    """Return whether the L2 penalty shrinks the weights directly instead of adding to the gradients."""
+    """Return whether the weight decay shrinks the weights directly, instead of adding a penalty to the gradients."""
     return bool(getattr(optimizer, "decouples_decay", False))
 
 
 def flush_subnormals(state: State) -> None:
     """Set elements that have decayed almost to 0 to exactly 0, in the lists of arrays of a state.
 
-    In float32 these are elements below 1e-32. The velocities of a unit that no longer fires shrink at every step, but
-    never become 0: the smallest positive number times 0.9 is rounded to itself. Processors are a hundred times slower
-    with subnormal numbers, below 1e-38 in float32.
+    In float32, these are elements below 1e-32. If a unit no longer fires, its velocities shrink at every step, but
+    never reach 0: the smallest positive number times 0.9 rounds to itself. Processors are a hundred times slower with
+    subnormal numbers, which in float32 are those below 1e-38.
     """
     for arrays in state.values():
         for array in arrays if isinstance(arrays, list) else ():

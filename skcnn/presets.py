@@ -1,7 +1,7 @@
 """Presets: named sets of constructor parameters.
 
-A preset holds all parameters that make a model what it is, so later changes of defaults do not affect it. It leaves
-`random_state`, `n_jobs`, `verbose` and `warm_start` to you.
+A preset sets all parameters that define a model, so later changes to the defaults do not affect it. It does not set
+`random_state`, `n_jobs`, `verbose` and `warm_start`.
 
 >>> from skcnn import NumpyCNNClassifier
 >>> from skcnn.presets import EXERCISE
@@ -70,7 +70,7 @@ EXERCISE_ORIGINAL: dict[str, Any] = {
         ReLU(),
     ),
 }
-"""The same network with a bias for every position of a feature map, as handwritten networks often have it."""
+"""The same network with a bias for every position of a feature map, as networks written from scratch often have."""
 
 
 def _block(n_kernels: int) -> tuple[Layer, ...]:

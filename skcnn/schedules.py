@@ -2,8 +2,8 @@
 
 A schedule is a callable ``(epoch, n_epochs) -> factor``. `epoch` is the time since training began, in epochs (2.5 is
 the middle of the third epoch), and `n_epochs` is the planned number of epochs. `learning_rate_init` is multiplied by
-the factor. You can use any such callable. If it has an attribute `needs_history` that is true, it is also passed the
-history so far: one row for each finished epoch.
+the factor. You can use any such callable. If it has an attribute `needs_history` that is true, it also receives the
+history so far: one row per finished epoch.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ class Cosine(Value):
     final : float in [0, 1), default=0.0
         The factor at the end.
     warm_up : float, default=0.0
-        Length of the warm-up in epochs. At least 0. If training is not longer than the warm-up, it ends during it.
+        Length of the warm-up in epochs. At least 0. If training is not longer than the warm-up, it ends during the
+        warm-up.
 
     References
     ----------
@@ -137,7 +138,7 @@ class OneCycle(Value):
     Parameters
     ----------
     warm_up : float in [0, 1), default=0.3
-        The fraction of all epochs that the rise takes.
+        The length of the rise, as a fraction of all epochs.
     initial : float in [0, 1), default=0.04
         The factor at the beginning.
     final : float in [0, 1), default=4e-6
@@ -209,7 +210,8 @@ class ReduceOnPlateau(Value):
             value = row[self.metric]
             if value is None:
                 raise ValueError(
-                    f"ReduceOnPlateau: {self.metric} is not measured; pass X_val and y_val, or early_stopping=True"
+                    f"ReduceOnPlateau: {self.metric} needs a validation set; pass X_val and y_val to fit, or set "
+                    "early_stopping=True"
                 )
             lowest, stale = (value, 0) if value < lowest - self.tol else (lowest, stale + 1)
             if stale > self.patience:
@@ -228,7 +230,7 @@ SCHEDULES: dict[str, Callable[[], Schedule]] = {
 
 
 def factor(schedule: Schedule, epoch: float, n_epochs: int, history: History) -> float:
-    """Return the factor of a schedule at the time `epoch`."""
+    """Return the factor of a schedule at the time `epoch`, in epochs."""
     if getattr(schedule, "needs_history", False):
         return float(schedule(epoch, n_epochs, history))
     return float(schedule(epoch, n_epochs))

@@ -144,7 +144,7 @@ def test_what_a_callable_returns_is_checked(change, text):
     ("bad", "text"), [([Shift(), "flip"], "got 'flip'"), (Shift, r"; write Shift\(\)$"), ([3], "got 3")]
 )
 def test_what_is_no_augmentation_is_refused(bad, text, make, data):
-    with pytest.raises(ValueError, match=rf"augment must hold callables \(images, rng\) -> images, .*{text}"):
+    with pytest.raises(ValueError, match=rf"augment must contain callables \(images, rng\) -> images, .*{text}"):
         make(augment=bad).fit(*data)
 
 

@@ -55,7 +55,7 @@ def test_finds_the_folder_by_the_environment(folder, monkeypatch):
 
 
 def test_a_named_folder_without_the_files_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"does not hold the four files.*apt install dataset-fashion-mnist"):
+    with pytest.raises(FileNotFoundError, match=r"does not contain the four files.*apt install dataset-fashion-mnist"):
         load_fashion_mnist(data_home=tmp_path)
 
 

@@ -91,7 +91,7 @@ def test_a_plateau_reduces_the_rate(history, reductions):
 
 
 def test_a_plateau_of_what_is_not_measured_is_an_error():
-    with pytest.raises(ValueError, match="val_loss is not measured; pass X_val and y_val, or early_stopping=True"):
+    with pytest.raises(ValueError, match="val_loss needs a validation set; pass X_val and y_val to fit, or set early_"):
         ReduceOnPlateau(metric="val_loss")(1, 10, [{"loss": 1.0, "val_loss": None}])
 
 

@@ -1,1 +1,1 @@
-"""The passes through a chain of layers: lowered, cut into shards, on threads."""
+"""Passes through a lowered chain of layers, in shards and on several threads."""

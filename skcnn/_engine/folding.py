@@ -1,7 +1,8 @@
-"""Folding: in prediction, a normalisation multiplies and adds, which the layer before it can do as well.
+"""Folding: in prediction, batch normalisation only multiplies and adds, so the layer before it can do this too.
 
-``(x * W + b) * factor + term`` is ``x * (W * factor) + (b * factor + term)``: other weights, and one pass less over the
-feature maps. The results differ in the last bits, as those of any other order of the same sums.
+``(x * W + b) * factor + term`` equals ``x * (W * factor) + (b * factor + term)``. So the weights are adjusted, and one
+pass over the feature maps is saved. The results differ in the last bits, as they do for any change in the order of
+sums.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ __all__ = ["Folded", "fold"]
 
 
 def fold(first: Layer, second: Layer) -> Folded | None:
-    """Return the layer that does the work of two neighbours, or None if there is none."""
-    # these very types: a subclass may compute anything
+    """Return one layer that does the work of two neighbours, or None if there is no such layer."""
+    # the types must be exactly these, because a subclass may compute anything
     if isinstance(first, Conv2D | Dense) and type(first) in (Conv2D, Dense) and type(second) is BatchNorm:
         return Folded(first if first.bias else replace(first, bias=True), second)
     return None
@@ -29,7 +30,7 @@ def fold(first: Layer, second: Layer) -> Folded | None:
 
 @dataclass(frozen=True, repr=False)
 class Folded(Layer):
-    """A convolution or dense layer that does the work of the normalisation behind it. It cannot be trained."""
+    """A convolution or dense layer that also does the work of the `BatchNorm` after it. It cannot be trained."""
 
     layer: Conv2D | Dense
     norm: BatchNorm
@@ -46,4 +47,4 @@ class Folded(Layer):
         return self.layer.forward(params, x, context)
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Any:
-        raise NotImplementedError("a folded normalisation cannot be trained")
+        raise NotImplementedError("a folded batch normalisation cannot be trained")

@@ -1,14 +1,14 @@
-"""Lowering: a chain of layers, translated into one that computes the same faster.
+"""Lowering: a chain of layers is translated into one that computes the same result faster.
 
-Neighbouring layers are replaced by one private layer with the same contract:
+One private layer with the same contract replaces two neighbouring layers:
 
-- ReLU and a pool that keeps one pixel of each window. Both keep the order of the pixels, so the pool can come first,
-  and less is left to rectify: a quarter for windows of 2x2. The gradients are the same too: if the pixel that is kept
-  is positive, it is the same one, and otherwise they are 0.
-- In prediction, a convolution or dense layer and the normalisation behind it, see `skcnn._engine.folding`.
+- ReLU and a max or min pool after it. Both preserve the order of the pixels, so the pool can come first. ReLU then has
+  fewer pixels to process: a quarter for windows of 2x2. The gradients are the same too: if the pixel that the pool
+  keeps is positive, it is the same pixel in either order; otherwise, the gradients are 0.
+- In prediction, a convolution or dense layer and the batch normalisation after it, see `skcnn._engine.folding`.
 
-Layers know nothing of this, and parameters keep their positions. The types must match exactly, since a subclass may
-compute anything.
+The layers themselves do not change, and parameters keep their positions. The types must match exactly, because a
+subclass may compute something else.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = ["lower"]
 
 @dataclass(frozen=True, repr=False)
 class LoweredChain(Sequential):
-    """A chain that computes operations of its own in place of its layers, for inputs of one shape."""
+    """A chain that computes other operations instead of its layers, for inputs of one shape."""
 
     operations: tuple[Operation, ...] = ()
     known_shapes: tuple[Shape, ...] = ()
 
     @cached_property
-    def depends_on_batch(self) -> bool:  # type: ignore[override]  # every pass asks
+    def depends_on_batch(self) -> bool:  # type: ignore[override]  # every pass reads it
         return any(operation.layer.depends_on_batch for operation in self.operations)
 
     def shapes(self, in_shape: Shape) -> Sequence[Shape]:
@@ -49,7 +49,7 @@ class LoweredResidual(LoweredChain, Residual):
 
 
 def lower(chain: Sequential, in_shape: Shape, *, train: bool) -> LoweredChain:
-    """Translate a chain for training, or for prediction with samples of `in_shape`."""
+    """Translate a chain for training or for prediction, with samples of `in_shape`."""
     operations, shapes = [], [in_shape]
     for operation in _operations(chain.layers, train):
         layer = operation.layer
@@ -71,7 +71,7 @@ def _operations(layers: Sequence[Layer], train: bool) -> Iterator[Operation]:
 
 
 def _join(first: Layer, second: Layer, train: bool) -> Layer | None:
-    """Return the layer that does the work of two neighbours, or None if there is none."""
+    """Return one layer that does the work of two neighbours, or None if there is no such layer."""
     if type(first) is ReLU and type(second) in (MaxPool2D, MinPool2D):
         return RectifiedPool(second)
     return None if train else fold(first, second)
@@ -82,7 +82,7 @@ _RELU: Layer = ReLU()
 
 @dataclass(frozen=True, repr=False)
 class RectifiedPool(Layer):
-    """A pool that keeps one pixel of each window, and then ReLU."""
+    """A max or min pool, followed by ReLU."""
 
     pool: Layer
 

@@ -1,4 +1,4 @@
-"""The forward and backward passes through a chain of layers, while its weights stay as they are."""
+"""The forward and backward passes through a chain of layers, for as long as its weights do not change."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Passes", "by_layer"]
 class Passes:
     """A chain with its parameters prepared once, for all shards of a training batch or all blocks of a prediction.
 
-    Nothing in it changes, so any number of threads may use it. When the parameters have changed, make a new one.
+    It never changes, so any number of threads can use it. If the parameters have changed, create a new one.
 
     Parameters
     ----------
     chain : Sequential
     in_shape : tuple of int
-        Of one sample.
+        The shape of one sample.
     params, states : sequence of dict
         One for each layer of the chain.
     train : bool
@@ -32,18 +32,18 @@ class Passes:
     ):
         self._chain, self._n_layers = chain, len(params)
         self._exchanges = chain.depends_on_batch
-        # the gradient by the images is not needed
+        # the gradient with respect to the images is not needed
         self._context = Context(train=train, state=_by_index(states), need_d_x=not train)
         self._prepared = chain.prepare(_by_index(params), in_shape, self._context)
 
     def predict(self, x: Array) -> Array:
-        """Return the output of x (n,) + in_shape, writing nothing anywhere."""
+        """Return the output for x (n,) + in_shape, without changing anything."""
         result = self._chain.forward(self._prepared, x, self._context)
         out: Array = (alone(result) if self._exchanges else result)[0]
         return out
 
     def context(self, n_samples: int, weight: Array | None = None, rng: Rng | None = None) -> Context:
-        """Return the context of a shard, of a batch of `n_samples`; `weight` and `rng` as in `Context`."""
+        """Return the context of a shard, for a batch of `n_samples` samples. `weight` and `rng` are as in `Context`."""
         return self._context._replace(n_samples=n_samples, weight=weight, rng=rng)
 
     def forward(self, x: Array, context: Context) -> Exchange[tuple[Array, Any]]:
@@ -53,9 +53,9 @@ class Passes:
         return out, caches
 
     def backward(self, caches: Any, d_out: Array, context: Context) -> Exchange[Any]:
-        """Return a shard's part of the gradients by what was prepared, to be added up over the shards.
+        """Return a shard's gradients with respect to the prepared parameters, to be summed over the shards.
 
-        The caches are used up.
+        The caches can be used only once.
         """
         result = self._chain.backward(self._prepared, caches, d_out, context)
         _, d_prepared = (yield from result) if self._exchanges else result
@@ -66,19 +66,19 @@ class Passes:
         return self._chain.add_gradients(self._prepared, d_prepared, more)
 
     def gradients(self, d_prepared: Any) -> list[Params]:
-        """Return the gradients by the parameters of each layer, given their sum over the shards."""
+        """Return the gradients with respect to each layer's parameters, given the sum of `backward` over the shards."""
         return by_layer(self._chain.gradients(self._prepared, d_prepared), self._n_layers)
 
     def next_states(self, caches: Any) -> list[Params]:
-        """Return what each layer remembers after the forward pass that returned these caches."""
+        """Return each layer's state after the forward pass that returned these caches."""
         return by_layer(self._chain.next_state(self._context.state, caches), self._n_layers)
 
 
 def _by_index(trees: Sequence[Params]) -> Params:
-    """Turn one dict for each layer into that of a chain."""
+    """Turn a list with one dict per layer into the dict of a chain."""
     return {str(index): tree for index, tree in enumerate(trees) if tree} if any(trees) else {}
 
 
 def by_layer(tree: Params, n_layers: int) -> list[Params]:
-    """Turn the dict of a chain into one for each of its layers."""
+    """Turn the dict of a chain into a list with one dict per layer."""
     return [tree.get(str(index), {}) for index in range(n_layers)]

@@ -1,7 +1,7 @@
-"""What a calculation needs of its process: one BLAS thread, and memory that is kept.
+"""Settings for a calculation: one BLAS thread, small buffers, and memory that the process keeps.
 
 The last bits of a float32 matrix product depend on the number of BLAS threads. So BLAS always runs on one thread, and
-the shards of a batch run on threads of our own (see `skcnn._engine.workers`).
+the package's own threads compute the shards of a batch (see `skcnn._engine.workers`).
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 __all__ = ["allowed_threads", "calculation", "numpy_settings", "one_blas_thread"]
 
 # NumPy copies elements that are not contiguous, or have another type, into buffers before it computes with them. By
-# default a buffer has 8192 elements. Three of those do not fit into the first cache, which can double the time.
+# default, a buffer has 8192 elements. Three such buffers do not fit into the L1 cache, which can double the time.
 BUFFER_ELEMENTS = 2048
 
 # The C library returns the memory of large arrays to the system as soon as they are freed, and requests it again, page
-# by page, for the next ones. That takes as long as computing them. But glibc keeps blocks that are no larger than the
-# largest one that was ever freed, up to 32 MiB. So one that is never used is freed here, which costs a microsecond.
+# by page, for the next arrays. This takes as long as computing the arrays. But glibc keeps freed blocks up to the size
+# of the largest block that was ever freed, at most 32 MiB. So this line allocates a large block and frees it unused,
+# which takes a microsecond.
 np.empty(2**25 - 2**16, dtype=np.uint8)
 
 
 class _BlasGuard:
     """Limits the BLAS libraries of the process to one thread while there are users.
 
-    The limit is global, so overlapping users are counted: the first one sets it, and the last one restores what it was.
-    The libraries are looked up once, since that takes a hundred times as long as setting the limit.
+    The limit is global, so overlapping users are counted: the first user sets the limit, and the last user restores the
+    old one. The libraries are looked up only once, because this takes a hundred times as long as setting the limit.
     """
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class _BlasGuard:
                 self._restore()
 
     def allowed_threads(self) -> int:
-        """Return how many threads BLAS may use while there are no users."""
+        """Return how many threads BLAS may use when there are no users."""
         with self._lock:
             return self._allowed if self._users else self._read_allowed()
 
@@ -78,7 +79,7 @@ class _BlasGuard:
                 limit.restore_original_limits()
 
     def _after_in_child(self) -> None:
-        # the threads of the users do not exist in the child
+        # the users' threads do not exist in the child process
         self._users = 0
         self._restore()
         self._lock.release()
@@ -88,8 +89,8 @@ class _BlasGuard:
 def _any_thread_may_set_limits() -> Iterator[None]:
     """Let any thread set OpenBLAS's limit.
 
-    threadpoolctl 3.8 lets only the thread set it that did so first, and silently ignores all others. But the last user
-    of the guard need not be the first.
+    With threadpoolctl 3.8, only the thread that set the limit first can set it again. Other threads are silently
+    ignored. But the last user of the guard may be on another thread than the first user.
     """
     clear = getattr(OpenBLASController, "clear_controlling_thread", lambda force: None)
     clear(force=True)
@@ -107,7 +108,7 @@ allowed_threads = one_blas_thread.allowed_threads
 def numpy_settings() -> Iterator[None]:
     """Let NumPy compute without floating-point warnings and with small buffers, in this thread only.
 
-    Whether results are finite is checked where it matters. Floating-point flags would be raised by underflow too.
+    The package checks that results are finite where this matters. Floating-point flags are set by underflow too.
     """
     with np.errstate(all="ignore"):
         size = np.setbufsize(BUFFER_ELEMENTS)
@@ -119,6 +120,6 @@ def numpy_settings() -> Iterator[None]:
 
 @contextmanager
 def calculation() -> Iterator[None]:
-    """Set all that a calculation needs: one BLAS thread, and NumPy's settings."""
+    """Apply all settings of a calculation: one BLAS thread, and `numpy_settings`."""
     with one_blas_thread, numpy_settings():
         yield

@@ -1,7 +1,7 @@
-"""Shards: the parts of a batch that are computed at a time.
+"""Shards: the parts into which a batch is cut.
 
-A batch is cut by its size and the network's alone, never by the number of threads. So any number of threads may compute
-the shards, and as their results are added in a fixed order, the sum is the same to the bit.
+How a batch is cut depends only on its size and the size of the network, never on the number of threads. The results of
+the shards are added in a fixed order, so the sum is the same, bit for bit, for any number of threads.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ from itertools import pairwise
 __all__ = ["cut", "samples_per_shard"]
 
 ELEMENTS_PER_SHARD = 2**19  # of the network's largest feature map
-TOGETHER = 4  # times as many if shards run together: all are in memory anyway, and fewer exchange less
-MOST_TOGETHER = 64  # shards of a batch that run together
-SAMPLES_PER_SHARD = 8  # at least: a dense layer's gradient takes as long for one sample as for some. However,
-MOST_ELEMENTS = 2**22  # no more than this, to limit the memory
-WORK_WORTH_CUTTING = 3 * 2**23  # multiply-adds: one thread computes less than this before another has begun
+TOGETHER = 4  # times as many elements if shards run together: all are in memory anyway, and fewer shards exchange less
+MOST_TOGETHER = 64  # the most shards of a batch that run together
+SAMPLES_PER_SHARD = 8  # at least, because a dense layer's gradient takes as long for one sample as for a few;
+MOST_ELEMENTS = 2**22  # but not if a shard then has more elements than this, to limit the memory
+WORK_WORTH_CUTTING = 3 * 2**23  # multiply-adds: one thread finishes less work than this before another has started
 FEW_SHARDS = 16
 
 
 def samples_per_shard(n_samples: int, largest_map: int, work: int, *, together: bool = False) -> int:
-    """Return how many samples make a shard.
+    """Return the number of samples per shard.
 
-    They are enough that Python's own part takes little of the time, and so few that a cache holds their feature maps.
+    A shard is large enough to make Python's overhead small, and small enough for its feature maps to fit into the
+    cache.
 
     Parameters
     ----------
     n_samples : int
-        Samples of the batch.
+        The number of samples in the batch.
     largest_map : int
-        Elements of the network's largest feature map, for one sample.
+        The number of elements in the network's largest feature map, for one sample.
     work : int
-        Multiply-adds that one sample takes.
+        The work for one sample, in multiply-adds.
     together : bool
         Whether the shards exchange sums, and so must be computed at the same time.
     """
@@ -44,8 +45,9 @@ def samples_per_shard(n_samples: int, largest_map: int, work: int, *, together: 
 def cut(n_samples: int, most: int) -> list[slice]:
     """Cut samples into shards of at most `most`.
 
-    A few shards are of nearly equal size, and 1, 2, 4, 8 or 16 of them, so that several threads finish at the same
-    time. If there are many, all but the last are full, so that their memory does not depend on how many there are.
+    If there are few shards, their number is 1, 2, 4, 8 or 16 and their sizes are nearly equal, so that several threads
+    finish at the same time. If there are many shards, all but the last one are full, so that the memory of a shard does
+    not depend on the number of shards.
 
     Examples
     --------

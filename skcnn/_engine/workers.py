@@ -21,12 +21,12 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """The threads of one call of fit or predict. They end with it, so that no fork can lose them.
+    """The threads of one call of fit or predict. They end with the call, so that no fork can lose them.
 
     Parameters
     ----------
     n_threads : int
-        How many items are worked on at a time, one of them by the thread that asks. With 1, no thread is started.
+        How many threads work at the same time, including the calling thread. With 1, no thread is started.
     """
 
     def __init__(self, n_threads: int):
@@ -43,7 +43,7 @@ class Workers:
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield function(item) in the order of the items. The calls must not wait for each other.
 
-        The thread that asks works too, on items that no other thread has begun.
+        The calling thread works too, on items that no other thread has started.
         """
         if self.n_threads == 1 or len(items) == 1:
             return map(function, items)
@@ -53,9 +53,10 @@ class Workers:
         return _work_too(function, (_Task(item, submit(quiet, item)) for item in items), 4 * self.n_threads)
 
     def run_together(self, passes: Sequence[Exchange[Result]]) -> list[Result]:
-        """Run passes that exchange sums, by all-reduce: all yield their parts, and then each is sent the total.
+        """Run passes that exchange sums by all-reduce: each pass yields its part of a sum and receives the total.
 
-        The parts are added in the order of the passes, whichever came first, so the bits do not depend on the threads.
+        The parts are added in the order of the passes, no matter which is ready first. So the result is the same, bit
+        for bit, for any number of threads.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class Workers:
 
 
 class _Turn(NamedTuple):
-    """What a pass has returned: its next part of a sum or, at its end, its result."""
+    """What a pass returns in one turn: its next part of a sum or, at the end, its result."""
 
     value: Any
     finished: bool
@@ -95,7 +96,7 @@ def _take_turn(total: Any, in_context: tuple[Context, Exchange[Any]]) -> _Turn:
 
 @dataclass(eq=False)
 class _Task:
-    """An item that a worker was asked to work on, and the result if the asking thread has worked on it instead."""
+    """An item that was submitted to the workers, and its result if the calling thread has computed it instead."""
 
     item: Any
     future: Future[Any]
@@ -105,7 +106,7 @@ class _Task:
         return bool(self.own) or self.future.done()
 
     def is_free(self) -> bool:
-        """Whether no thread has begun it, in which case no worker will."""
+        """Return whether no thread has started on the item. If so, no worker will start on it any more."""
         return not self.own and self.future.cancel()
 
     def result(self) -> Any:
@@ -113,9 +114,9 @@ class _Task:
 
 
 def _work_too(function: Callable[[Any], Result], tasks: Iterator[_Task], ahead: int) -> Iterator[Result]:
-    """Yield the tasks' results in order. Instead of waiting, work on tasks that no worker has begun.
+    """Yield the tasks' results in order. Instead of waiting, work on tasks that no worker has started.
 
-    Only so many tasks are submitted `ahead`, so that neither they nor their results pile up.
+    At most `ahead` tasks are submitted in advance, so that neither tasks nor results pile up.
     """
     window = deque(islice(tasks, ahead))
     while window:
@@ -130,7 +131,7 @@ def _work_too(function: Callable[[Any], Result], tasks: Iterator[_Task], ahead: 
 
 def _quietly(function: Callable[..., Result]) -> Callable[..., Result]:
     def quiet(*args: Any) -> Result:
-        with numpy_settings():  # a new thread starts with NumPy's defaults, not with its caller's
+        with numpy_settings():  # a new thread starts with NumPy's defaults, not with the settings of its caller
             return function(*args)
 
     return quiet

@@ -68,7 +68,8 @@ def layers_from(parameters: dict[str, Any], in_shape: Shape, *, shrink: bool) ->
     Parameters
     ----------
     parameters : dict
-        Those of `ARCHITECTURE`, which must have their default values if ``layers`` is given, and perhaps ``layers``.
+        The parameters in `ARCHITECTURE`, and optionally ``layers``. With ``layers``, all others must have their default
+        values.
     in_shape, shrink
         As for `convolutional_stack`.
 
@@ -82,7 +83,7 @@ def layers_from(parameters: dict[str, Any], in_shape: Shape, *, shrink: bool) ->
         return convolutional_stack(in_shape, **{name: parameters[name] for name in ARCHITECTURE}, shrink=shrink)
     changed = [name for name in ARCHITECTURE if parameters[name] != ARCHITECTURE[name]]
     if changed:
-        raise ValueError(f"layers replaces {changed}: set these parameters, or layers, but not both")
+        raise ValueError(f"layers replaces {changed}: set either these parameters or layers, not both")
     return _checked_layers(layers)
 
 
@@ -103,27 +104,29 @@ def convolutional_stack(
 ) -> tuple[Layer, ...]:
     """Return the layers of a network without its output layer: blocks of a convolution, then blocks of a dense layer.
 
-    In each block follow normalisation, activation, pool (after convolutions only) and dropout, in this order.
+    Each block continues with batch normalisation, activation, pool (only after convolutions) and dropout, in this
+    order.
 
     Parameters
     ----------
     in_shape : (h, w, c)
     n_kernels, kernel_size, stride, padding, pool, pool_size, hidden_layer_sizes, activation, batch_norm, dropout
-        As `NumpyCNNClassifier` takes them: one value, or one for each layer.
+        The parameters of `NumpyCNNClassifier`: one value, or one value per layer.
     shrink : bool
-        Whether kernels and pools that are larger than their feature map shrink to its size, for shapes that were
-        guessed.
+        Whether to shrink kernels and pooling windows that are larger than their feature map to its size. This is done
+        if the shape of the images was guessed.
 
     Raises
     ------
     ValueError
-        If a list has another length than there are layers, or an item is out of range.
+        If the length of a sequence is not the number of layers, or an item is out of range.
     """
     kernels = _counts("n_kernels", n_kernels)
     hidden = _counts("hidden_layer_sizes", hidden_layer_sizes)
     if not kernels:
         raise ValueError(
-            "n_kernels must hold at least one number, got (); without convolutions, pass layers=[Flatten(), ...]"
+            "n_kernels must contain at least one number, got (); for a network without convolutions, pass "
+            "layers=[Flatten(), ...]"
         )
     per_convolution = zip(
         kernels,
@@ -145,7 +148,7 @@ def convolutional_stack(
     ):
         if shrink:
             size = _shrunk_kernel(size, pad, shape)
-        # a normalisation subtracts the mean, and with it any bias, and then adds a bias of its own
+        # BatchNorm subtracts the mean, and any bias with it, and then adds its own shift
         conv = Conv2D(count, size, step, pad, initializer=_initializer(active))
         block: list[Layer] = [replace(conv, bias=False), *norm] if batch_norm else [conv]
         block += [active] if active else []
@@ -164,7 +167,7 @@ def convolutional_stack(
 def build_network(
     layers: Sequence[Layer], n_outputs: int, in_shape: Shape, rng: np.random.Generator, dtype: Any
 ) -> Network:
-    """Build the network of these layers and the output layer, which returns logits.
+    """Build a network from these layers and an output layer, which returns logits.
 
     Raises
     ------
@@ -174,7 +177,8 @@ def build_network(
     shape = Sequential(layers).out_shape(in_shape)
     if len(shape) != 1:
         raise ValueError(
-            f"layers end in feature maps of shape {shape}; end them in rows, by Flatten() or GlobalAvgPool2D()"
+            f"the last layer returns feature maps of shape {shape}, but it must return rows; append Flatten() or "
+            "GlobalAvgPool2D()"
         )
     return Network.build([*layers, Dense(n_outputs, initializer="glorot_uniform")], in_shape, rng, dtype)
 
@@ -185,16 +189,16 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     Raises
     ------
     ValueError
-        If there are none, if an item is not a layer, or if the last one is a link to probabilities.
+        If there are no layers, if an item is not a layer, or if the last layer is a softmax or sigmoid.
     """
     if not layers:
-        raise ValueError("layers must hold at least one layer, got none")
+        raise ValueError("layers must contain at least one layer, got none")
     for index, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             known = ", ".join(name for name in layer_types.__all__ if hasattr(getattr(layer_types, name), "out_shape"))
             hint = f"; write {layer.__name__}(...)" if isinstance(layer, type) else ""
             raise ValueError(
-                f"layers[{index}] must be a layer ({known}, or a class of your own that inherits skcnn.layers.Layer), "
+                f"layers[{index}] must be a layer ({known}, or your own subclass of skcnn.layers.Layer), "
                 f"got {layer!r}{hint}"
             )
     last = layers[-1]
@@ -202,14 +206,14 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
         last = last.layers[-1]
     if isinstance(last, Softmax | Sigmoid):
         raise ValueError(
-            f"layers[{len(layers) - 1}] {last!r}: the output layer and its link to probabilities are always "
-            "appended; leave it out"
+            f"layers[{len(layers) - 1}] {last!r}: the output layer and its softmax or sigmoid are appended "
+            "automatically; leave out this layer"
         )
     return tuple(layers)
 
 
 def _shrunk_kernel(size: Any, pad: Any, shape: Shape) -> Any:
-    """Shrink a kernel to the padded feature map. With "same" any kernel fits, but the rest would only see padding."""
+    """Shrink a kernel to the padded feature map. With "same", any kernel fits, but its rest would see only padding."""
     rows, columns = pair(pad) if not isinstance(pad, str) else (0, 0)
     return _at_most(size, (shape[0] + 2 * rows, shape[1] + 2 * columns))
 
@@ -220,7 +224,7 @@ def _at_most(size: Any, limit: Shape) -> Any:
 
 
 def _out_shape(layers: Sequence[Layer], shape: Shape) -> Shape:
-    """The shape after some layers, perhaps none."""
+    """Return the shape after some layers, which may be none."""
     return Sequential(layers).out_shape(shape) if layers else shape
 
 
@@ -255,7 +259,7 @@ def _is_padding(value: object) -> bool:
 def _counts(name: str, value: Any) -> list[int]:
     counts = [value] if is_count(value, -(2**62)) else value
     if not isinstance(counts, tuple | list) or not all(is_count(count) for count in counts):
-        raise ValueError(f"{name} must be an int of at least 1 or a sequence of them, got {value!r}")
+        raise ValueError(f"{name} must be an int of at least 1 or a sequence of such ints, got {value!r}")
     return [int(count) for count in counts]
 
 
@@ -265,9 +269,10 @@ def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
     values = list(value) if one_each else [value] * n_layers
     if len(values) != n_layers:
         example = ((3, 5),) * n_layers
-        hint = f"; a pair (rows, columns) is one value inside the sequence, as in {example}" if name in _SIZES else ""
+        hint = f"; put pairs (rows, columns) inside a sequence, as in {example}" if name in _SIZES else ""
         raise ValueError(
-            f"{name} must be one value or one for each of the {n_layers} layers, got {len(values)}: {value!r}{hint}"
+            f"{name} must be one value, or a sequence with one value for each of the {n_layers} layers, got "
+            f"{len(values)}: {value!r}{hint}"
         )
     for index, item in enumerate(values):
         if not fits(item):
@@ -276,12 +281,12 @@ def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
 
 
 _SIZES = ("kernel_size", "stride", "pool_size", "padding")
-_SIZE = "it must be an int of at least 1 or a tuple (rows, columns) of them"
+_SIZE = "it must be an int of at least 1 or a tuple (rows, columns) of such ints"
 _EXPECTED = {
     "kernel_size": _SIZE,
     "stride": _SIZE,
     "pool_size": _SIZE,
-    "padding": "it must be 'same', 'valid', an int of at least 0 or a pair of them",
+    "padding": "it must be 'same', 'valid', an int of at least 0 or a pair of such ints",
     "pool": f"it must be one of {sorted(POOLS)}",
     "dropout": "it must be a number in [0, 1)",
     "activation": f"it must be one of {sorted(ACTIVATIONS)} or a layer",

@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn, which it has since version 1.9: they are told of each epoch, and may end training."""
+"""The callbacks of scikit-learn 1.9 and newer: they are notified of each epoch, and can end training."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ __all__ = ["EpochCallbacks", "FitCallbacks"]
 
 
 class FitCallbacks:
-    """The callbacks that are set on an estimator, for one fit. The fit is a task, and each epoch a subtask.
+    """The callbacks that are set on an estimator, for one fit. The fit is a task, and each epoch is a subtask.
 
     Parameters
     ----------
     estimator : NumpyCNNClassifier
     X, y, sample_weight
-        As given to `fit`.
+        The arguments of `fit`.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any):
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self.context: Any = None
-        # this method is there if `set_callbacks` was called, or if the estimator around this one has callbacks
+        # this method exists if `set_callbacks` was called, or if an enclosing estimator has callbacks
         if hasattr(estimator, "_init_callback_context"):
             self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
             self.context.call_on_fit_task_begin(**self.task)
 
     def end_fit(self) -> None:
-        """Tell that the estimator is fitted."""
+        """Notify the callbacks that the estimator is fitted."""
         if self.context is not None:
             self.context.call_on_fit_task_end(**self.task, reconstruction_attributes={})
 
 
 class EpochCallbacks:
-    """The same callbacks as an observer of the training of a model."""
+    """The same callbacks, as an observer of training."""
 
     def __init__(self, callbacks: FitCallbacks, model: FittedModel):
         self._task, self._fit, self._model = callbacks.task, callbacks.context, model
@@ -50,7 +50,7 @@ class EpochCallbacks:
             self._epoch = self._fit.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
 
     def end_step(self, loss: float) -> None:
-        """Nothing: callbacks are told of epochs."""
+        """Do nothing: callbacks are notified only of epochs."""
 
     def end_epoch(self, state: TrainingState) -> bool:
         """End the subtask. Return whether a callback asks to stop."""
@@ -60,7 +60,7 @@ class EpochCallbacks:
         return bool(self._epoch.call_on_fit_task_end(**self._task, reconstruction_attributes=attributes))
 
     def _attributes_of_fitted(self, state: TrainingState) -> Callable[[], dict[str, Any]]:
-        """Return a function of the attributes that make a fitted estimator, for callbacks that ask for one."""
+        """Return a function that returns the attributes of a fitted estimator, for callbacks that need one."""
         model = replace(
             self._model,
             history=(*self._model.history, *state.history),
@@ -70,4 +70,4 @@ class EpochCallbacks:
         return lambda: {**model.features, "_fitted": replace(model, network=state.network.copy())}
 
     def close(self) -> None:
-        """Nothing: scikit-learn closes its callbacks."""
+        """Do nothing: scikit-learn closes its callbacks."""

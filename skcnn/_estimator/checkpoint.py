@@ -1,4 +1,4 @@
-"""Checkpoint: a training state in a file, from which a training that was killed can be resumed."""
+"""Checkpoint: a training state in a file, from which training can be resumed if it was killed."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _MAY_BE_RESUMED = ("interrupted", "max_time")
 
 
 class Saved(NamedTuple):
-    """What a checkpoint holds."""
+    """The content of a checkpoint."""
 
     state: TrainingState
-    seed: int  # that the random streams of the training are made from
+    seed: int  # the seed of all random streams of training
 
 
 class Checkpoint:
-    """A file with what a fit needs to resume, written completely or not at all.
+    """A file from which a fit can resume. It is written completely or not at all.
 
     Parameters
     ----------
     path : str or path-like
-        While it is written, a second file of this name and ``.part`` stands beside it.
+        While the checkpoint is being written, a second file exists, with ``.part`` added to this name.
 
     Raises
     ------
@@ -51,19 +51,19 @@ class Checkpoint:
         self._part = self.path.with_name(self.path.name + ".part")
 
     def open(self, fingerprint: str) -> Saved | None:
-        """Return what was last saved, or None if there is no file.
+        """Return the content of the file, or None if there is no file.
 
         Parameters
         ----------
         fingerprint : str
-            Of all that the fit depends on.
+            The fingerprint of everything that the fit depends on.
 
         Raises
         ------
         ValueError
             If the file is not a checkpoint, is damaged, or has another fingerprint and so belongs to another fit.
         OSError
-            If the file cannot be written, which is better known before the first epoch.
+            If the file cannot be written, so that the error occurs before the first epoch.
         """
         self.fingerprint = fingerprint
         saved = self._load() if self.path.exists() else None
@@ -73,24 +73,24 @@ class Checkpoint:
         return saved
 
     def _load(self) -> Saved:
-        whole, remedy = self.path.read_bytes(), "remove it to start anew, or name another file"
+        whole, remedy = self.path.read_bytes(), "remove it to start from scratch, or pass another path"
         head, rest = whole[: len(_MAGIC) + _HASH_SIZE], whole[len(_MAGIC) + _HASH_SIZE :]
         if head != _MAGIC + hashlib.sha256(rest).digest():
             raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint, or is damaged; {remedy}")
         version, written_for, body = rest.split(b"\n", 2)
         if (version, written_for) != (__version__.encode(), self.fingerprint.encode()):
-            what = "a fit of other parameters, data or weights"
+            what = "a fit with other parameters, data or initial weights"
             what = what if version == __version__.encode() else f"skcnn {version.decode()}"
             raise ValueError(
-                f"checkpoint={str(self.path)!r} was written by {what}, so this fit cannot go on from it; {remedy}"
+                f"checkpoint={str(self.path)!r} was written by {what}, so this fit cannot resume from it; {remedy}"
             )
         try:
             return Saved(**joblib.load(io.BytesIO(body)))
-        except Exception as error:  # unpickling calls code of any object
+        except Exception as error:  # unpickling can run any code
             raise ValueError(f"checkpoint={str(self.path)!r} cannot be read here: {error!r}; {remedy}") from error
 
     def save(self, state: TrainingState, seed: int) -> None:
-        """Replace the content of the file. A process that is killed meanwhile leaves the old content or the new."""
+        """Replace the content of the file. If the process is killed meanwhile, the old or the new content remains."""
         rest = io.BytesIO()
         rest.write(f"{__version__}\n{self.fingerprint}\n".encode())
         joblib.dump({"state": state, "seed": seed}, rest)
@@ -106,31 +106,31 @@ class Checkpoint:
             raise
 
     def finish(self, stop_reason: str | None) -> None:
-        """Remove the file, and what a killed writer may have left beside it, unless the training may be resumed."""
+        """Remove the file, and any ``.part`` file left by a killed process, unless training can be resumed."""
         if stop_reason not in _MAY_BE_RESUMED:
             for path in (self.path, self._part):
                 path.unlink(missing_ok=True)
 
 
 def fingerprint(*content: Any) -> str:
-    """Return a short text that differs if the content does, whichever objects it is made of.
+    """Return a short text that differs if and only if the content differs, no matter which objects hold it.
 
     Raises
     ------
     ValueError
-        If something cannot be pickled, and so not be recognised by another process.
+        If something cannot be pickled, because another process could not recognise it.
     """
     try:
         return str(joblib.hash(list(_pieces(content)), hash_name="sha1"))
-    except Exception as error:  # pickling calls code of any object
+    except Exception as error:  # pickling can run any code
         raise ValueError(
-            "checkpoint needs parameters that can be pickled, so that another process can tell that they are the same; "
-            f"write functions as those of a module rather than as lambda: {error}"
+            "checkpoint needs parameters that can be pickled, so that another process can recognise them; instead of "
+            f"lambda functions, use functions that are defined in a module: {error}"
         ) from error
 
 
 def _pieces(content: Any) -> Iterator[Any]:
-    """Yield what containers and configuration hold, each piece by itself."""
+    """Yield the items of containers and the fields of configuration objects, one by one."""
     if isinstance(content, Value):
         content = {"type": type(content), **{field.name: getattr(content, field.name) for field in fields(content)}}
     if isinstance(content, dict):

@@ -23,20 +23,20 @@ Array = NDArray[Any]
 
 
 class VersionWarning(InconsistentVersionWarning):
-    """A classifier was unpickled that another version of skcnn had written."""
+    """Warns about loading a classifier that was saved by another version of skcnn."""
 
     def __str__(self) -> str:
         return (
-            f"{self.estimator_name} was written by skcnn {self.original_sklearn_version} and is read by "
-            f"{self.current_sklearn_version}; its results may differ. Fit it again to be sure."
+            f"{self.estimator_name} was saved by skcnn {self.original_sklearn_version} and is loaded by skcnn "
+            f"{self.current_sklearn_version}; its results may differ. To be sure, fit it again."
         )
 
 
 class FittedStateMixin(BaseEstimator):
-    """Fitted attributes, under the names of `MLPClassifier`. They are read from one `FittedModel`.
+    """Fitted attributes, with the names of `MLPClassifier`. They are read from one `FittedModel`.
 
-    So a fit hands its result over at once: another thread that predicts meanwhile uses either the old model or the new
-    one.
+    So a fit hands over its result in one assignment. If another thread predicts meanwhile, it uses either the old model
+    or the new one.
     """
 
     _fitted: FittedModel
@@ -52,7 +52,7 @@ class FittedStateMixin(BaseEstimator):
         return self._fitted
 
     def _hand_over(self, model: FittedModel) -> None:
-        """Become the estimator that a fit has made."""
+        """Take over the model from a fit that has ended."""
         self.__dict__.update(model.features, _fitted=model)
         if "feature_names_in_" not in model.features:  # the last fit may have had a table
             self.__dict__.pop("feature_names_in_", None)
@@ -89,12 +89,12 @@ class FittedStateMixin(BaseEstimator):
 
     @property
     def history_(self) -> list[Row]:
-        """One row for each epoch."""
+        """One row per epoch."""
         return list(self._model.history)
 
     @property
     def t_(self) -> int:
-        """Samples that were trained on, counted in every epoch."""
+        """Number of samples trained on, added up over all epochs."""
         return self._model.n_seen
 
     @property
@@ -104,17 +104,17 @@ class FittedStateMixin(BaseEstimator):
 
     @property
     def best_iter_(self) -> int | None:
-        """The epoch whose weights were kept; None without early stopping."""
+        """The epoch with the best validation score, whose weights were kept. None without early stopping."""
         return self._model.best_epoch
 
     @property
     def best_validation_score_(self) -> float | None:
-        """The best score of the last call of fit; None without early stopping."""
+        """Best validation score in the last call of `fit`. None without early stopping."""
         return self._model.best_score
 
     @property
     def n_iter_(self) -> int:
-        """Epochs trained."""
+        """Number of epochs trained."""
         return len(self._model.history)
 
     @property
@@ -129,17 +129,17 @@ class FittedStateMixin(BaseEstimator):
 
     @property
     def best_loss_(self) -> float:
-        """Smallest loss of an epoch that did not diverge."""
+        """Lowest loss of all epochs that did not diverge."""
         return min((loss for loss in self.loss_curve_ if isfinite(loss)), default=nan)
 
     @property
     def validation_loss_curve_(self) -> list[float | None] | None:
-        """Loss on the validation set after each epoch, or None for an epoch without one; None if none had one."""
+        """Loss on the validation set after each epoch (None without one), or None if no epoch had a validation set."""
         return self._validation_column("val_loss")
 
     @property
     def validation_scores_(self) -> list[float | None] | None:
-        """Score on the validation set after each epoch, or None for an epoch without one; None if none had one."""
+        """Score on the validation set after each epoch (None without one), or None if no epoch had a validation set."""
         return self._validation_column("val_score")
 
     def _validation_column(self, name: str) -> list[float | None] | None:
@@ -148,17 +148,17 @@ class FittedStateMixin(BaseEstimator):
 
     @property
     def out_activation_(self) -> str:
-        """Link from the network's outputs to probabilities."""
+        """The link function, which turns the network's outputs into probabilities."""
         return self._model.loss.out_activation
 
     @property
     def n_outputs_(self) -> int:
-        """Outputs of the network: one for each class, or one for two classes."""
+        """The number of outputs of the network: one per class, or a single one for two classes."""
         return self._model.network.shapes[-1][0]
 
     @property
     def n_layers_(self) -> int:
-        """Layers with weights, and the input, as `MLPClassifier` counts them."""
+        """The number of layers with weights, plus 1 for the input, as in `MLPClassifier`."""
         return 1 + len(self.coefs_)
 
     @property
@@ -168,6 +168,6 @@ class FittedStateMixin(BaseEstimator):
 
     @property
     def intercepts_(self) -> list[Array | None]:
-        """The bias `b` beside each of `coefs_`, or None."""
+        """The biases `b` of the same layers as in `coefs_`, or None for a layer without a bias."""
         arrays = dict(leaves(self._model.network.params))
         return [arrays.get(path.removesuffix("W") + "b") for path in arrays if is_weight(path)]

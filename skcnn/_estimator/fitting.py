@@ -1,4 +1,4 @@
-"""Fitting: from a classifier's parameters to a training, and from how it ended to a warning."""
+"""Fitting: from parameters to a training config, and from the result of training to a model and warnings."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ __all__ = [
     "with_scaled_weights",
 ]
 
-RISE_THAT_WARNS = 0.1  # of the loss, from the first epoch to the last. Less may be chance, as with dropout
-USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto", if the decay is decoupled, or as a penalty in the loss
+RISE_THAT_WARNS = 0.1  # of the loss, from the first epoch to the last. A smaller rise may be chance, as with dropout
+USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto": if the decay is decoupled, and if it is an L2 penalty
 
 
 def batch_size_for(estimator: Any, n_samples: int) -> int:
-    """Return how many samples make a batch."""
+    """Return the number of samples per batch."""
     if estimator.batch_size == "auto":
         return min(max(n_samples // 100, 8), 64, n_samples)
     return int(estimator.batch_size)
@@ -46,7 +46,7 @@ def batch_size_for(estimator: Any, n_samples: int) -> int:
 def training_config(
     estimator: Any, model: FittedModel, schedule: Schedule, n_epochs: int, n_threads: int
 ) -> TrainingConfig:
-    """Return the configuration that an estimator's parameters make of a model's training."""
+    """Return the training config for a model, from an estimator's parameters."""
     optimizer = optimizer_from(estimator.solver)
     alpha = estimator.alpha
     if alpha == "auto":
@@ -70,7 +70,7 @@ def training_config(
 
 
 def with_scaled_weights(data: DataSet, model: FittedModel) -> DataSet:
-    """Return the data set with weights of mean 1, and without the samples whose weight vanishes in the precision."""
+    """Return the data set with weights of mean 1, and without the samples whose weight is rounded to 0."""
     dtype = model.network.dtype
     weight = scaled_weight(data.weight, model.mean_weight, dtype)
     if weight is None:
@@ -78,14 +78,14 @@ def with_scaled_weights(data: DataSet, model: FittedModel) -> DataSet:
     indices = data.indices[weight[data.indices] > 0]
     if not len(indices):
         raise ValueError(
-            f"sample_weight leaves no sample: in {dtype}, all weights are 0 beside a mean of {model.mean_weight:.3g}, "
-            "that of the first call"
+            f"sample_weight leaves no samples: in {dtype}, all weights round to 0 when divided by the mean weight "
+            f"of the first call, {model.mean_weight:.3g}"
         )
     return replace(data, weight=weight, indices=indices)
 
 
 def new_state(estimator: Any, model: FittedModel, early_stopping: bool) -> TrainingState:
-    """Return a state that trains a copy of a model's network, and continues with its optimizer if that is the same."""
+    """Return a training state with a copy of a model's network. The state of an equal optimizer is copied too."""
     optimizer, optimizer_state = model.optimizer or (None, None)
     continues = optimizer is not None and optimizer == optimizer_from(estimator.solver)
     return TrainingState(
@@ -97,7 +97,7 @@ def new_state(estimator: Any, model: FittedModel, early_stopping: bool) -> Train
 
 
 def trained(model: FittedModel, state: TrainingState, config: TrainingConfig, keep_optimizer: bool) -> FittedModel:
-    """Return the model that a training has made."""
+    """Return the model with the result of training."""
     early_stopping = state.early_stopping
     assert state.optimizer_state is not None
     return replace(
@@ -115,41 +115,41 @@ def trained(model: FittedModel, state: TrainingState, config: TrainingConfig, ke
 def fit_fingerprint(
     estimator: Any, before: FittedModel | None, model: FittedModel, data: DataSet, given: ValidationSet | None
 ) -> str:
-    """Return the fingerprint of all that a fit depends on.
+    """Return the fingerprint of everything that a fit depends on.
 
     Parameters
     ----------
     estimator : NumpyCNNClassifier
     before : FittedModel or None
-        The model that training continues.
+        The model from which training continues.
     model, data
         The model to train, and the data set.
     given : ValidationSet or None
-        The validation set that was given to `fit`.
+        The validation set that was passed to `fit`.
     """
     change_nothing = ("n_jobs", "verbose", "max_time")
     parameters = {name: v for name, v in estimator.get_params(deep=False).items() if name not in change_nothing}
     if isinstance(estimator.random_state, np.random.RandomState):
-        del parameters["random_state"]  # its state has moved on; the seed that was drawn from it is in the checkpoint
+        del parameters["random_state"]  # its state has changed; the seed that was drawn from it is in the checkpoint
     weights = before and (before.network.params, before.network.states, len(before.history))
     read = vars(model.image_format), data.images.X, data.y, data.weight, model.classes
     return fingerprint(parameters, weights, read, given and (given.images.X, given.y, given.weight))
 
 
 def warn_how_it_ended(estimator: Any, model: FittedModel, state: TrainingState) -> None:
-    """Warn if a training was interrupted, diverged, or raised the loss."""
-    last, remedy = state.history[-1], f"learning_rate_init={estimator.learning_rate_init} may converge."
+    """Warn if training was interrupted or diverged, or if the loss rose."""
+    last, remedy = state.history[-1], f"smaller than learning_rate_init={estimator.learning_rate_init}."
     if state.stop_reason == "interrupted":
-        warn(f"Training was interrupted in epoch {last['epoch']}; the classifier is as its last step left it")
+        warn(f"Training was interrupted in epoch {last['epoch']}; the classifier has the weights of the last step")
     elif state.stop_reason == "diverged":
         warn(
-            f"Training diverged in epoch {last['epoch']}: {state.divergence}, so that epoch was undone. "
-            f"A rate smaller than {remedy}",
+            f"Training diverged in epoch {last['epoch']}: {state.divergence}, so this epoch was undone. "
+            f"Training may converge with a learning rate {remedy}",
             ConvergenceWarning,
         )
     elif (rise := last["loss"] - state.history[0]["loss"]) > RISE_THAT_WARNS:
         warn(
             f"The loss rose by {rise:.3g}, to {last['loss']:.3g} in epoch {last['epoch']}. "
-            f"A rate smaller than {remedy}",
+            f"Training may converge with a learning rate {remedy}",
             ConvergenceWarning,
         )

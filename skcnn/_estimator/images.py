@@ -33,9 +33,9 @@ ImageShape = tuple[int, int, int]
 DataFormat = Literal["channels_last", "channels_first"]
 Scaling = Literal["auto", "standard"] | tuple[float, float] | None
 FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
-DARK = 64  # uint8 images that stay below are hardly photographs
-ROWS_THAT_TELL = 256  # of images whose scale may be off
-SCALE_IS_OFF = 10
+DARK = 64  # uint8 images with only values below this are probably not photographs
+ROWS_THAT_TELL = 256  # how many images are checked for a wrong scale
+SCALE_IS_OFF = 10  # factor from which the scale is probably wrong
 ROWS_AT_A_TIME = 1024
 
 
@@ -53,46 +53,47 @@ def stack_shape(X: Any) -> tuple[int, ...]:
 
 
 def numeric_dtype(X: Any) -> type | None:
-    """Return the dtype to convert X to: None for plain numbers, which stay as they are, otherwise float64.
+    """Return the dtype to convert X to: None for plain numbers, which are not converted, otherwise float64.
 
     Raises
     ------
     ValueError
-        If X holds dates or time spans.
+        If X contains dates or time spans.
     """
     dtypes = list(X.dtypes) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
     for dtype in dtypes:
         if isinstance(dtype, np.dtype) and dtype.kind in "mM":
-            raise ValueError(f"X holds dates or time spans ({dtype}), pixels must be numbers")
+            raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")
     if isinstance(X, np.ndarray) and X.dtype == object:
         # NumPy would convert them to numbers without a warning
         dates = (value.dtype for value in X.flat if isinstance(value, np.datetime64 | np.timedelta64))
         if (dtype := next(dates, None)) is not None:
-            raise ValueError(f"X holds dates or time spans ({dtype}), pixels must be numbers")
+            raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")
     return None if all(isinstance(dtype, np.dtype) and dtype.kind in "biufc" for dtype in dtypes) else np.float64
 
 
 def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataFormat) -> tuple[ImageShape, bool]:
-    """Return the shape of one image, given that of X.
+    """Return the shape of one image, given the shape of X.
 
     Parameters
     ----------
     shape : tuple of int
-        Of X: (n, p), (n, h, w), or four numbers by `data_format`.
+        The shape of X: (n, p), (n, h, w), or four numbers in the order of `data_format`.
     image_shape : None, (h, w) or (h, w, c)
-        As the user gave it.
+        The parameter of the classifier.
     data_format : {"channels_last", "channels_first"}
 
     Returns
     -------
     image_shape : (h, w, c)
     guessed : bool
-        Whether neither X nor the user gave it. Then it is (s, s, 1) if p is a square, otherwise (1, p, 1).
+        Whether the shape was guessed, because X is flat and `image_shape` is None. The guess is (s, s, 1) if p is a
+        square number, otherwise (1, p, 1).
 
     Raises
     ------
     ValueError
-        If `image_shape` is not a shape, or does not agree with X.
+        If `image_shape` is not a shape, or does not match X.
     """
     wanted = None if image_shape is None else _checked_image_shape(image_shape)
     if len(shape) == 2:
@@ -104,7 +105,10 @@ def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataF
     h, w, c = _own_shape(shape, data_format)
     _warn_if_other_order_looks_right(shape, data_format)
     if wanted is not None and wanted != (h, w, c):
-        raise ValueError(f"image_shape {wanted} does not agree with X of shape {shape}, {data_format}: {(h, w, c)}")
+        raise ValueError(
+            f"image_shape {wanted} does not match X of shape {shape}: read as {data_format}, its images have shape "
+            f"{(h, w, c)}"
+        )
     return (h, w, c), False
 
 
@@ -127,8 +131,8 @@ def _warn_if_other_order_looks_right(shape: tuple[int, ...], data_format: DataFo
     channels, other = (shape[-1], shape[1]) if data_format == "channels_last" else (shape[1], shape[-1])
     if len(shape) == 4 and other in FEW_CHANNELS and channels > max(FEW_CHANNELS):
         warn(
-            f"X of shape {shape} is read as {data_format}, so as images of {channels} channels; "
-            f"if it has {other}, set data_format to the other order"
+            f"X of shape {shape} is read as {data_format}, as images with {channels} channels; "
+            f"if they have {other} channels, set data_format to the other order"
         )
 
 
@@ -138,27 +142,27 @@ def _guess(n_features: int) -> ImageShape:
         return side, side, 1
     if n_features >= 64:
         colour = isqrt(n_features // 3)
-        hint = f" ({n_features} looks like image_shape={(colour, colour, 3)})" if 3 * colour**2 == n_features else ""
+        hint = f" (perhaps image_shape={(colour, colour, 3)})" if 3 * colour**2 == n_features else ""
         warn(
-            f"{n_features} features are no square, so each row is read as one line of {n_features} pixels; "
-            f"pass image_shape=(h, w) or (h, w, c){hint}"
+            f"{n_features} features are not a square number, so each row of X is read as an image with one row of "
+            f"{n_features} pixels; pass image_shape=(h, w) or (h, w, c){hint}"
         )
     return 1, n_features, 1
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFormat:
-    """How rows of X become images: ``(x - center) / width``, in order and precision.
+    """How to turn rows of X into images: shape, order, dtype and the scaling ``(x - center) / width``.
 
     Attributes
     ----------
     shape : (h, w, c)
     data_format : {"channels_last", "channels_first"}
-        The order in which a flat row unrolls.
+        The order of the numbers in a flat row.
     dtype : numpy.dtype
         The dtype of the images.
     center, width : float or ndarray (c,)
-        0 and 1 where there is no scaling.
+        0 and 1 without scaling.
     """
 
     shape: ImageShape
@@ -181,7 +185,7 @@ class ImageFormat:
             images = rows.reshape(-1, h, w, c)
         else:
             images = rows.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
-        # if the dtype of X does not fit into the network's, it is scaled in float64 and rounded afterwards
+        # if the dtype of X does not fit into the network's dtype, X is scaled in float64 and then rounded
         exact = self.dtype if np.can_cast(rows.dtype, self.dtype) else np.float64
         scaled = images.astype(exact, order="C")
         scaled -= np.asarray(self.center, dtype=exact)
@@ -191,7 +195,7 @@ class ImageFormat:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Rows of X as images: ``images[indices]`` converts some of them to a batch (n, h, w, c)."""
+    """Rows of X as images: ``images[indices]`` converts some rows to a batch (n, h, w, c)."""
 
     X: Array
     format: ImageFormat
@@ -201,27 +205,27 @@ class Images:
 
 
 def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None:
-    """Warn if pixels are ten times as large, or a tenth as large, as those that the classifier was fitted on.
+    """Warn if the pixels are ten times as large as those in training, or a tenth as large.
 
-    This looks at the first rows. Dark images of uint8 are fine, since their range is always 0 to 255.
+    Only the first images are checked. Dark uint8 images do not warn, because their range is always 0 to 255.
     """
     rows = X[:ROWS_THAT_TELL]
     largest = max(float(rows.max()), -float(rows.min()))
     factor = largest / format.largest
     if factor >= SCALE_IS_OFF or (0 < factor <= 1 / SCALE_IS_OFF and X.dtype != np.uint8):
         warn(
-            f"the pixels of {name} reach {largest:.3g}, but the classifier was fitted on pixels that reach about "
-            f"{format.largest:.3g}: are they on the same scale?"
+            f"the pixels of {name} reach {largest:.3g}, but those in training reached about {format.largest:.3g}; "
+            "check that both have the same scale"
         )
 
 
 def require_same_shape(shape: tuple[int, ...], fitted: ImageFormat) -> None:
-    """Raise ValueError if a stack of `shape` holds images of another shape than the fitted ones; () is no stack."""
+    """Raise ValueError if X is a stack of images with another shape than in training. If X is flat, `shape` is ()."""
     if shape and _own_shape(shape, fitted.data_format) != fitted.shape:
         hint = "; for a single image, pass X[np.newaxis]" if shape == fitted.shape else ""
         raise ValueError(
-            f"X of shape {shape} holds images of shape {_own_shape(shape, fitted.data_format)}, "
-            f"but the network was fitted on {fitted.shape}{hint}"
+            f"X of shape {shape} contains images of shape {_own_shape(shape, fitted.data_format)}, "
+            f"but the network was fitted on images of shape {fitted.shape}{hint}"
         )
 
 
@@ -235,17 +239,17 @@ def image_format_for(
     scaling: Any,
     dtype: str,
 ) -> tuple[ImageFormat, bool]:
-    """Find out how to read X as images.
+    """Return how to read X as images.
 
     Parameters
     ----------
     X : ndarray (n, p)
     shape : tuple of int
-        Of X before it was flattened.
+        The shape of X before it was flattened.
     rows, weight
-        The rows to train on, and the weights (n,) or None.
+        The indices of the samples to train on, and the weights (n,) or None.
     image_shape, data_format, scaling, dtype
-        As `NumpyCNNClassifier` takes them.
+        The parameters of `NumpyCNNClassifier`.
 
     Returns
     -------
@@ -264,18 +268,18 @@ def image_format_for(
 
 
 def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | None) -> tuple[Any, Any]:
-    """Return (center, width) for the images in `rows`, of `weight` (n,) or None.
+    """Return (center, width) for the samples with indices `rows`, with weights (n,) or None.
 
     Parameters
     ----------
     scaling : {"auto", "standard"}, (low, high) or None
         "auto" maps the range of the data, 0..255 for uint8, to -0.5..0.5; "standard" brings each channel to mean 0 and
-        standard deviation 1; (low, high) maps that range to -0.5..0.5; None leaves the numbers alone.
+        standard deviation 1; (low, high) maps that range to -0.5..0.5; None means no scaling.
 
     Raises
     ------
     ValueError
-        If the data's range or spread is beyond what its precision can hold.
+        If the range or the standard deviation of the data is too large for its dtype.
     """
     if scaling is None:
         return 0.0, 1.0
@@ -288,13 +292,13 @@ def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | N
         center, width = low / 2 + high / 2, high - low
     precision = np.result_type(images.X.dtype, images.format.dtype)
     if not (np.isfinite(center).all() and np.all(width <= np.finfo(precision).max)):
-        raise ValueError(f"scaling={scaling!r}: X is spread too wide for {precision}, its scale comes to {width}")
-    constant = width <= 1e-12 * np.abs(center)  # the values differ by rounding only
+        raise ValueError(f"scaling={scaling!r}: X is spread too widely for {precision}; its scale would be {width}")
+    constant = width <= 1e-12 * np.abs(center)  # the values differ only by rounding
     return center, np.where(constant, 1.0, width)[()]
 
 
 def is_scaling(scaling: Any) -> bool:
-    """Whether `scaling` is one of those that `scaling_for` knows."""
+    """Return whether `scaling` is a valid value of the parameter."""
     if scaling is None or isinstance(scaling, str):
         return scaling in (None, "auto", "standard")
     numbers = isinstance(scaling, tuple | list) and len(scaling) == 2 and all(map(is_real, scaling))
@@ -311,7 +315,7 @@ def _range(X: Array, rows: Array) -> tuple[float, float]:
         return low, high
     if 0 < high < DARK:
         warn(
-            f"X is uint8, so its range is taken as 0 to 255, but its largest value is {high:.0f}; "
+            f"X is uint8, so it is scaled as 0 to 255, but its largest value is {high:.0f}; "
             f"if that is white, pass scaling=(0, {high:.0f})"
         )
     return 0.0, 255.0

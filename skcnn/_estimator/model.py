@@ -1,4 +1,4 @@
-"""The fitted model: all that a classifier has learnt."""
+"""The fitted model: everything that a classifier has learnt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """What a fit starts from, and what it leaves. It is replaced, never changed.
+    """The start and the result of a fit. It is replaced, never changed.
 
     Attributes
     ----------
@@ -33,19 +33,19 @@ class FittedModel:
     seed : int
     network : Network
     history : tuple of dict
-        One row for each epoch.
+        One row per epoch.
     n_seen : int
-        Samples that were trained on, counted in every epoch.
+        The number of samples trained on, added up over all epochs.
     mean_weight : float or None
-        By which weights are divided; None before the first training.
+        The mean by which sample weights are divided. None before the first training.
     batch_size : int or None
         None before the first training.
     optimizer : tuple of Optimizer and dict, or None
-        The optimizer and its state, if the training is to be continued.
+        The optimizer and its state, if training can be continued.
     stop_reason : str or None
     best_epoch : int or None
     best_score : float or None
-        Of the last training, if it had early stopping.
+        The best validation score of the last fit, if it used early stopping. `best_epoch` is the epoch of this score.
     """
 
     features: dict[str, Any]
@@ -65,5 +65,5 @@ class FittedModel:
 
     @property
     def loss(self) -> Loss:
-        """The loss, with the link to probabilities."""
+        """The loss, including the link function."""
         return loss_for(len(self.classes))

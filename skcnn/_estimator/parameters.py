@@ -1,4 +1,4 @@
-"""Nested parameters: the fields of the objects that an estimator's parameters hold."""
+"""Nested parameters: the fields of the objects in an estimator's parameters."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["NestedParametersMixin"]
 
 
 class NestedParametersMixin(BaseEstimator):
-    """Lets `get_params` and `set_params` reach the fields of layers, optimizers and schedules: of any dataclass.
+    """Lets `get_params` and `set_params` access the fields of layers, optimizers, schedules and other dataclasses.
 
-    ``set_params(layers__0__n_kernels=8, solver__momentum=0.8)`` replaces the old objects by changed copies. The old
+    ``set_params(layers__0__n_kernels=8, solver__momentum=0.8)`` replaces the old objects with changed copies. The old
     objects, which other estimators may share, are never changed.
     """
 
@@ -24,7 +24,7 @@ class NestedParametersMixin(BaseEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to list the fields of layers, optimizers and schedules too: ``layers__0__n_kernels``.
+            Whether to include the fields of layers, optimizers and schedules, such as ``layers__0__n_kernels``.
 
         Returns
         -------
@@ -37,7 +37,7 @@ class NestedParametersMixin(BaseEstimator):
         return params
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters of this estimator, or fields of the objects that they hold. All are set, or none.
+        """Set parameters of this estimator, or fields of the objects in them. If one is invalid, none is set.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class NestedParametersMixin(BaseEstimator):
 
 
 def _children(value: Any) -> dict[str, Any]:
-    """Return what a parameter's value holds, by name: the fields of a dataclass, or the items of a sequence of them."""
+    """Return the parts of a value, by name: the fields of a dataclass, or the items of a sequence of dataclasses."""
     if _is_object(value):
         return {field.name: getattr(value, field.name) for field in fields(value) if field.init}
     if isinstance(value, list | tuple) and any(_is_object(item) for item in value):
@@ -85,7 +85,7 @@ def _nested(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _replaced(name: str, value: Any, path: list[str], new: Any) -> Any:
-    """Return `value` with `new` in the place that `path` leads to."""
+    """Return a copy of `value` with `new` at the end of `path`."""
     if not path:
         return new
     key, *rest = path
@@ -104,5 +104,5 @@ def _hint(name: str, value: Any, children: dict[str, Any]) -> str:
     if name == "solver" and isinstance(value, str):
         return "pass an optimizer object, as in solver=SGD(momentum=0.9)"
     if callable(value) or hasattr(value, "step"):
-        return "an object has parameters if its class is a dataclass"
-    return "pass an object that has"
+        return "only dataclasses have parameters"
+    return "pass an object that has this parameter"

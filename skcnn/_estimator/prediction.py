@@ -18,21 +18,21 @@ Array = NDArray[Any]
 
 
 def predict(network: Network, images: Any, n_samples: int, n_threads: int, finish: Callable[[Array], Array]) -> Array:
-    """Return what `finish` makes of the network's outputs, for all images.
+    """Return the network's outputs for all images, after applying `finish`.
 
     Parameters
     ----------
     network : Network
-        Is not written to, so any number of threads can predict with it at the same time.
+        It is not changed, so any number of threads can predict with it at the same time.
     images : object
-        ``images[slice]`` returns a batch (n, h, w, c) of the network's dtype. An array will do.
+        ``images[slice]`` returns a batch (n, h, w, c) of the network's dtype. It can be an array.
     n_samples : int
         The number of images, at least 1.
     n_threads : int
-        Does not change a bit of the result.
+        The result is the same, bit for bit, for any number.
     finish : callable
-        Given the outputs (n, n_outputs) of a block, it returns an array (n, ...). Only the result is kept for all
-        images, everything else for a few blocks at a time.
+        It receives the outputs (n, n_outputs) of a block and returns an array (n, ...). Only this array is kept for all
+        images; everything else is kept for only a few blocks at a time.
     """
     blocks = network.shards(n_samples)
     with calculation(), Workers(n_threads) as workers:

@@ -1,4 +1,4 @@
-"""Progress: what a training shows while it runs."""
+"""Progress: the output of `verbose` during training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Shows a line for each epoch and, on a terminal or in a notebook, a bar with the loss while the epoch runs.
+    """Shows a line per epoch and, on a terminal or in a notebook, a progress bar with the loss while the epoch runs.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Progress:
         self._title = f"Epoch {number}/{n_epochs}"
         if not self._verbose or getattr(sys.stderr, "closed", True):
             return  # with a closed or missing stderr, some versions of tqdm return an incomplete bar
-        from tqdm.auto import tqdm  # imported here, since it is only needed with verbose
+        from tqdm.auto import tqdm  # imported here, because only verbose needs it
 
         with suppress(*_NO_OUTPUT):
             # disable=None: no bar if the output is not a terminal
@@ -47,7 +47,7 @@ class Progress:
             return False
         self.close()
         row = state.history[-1]
-        # the score is what early stopping goes by
+        # early stopping uses the score, so it is shown unless it is the accuracy
         last = "val_f1" if row.get("val_score") == row.get("val_accuracy") else "val_score"
         shown = (name for name in (*_SHOWN, last) if row.get(name) is not None)
         figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
@@ -56,7 +56,7 @@ class Progress:
         return False
 
     def close(self) -> None:
-        """Remove the bar, before a line or a traceback follows."""
+        """Remove the bar before a line or a traceback is printed."""
         bar, self._bar = self._bar, None
         if bar is not None:
             with suppress(*_NO_OUTPUT):
@@ -64,5 +64,5 @@ class Progress:
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")
-# raised if stdout or stderr is closed or missing, which is no reason to lose the training
+# raised if stdout or stderr is closed or missing, which must not end training
 _NO_OUTPUT = (ValueError, OSError, AttributeError)

@@ -1,4 +1,4 @@
-"""Reading: what a fit makes of X, y and weights, and the untrained network that follows from them."""
+"""Reading: from X, y and weights to a data set and, in the first fit, to an untrained network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SET_BY_SKLEARN = ("n_features_in_", "feature_names_in_")
 
 
 def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = "no_validation") -> Any:
-    """Return X as validated rows, and y if it is given, held to the images that a model was fitted on."""
+    """Return X as validated rows, and y if it is given. The images must have the shape that the model was fitted on."""
     require_same_shape(stack_shape(X), model.image_format)
     rows, _ = _validated(estimator, X, y, model.features)
     return rows
@@ -39,13 +39,13 @@ def read_data_set(
     Parameters
     ----------
     estimator : NumpyCNNClassifier
-        Is not changed.
+        It is not changed.
     model : FittedModel or None
-        The model that training continues; None: a new one, whose network is not trained yet.
+        The model from which training continues. None: create a new one, with an untrained network.
     X, y, sample_weight
-        As given to `fit`.
+        The arguments of `fit`.
     classes : ndarray or None
-        The labels of a new model; None: those in y.
+        The labels of a new model. None: the labels in y.
     """
     check_labels(y)
     if model is not None:
@@ -66,12 +66,12 @@ def read_data_set(
 
 
 def check_classes(classes: Any, model: FittedModel | None) -> Array | None:
-    """Return the `classes` given to `partial_fit`, which must be those of the first call.
+    """Return the argument `classes` of `partial_fit`, which must be the same as in the first call.
 
     Raises
     ------
     ValueError
-        If they are missing in the first call, or differ from it in a later one.
+        If they are missing in the first call, or if they are different in a later call.
     """
     if classes is None:
         if model is None:
@@ -84,9 +84,9 @@ def check_classes(classes: Any, model: FittedModel | None) -> Array | None:
 
 
 def _validated(estimator: Any, X: Any, y: Any, features: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-    """Return what scikit-learn's `validate_data` returns, and the attributes that it sets, if no `features` are given.
+    """Return the result of scikit-learn's `validate_data`, and the attributes that it sets if `features` is None.
 
-    It sets them on a stand-in: the estimator itself is not changed before a fit has succeeded.
+    It sets them on a stand-in, because the estimator itself must not change before a fit has succeeded.
     """
     stand_in = object.__new__(type(estimator))
     attributes = vars(stand_in)
@@ -95,7 +95,7 @@ def _validated(estimator: Any, X: Any, y: Any, features: Mapping[str, Any] | Non
         attributes.pop(name, None)
     attributes.update(features or {})
     flat = flatten(X)
-    with np.errstate(all="ignore"):  # sums of huge values of both signs are no error yet
+    with np.errstate(all="ignore"):  # sums of huge values of both signs are not an error here
         validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=features is None)
     return validated, {name: attributes[name] for name in _SET_BY_SKLEARN if name in attributes}
 
@@ -125,15 +125,15 @@ def _new_model(
 
 
 def _built_from(estimator: Any) -> dict[str, Any]:
-    """Return the parameters that a network is built from; lists as tuples, which cannot change."""
+    """Return the parameters that a network is built from. Lists become tuples, which cannot change."""
     names = (*ARCHITECTURE, "layers", "image_shape", "data_format", "scaling", "dtype")
     parameters = {name: getattr(estimator, name) for name in names}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
 
 
 def _refuse_other_parameters(old: dict[str, Any], new: dict[str, Any]) -> None:
-    changes = [f"{name} was {old[name]} and is {new[name]}" for name in old if old[name] != new[name]]
+    changes = [f"{name} was {old[name]} and is now {new[name]}" for name in old if old[name] != new[name]]
     raise ValueError(
-        f"training cannot go on, since the network was built otherwise: {', '.join(changes)}. "
-        "Put it back, or start anew: set warm_start=False and call fit"
+        f"training cannot continue, because the network was built with other parameters: {', '.join(changes)}. "
+        "Restore the old values, or start from scratch: set warm_start=False and call fit"
     )

@@ -1,4 +1,4 @@
-"""All imports of scikit-learn's private names, so that a change of these breaks one file only."""
+"""All private names of scikit-learn that the package imports, so that a new release can break only this file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ try:
 except ImportError:  # scikit-learn 1.6 to 1.8
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: this scikit-learn has no callbacks."""
+        """Empty: this version of scikit-learn has no callbacks."""
 
     def with_callbacks(method: Any) -> Any:
-        """Return the method as it is."""
+        """Return the method unchanged."""
         return method
 
 
@@ -30,5 +30,5 @@ __all__ = [
     "with_callbacks",
 ]
 
-# parameters are checked by `_parameter_constraints`, and not again in the estimators around this one
+# checks parameters by `_parameter_constraints`, and skips the checks in scikit-learn functions that a method calls
 fit_context = _fit_context(prefer_skip_nested_validation=True)

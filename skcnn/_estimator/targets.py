@@ -1,4 +1,4 @@
-"""Targets: class labels as indices, and one weight for each sample, from its own weight and that of its class."""
+"""Targets: class labels as indices, and one weight per sample, which includes the weight of its class."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ClassWeight = dict[Any, float] | str | None
 
 
 def check_labels(y: Any) -> None:
-    """Raise ValueError unless y holds one class label for each sample. None is left to scikit-learn."""
+    """Raise ValueError unless y contains one class label per sample. scikit-learn raises an error if y is None."""
     if y is None:
         return
-    with np.errstate(all="ignore"):  # scikit-learn casts NaN on its way to the error
+    with np.errstate(all="ignore"):  # scikit-learn casts NaN before it raises an error
         kind = type_of_target(y, input_name="y")
     if kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise ValueError(
-            f"Unknown label type: {kind}. y must hold one class label for each sample, got shape {np.shape(y)}; "
+            f"Unknown label type: {kind}. y must contain one class label per sample, got shape {np.shape(y)}; "
             "if it is one-hot encoded, pass y.argmax(axis=1)"
         )
     check_classification_targets(y)
@@ -52,20 +52,20 @@ def sample_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Ar
     ----------
     sample_weight : ndarray (n,), not negative, or None
     class_weight : dict, "balanced" or None
-        "balanced": every class weighs the same in total.
+        "balanced": every class has the same total weight.
     y : ndarray of int (n,)
         Class indices.
     classes : ndarray
-        The labels, for which `class_weight` may be a dict.
+        The labels, which are the keys of `class_weight` if it is a dict.
 
     Returns
     -------
-    weight : ndarray (n,) of float64, or None if neither is given
+    weight : ndarray (n,) of float64, or None if there are no weights
 
     Raises
     ------
     ValueError
-        If `class_weight` has other labels, or weights that are negative or not finite; if all weights are 0.
+        If `class_weight` has other labels, or weights that are negative or not finite. Also if all weights are 0.
     """
     if sample_weight is None and class_weight is None:
         return None
@@ -76,7 +76,7 @@ def sample_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Ar
     elif class_weight is not None:
         weight = weight * _class_weights(class_weight, classes)[y]
     if not np.any(weight > 0):
-        raise ValueError("sample_weight and class_weight leave no sample: all weights are zero")
+        raise ValueError("sample_weight and class_weight leave no samples: all weights are zero")
     return weight
 
 
@@ -84,12 +84,12 @@ def _class_weights(class_weight: dict[Any, float], classes: Array) -> Array:
     # with a dict, y is not used, but must be given
     weights: Array = compute_class_weight(class_weight, classes=classes, y=classes)
     if not (np.isfinite(weights).all() and np.all(weights >= 0)):
-        raise ValueError(f"class_weight must hold finite numbers of at least 0, got {class_weight}")
+        raise ValueError(f"class_weight must contain finite numbers of at least 0, got {class_weight}")
     return weights
 
 
 def mean_weight(weight: Array | None, indices: Array) -> float:
-    """Return the mean weight of some samples: exactly their weight, if they all have the same."""
+    """Return the mean weight of some samples. If all weights are equal, the result is exactly this weight."""
     if weight is None:
         return 1.0
     largest = weight[indices].max()
@@ -97,12 +97,12 @@ def mean_weight(weight: Array | None, indices: Array) -> float:
 
 
 def scaled_weight(weight: Array | None, mean: float | None, dtype: Any) -> Array | None:
-    """Divide weights by their mean. None if all are 1 then, so that such weights do not change a bit."""
+    """Divide weights by their mean. Return None if they are then all 1, so that equal weights change nothing at all."""
     return None if weight is None or np.all(weight == mean) else (weight / mean).astype(dtype)
 
 
 def require_classes(y: Array, indices: Array, classes: Array) -> None:
-    """Raise ValueError if `y` has several classes, but the samples that have a weight belong to one only."""
+    """Raise ValueError if `y` has several classes, but all samples with positive weight belong to one class."""
     if len(np.unique(y)) > 1 and len(np.unique(y[indices])) == 1:
         only = classes[y[indices[:1]]].tolist()  # plain Python objects, for the message
         raise ValueError(f"sample_weight and class_weight leave samples of one class only: {only}")

@@ -1,4 +1,4 @@
-"""The validation set: samples that are not trained on, and the figures of a network on them."""
+"""The validation set: samples that are not trained on, and a network's loss and scores on them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMNS = ("val_loss", "val_accuracy", "val_f1", "val_score")
 
 
 def no_figures(network: Network) -> Row:
-    """Return the columns of the history without a validation set."""
+    """Return the validation columns of the history for an epoch without a validation set."""
     return dict.fromkeys(COLUMNS)
 
 
@@ -43,12 +43,12 @@ class ValidationSet:
     Attributes
     ----------
     model : FittedModel
-        The model that is trained; its network may be another one.
+        The model that is being trained. The network to evaluate is passed separately.
     images : Images
     y, weight : ndarray of shape (n,), or None
     n_threads : int
     score : callable or None
-        Given a model, pixels (n, h * w * c), labels and weights, it returns the score. None: the accuracy.
+        It receives a model, pixels (n, h * w * c), labels and weights, and returns the score. None: the accuracy.
     """
 
     model: FittedModel
@@ -69,11 +69,11 @@ class ValidationSet:
         n_threads: int,
         score: Scorer | None,
     ) -> ValidationSet | None:
-        """Read what was given to `fit` as X_val, y_val and sample_weight_val. None if there was nothing."""
+        """Read the arguments X_val, y_val and sample_weight_val of `fit`. Return None if all are None."""
         if X is None and y is None and sample_weight is None:
             return None
         if X is None or y is None:
-            raise ValueError("X_val and y_val go together, and sample_weight_val goes with them: pass both or neither")
+            raise ValueError("X_val and y_val must be passed together, and sample_weight_val only with both of them")
         try:
             check_labels(y)
             rows, y = read_images(estimator, model, X, y)
@@ -87,7 +87,7 @@ class ValidationSet:
             except ValueError as error:
                 raise ValueError(f"sample_weight_val: {error}") from error
             if not sample_weight.any():
-                raise ValueError("sample_weight_val leaves no sample: all weights are zero")
+                raise ValueError("sample_weight_val leaves no samples: all weights are zero")
         y_index = encode("y_val", y, model.classes)
         return cls(model, Images(rows, model.image_format), y_index, sample_weight, n_threads, score)
 
@@ -101,12 +101,12 @@ class ValidationSet:
         n_threads: int,
         score: Scorer | None,
     ) -> tuple[DataSet, ValidationSet]:
-        """Split a part off a data set, stratified by class and at random by the model's seed.
+        """Split a validation set off a data set at random, by the model's seed. The split is stratified by class.
 
         Raises
         ------
         ValueError
-            If either part would lack a class.
+            If one of the two parts would have no sample of some class.
         """
         kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
         weight = None if sample_weight is None else sample_weight[held]
@@ -132,7 +132,7 @@ class ValidationSet:
 
 
 def scorer_of(estimator: Any) -> Scorer | None:
-    """Return the function that scores a model by the estimator's `scoring`, or None if that is not set."""
+    """Return a function that scores a model by the estimator's `scoring`, or None if `scoring` is not set."""
     if estimator.scoring is None:
         return None
     from sklearn.metrics import check_scoring  # imported here, since most programs do not need it
@@ -142,14 +142,14 @@ def scorer_of(estimator: Any) -> Scorer | None:
 
     def score(model: FittedModel, X: Array, y: Array, weight: Array | None) -> float:
         fitted = copy(estimator)
-        # these rows were read before: they have no names of columns, and their scale was checked
+        # X was read before: it has no column names now, and its scale was checked
         fitted._hand_over(replace(model, features={"n_features_in_": X.shape[1]}))
         fitted.scaling = None
         weights = {"sample_weight": weight} if takes_weights and weight is not None else {}
         value = scorer(fitted, X, y, **weights)
         if not (is_real(value) and isfinite(value)):
             raise ValueError(
-                f"scoring={estimator.scoring!r} must give a finite number for the validation set, got {value}"
+                f"scoring={estimator.scoring!r} must return a finite number for the validation set, got {value}"
             )
         return float(value)
 
@@ -157,7 +157,7 @@ def scorer_of(estimator: Any) -> Scorer | None:
 
 
 def _takes_weights(scorer: Any) -> bool:
-    """Whether a scorer can be given `sample_weight`. One that scikit-learn makes can if its metric can."""
+    """Return whether a scorer accepts `sample_weight`. Scorers from scikit-learn accept it if their metric does."""
     try:
         parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
     except (TypeError, ValueError):  # not every function has a signature
@@ -172,14 +172,16 @@ def _split_indices(indices: Array, y: Array, fraction: float, seed: int) -> tupl
     n_held = max(ceil(fraction * len(indices)), len(np.unique(labels)))
     if n_held >= len(indices):
         raise ValueError(
-            f"early_stopping: the validation set is too small: validation_fraction={fraction} of {len(indices)} "
-            "sample(s) and a row of every class would leave none to train on"
+            f"early_stopping: there are too few samples to split off a validation set: with validation_fraction="
+            f"{fraction} and at least one sample of each class, none of the {len(indices)} sample(s) would be left to "
+            "train on"
         )
     kept, held = train_test_split(indices, test_size=n_held, stratify=labels, random_state=seed)
     for part, name in ((held, "validation"), (kept, "training")):
         if len(np.unique(y[part])) < len(np.unique(labels)):
             raise ValueError(
-                f"early_stopping: the {name} set is too small: validation_fraction={fraction} leaves it {len(part)} of "
-                f"{len(indices)} samples, and none of some class; change the fraction, or pass X_val and y_val"
+                f"early_stopping: the {name} set is too small: with validation_fraction={fraction}, it has "
+                f"{len(part)} of {len(indices)} samples, and none of at least one class; change validation_fraction, "
+                "or pass X_val and y_val"
             )
     return kept, held

@@ -15,13 +15,13 @@ import sklearn
 
 __all__ = ["warn"]
 
-# what may stand between the user's line and ours: this package, and what it is called through
+# the code that may be between the user's line and the warning: this package, and libraries that call it
 _FOLDERS = (Path(__file__).parents[1], Path(sklearn.__file__).parent, Path(joblib.__file__).parent)
 _BETWEEN = (*(f"{folder}{os.sep}" for folder in _FOLDERS), contextlib.__file__, copy.__file__, pickle.__file__)
 
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
-    """Warn at the innermost line that is neither ours nor of a library that calls us."""
+    """Issue a warning that points to the innermost line outside this package and the libraries that call it."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         frame, level = frame.f_back, level + 1

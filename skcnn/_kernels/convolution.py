@@ -30,7 +30,7 @@ from skcnn._values import Pair
 
 Array = NDArray[Any]
 
-UNFOLDED_ELEMENTS = 2**20  # at a time, or slightly more: 4 MiB in float32
+UNFOLDED_ELEMENTS = 2**20  # unfolded at a time, or slightly more: 4 MiB in float32
 
 
 class Band(NamedTuple):
@@ -65,7 +65,7 @@ class KernelGradients(NamedTuple):
 
 @dataclass(frozen=True)
 class Convolution:
-    """One algorithm for a convolution of given shapes: the base of all algorithms.
+    """One algorithm for a convolution of given shapes. This is the base class of all algorithms.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class Convolution:
         ----------
         x : ndarray (n, *padded_size, c), C-contiguous
         kernels : Kernels
-            As `prepare` returned them.
+            The kernels that `prepare` returned.
 
         Returns
         -------

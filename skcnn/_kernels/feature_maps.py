@@ -31,7 +31,7 @@ def contiguous_strides(x: Array) -> tuple[int, int, int, int]:
 
 
 def copy_runs(x: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], length: int) -> Array:
-    """Copy runs of `length` consecutive elements out of x; they start `strides` (in bytes) apart: (*shape, length).
+    """Copy runs of `length` consecutive elements out of x. They start `strides` bytes apart. Returns (*shape, length).
 
     Each run is copied as one item. That takes half as long as copying its elements one by one.
     """
@@ -60,8 +60,8 @@ def _item(n_bytes: int) -> np.dtype[Any]:
 def pad(x: Array, pad_width: PadWidth, value: float, to: Pair = (0, 0)) -> Array:
     """Pad every feature map of x (n, h, w, c) with `value`.
 
-    In addition to `pad_width`, rows at the bottom and columns on the right make the map at least as large as `to`.
-    Returns x itself if there is nothing to add.
+    In addition to `pad_width`, rows at the bottom and columns on the right make the feature map at least as large as
+    `to`. Returns x itself if there is nothing to add.
     """
     (top, bottom), (left, right) = pad_width
     n, h, w, c = x.shape
@@ -82,7 +82,7 @@ def crop(x: Array, size: Pair) -> Array:
 def dilate(d_out: Array, stride: Pair, offset: Pair, size: Pair) -> Array:
     """Place the pixels of d_out (n, oh, ow, k) `stride` apart on a feature map of zeros.
 
-    Pixel (i, j) goes to offset + stride * (i, j) on a map of the given `size`. Pixels outside the map are dropped.
+    Pixel (i, j) goes to offset + stride * (i, j) on a feature map of the given `size`. Pixels outside it are dropped.
     """
     n, oh, ow, k = d_out.shape
     if stride == (1, 1) and min(offset) >= 0 and offset[0] + oh <= size[0] and offset[1] + ow <= size[1]:

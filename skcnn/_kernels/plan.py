@@ -1,9 +1,9 @@
 """The cost rule that chooses the algorithm for a convolution.
 
-It estimates how long each algorithm takes for one image, from what the algorithm copies, multiplies and adds and from
-the speeds below, and chooses the fastest. The speeds were measured in float32 on one core of an AVX-512 machine. They
-only have to rank the algorithms: a wrong choice between two that cost almost the same loses little time.
-`benchmarks/plans.py` compares the chosen algorithm with all others.
+It estimates how long each algorithm takes for one image, and chooses the fastest. The estimate is based on what the
+algorithm copies, multiplies and adds, and on the speeds below. The speeds were measured in float32 on one core of an
+AVX-512 machine. They only have to rank the algorithms: a wrong choice between two algorithms of almost equal cost loses
+little time. `benchmarks/plans.py` compares the chosen algorithm with all others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PER_PRODUCT_ROW = 1.8  # for each row of a matrix product: this is why narrow pr
 PER_MULTIPLY_ADD = 0.019  # for each multiplication and its addition
 PER_PASS = 0.19  # for each element that is added to another array
 PER_TRANSFORMED = 0.074  # for each element of Winograd's transforms and each element that it is computed from
-PER_REPADDED = 0.03  # for each element of an image that is padded or cropped because tiles do not fit it
+PER_REPADDED = 0.03  # for each element of an image that must be padded or cropped to fit the tiles
 
 COLUMNS = (1, 2, 4, 8)
 ROWS = (2, 4)  # of Winograd's tiles: more rows would lose too many digits
@@ -33,7 +33,7 @@ ROWS = (2, 4)  # of Winograd's tiles: more rows would lose too many digits
 
 @lru_cache(maxsize=1024)
 def convolution(in_size: Pair, kernel_size: Pair, stride: Pair, n_channels: int, n_kernels: int) -> Convolution:
-    """Return the fastest algorithm for a convolution of padded feature maps, as estimated."""
+    """Return the algorithm with the lowest estimated cost for a convolution of padded feature maps."""
     return min(algorithms(in_size, kernel_size, stride, n_channels, n_kernels), key=cost)
 
 

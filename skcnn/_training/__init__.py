@@ -1,1 +1,1 @@
-"""Training a network: the loop, what it is given, and what it changes."""
+"""Training a network: the training loop, its config, and the training state."""

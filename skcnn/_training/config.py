@@ -1,4 +1,4 @@
-"""What training is given: a configuration, and a data set."""
+"""The inputs of training: a config and a data set."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ class TrainingConfig:
     loss, optimizer, schedule
         See the modules of these names.
     learning_rate : float
-        Multiplied by the schedule's factor at every step.
+        At every step, it is multiplied by the schedule's factor.
     alpha : float
         The weight decay, see `skcnn._training.decay`.
     batch_size, n_epochs : int
     shuffle : bool
-        Whether each epoch takes the samples in a new order.
+        Whether to shuffle the samples before each epoch.
     seed : int
-        Each epoch shuffles by a random stream of its own. Layers that draw, and augmentations, have one for each epoch,
-        step and shard. So the numbers depend neither on the threads nor on an interruption between epochs.
+        The seed of all random streams. Shuffling has a separate stream for each epoch; layers that draw, and
+        augmentations, have one for each epoch, step and shard. So the numbers depend neither on the threads nor on an
+        interruption between epochs.
     n_threads : int
-        Does not change a bit of the result.
+        The result is the same, bit for bit, for any number.
     max_time : float or None
-        Seconds after which no further step begins.
+        The time in seconds after which no further step starts.
     augment : sequence of augmentations
         Applied to the images of each batch.
     """
@@ -60,18 +61,18 @@ class TrainingConfig:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """What to train on.
+    """The data to train on.
 
     Attributes
     ----------
     images : object
-        ``images[indices]`` returns a batch (n, h, w, c) of the network's dtype. An array will do.
+        ``images[indices]`` returns a batch (n, h, w, c) of the network's dtype. It can be an array.
     y : ndarray of int (n_samples,)
         Class indices.
     weight : ndarray (n_samples,) or None
-        The loss of a batch is the sum of weight * loss, divided by the number of its samples. None: all 1.
+        The loss of a batch is the sum of weight * loss, divided by its number of samples. None: all weights are 1.
     indices : ndarray of int
-        The samples that are trained on, all of positive weight.
+        The indices of the samples to train on. All of these samples have positive weight.
     """
 
     images: Any

@@ -1,4 +1,4 @@
-"""Weight decay: it keeps the weights `W` small. Biases, and the scales of a normalisation, do not decay."""
+"""Weight decay, which keeps the weights `W` small. Biases and the scales of `BatchNorm` do not decay."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Array = NDArray[Any]
 class WeightDecay:
     """The decay of a network's weights.
 
-    With an optimizer that decouples it, the weights shrink by ``learning_rate * alpha`` of themselves before each step.
-    Otherwise it is an L2 penalty: ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss.
+    If the optimizer decouples the decay, the weights are multiplied by ``1 - learning_rate * alpha`` before each step.
+    Otherwise, the decay is an L2 penalty: ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss.
     """
 
     def __init__(self, network: Network, optimizer: Optimizer, alpha: float):
@@ -30,7 +30,7 @@ class WeightDecay:
         self._decoupled = decouples_decay(optimizer)
 
     def add_penalty(self, grads: list[Array]) -> float:
-        """Add the penalty's gradients to those of all parameters, in the order of `leaves`; return the penalty."""
+        """Add the gradients of the penalty to `grads`, which has the order of `leaves`. Return the penalty."""
         if self._decoupled:
             return 0.0
         penalty = 0.0
@@ -40,6 +40,6 @@ class WeightDecay:
         return 0.5 * self._alpha * penalty
 
     def shrink_weights(self, learning_rate: float) -> None:
-        """Shrink the weights, if the optimizer decouples their decay."""
+        """Shrink the weights, if the optimizer decouples the decay."""
         for _, w in self._weights if self._decoupled else ():
             w *= 1 - learning_rate * self._alpha

@@ -1,4 +1,4 @@
-"""Diagnosis: which layer is to blame, when numbers are no longer finite or gradients are not as they must be."""
+"""Diagnosis: which layer diverged, if numbers are no longer finite, and which layer returned wrong gradients."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Array = NDArray[Any]
 
 
 def is_finite(network: Network) -> bool:
-    """Whether all weights and states of a network are finite."""
+    """Return whether all weights and states of a network are finite."""
     return all(np.isfinite(array).all() for _, array in leaves([network.params, network.states]))
 
 
 def find_divergence(network: Network, batch: Iterable[Array]) -> str:
-    """Name the first layer whose parameters are not finite, or whose output is not for some shard of a batch."""
+    """Name the first layer whose parameters, or whose output for some shard of a batch, are not finite."""
     return next((found for x in batch if (found := _find_in_shard(network, x))), "the loss")
 
 
 def _find_in_shard(network: Network, x: Array) -> str:
     if not np.isfinite(x).all():
-        return "an image, as augmented,"
+        return "an augmented image"
     of_layers = zip(network.layers, network.params, network.states, strict=True)
     for index, (layer, params, state) in enumerate(of_layers):
         name = f"layers[{index}] {layer!r}" if index < len(network.layers) - 1 else "the output layer"
@@ -42,7 +42,7 @@ def _find_in_shard(network: Network, x: Array) -> str:
 
 
 def check_gradients(network: Network, grads: list[Params]) -> None:
-    """Raise ValueError if a layer's `backward` did not return a gradient of its own for each parameter."""
+    """Raise ValueError unless each layer's `backward` returned a new array of the right shape for each parameter."""
     known = [array for _, array in leaves(network.params)]
     for index, (layer, of_layer, params) in enumerate(zip(network.layers, grads, network.params, strict=True)):
         name = f"layers[{index}] {layer!r}: backward must return"
@@ -50,14 +50,15 @@ def check_gradients(network: Network, grads: list[Params]) -> None:
         for path in sorted(found.keys() | needed.keys()):
             if found.get(path) != needed.get(path):
                 raise ValueError(
-                    f"{name} a gradient for each parameter, in its shape, but for {path!r} the shape is "
+                    f"{name} a gradient for each parameter, with the same shape, but for {path!r} the shape is "
                     f"{found.get(path)}, needed {needed.get(path)}"
                 )
         for path, array in leaves(of_layer):
             own = isinstance(array, np.ndarray) and array.flags.writeable
             if not own or any(np.shares_memory(array, other) for other in known):
                 raise ValueError(
-                    f"{name} an array of its own for each parameter, since training writes to it, but that of {path!r} "
-                    f"is {type(array).__name__}, is read-only or shares the memory of another; return a copy"
+                    f"{name} a new array for each parameter, because training writes to it, but the gradient for "
+                    f"{path!r} ({type(array).__name__}) is not an array, is read-only or shares memory with another "
+                    "array; return a copy"
                 )
             known.append(array)

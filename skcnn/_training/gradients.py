@@ -1,4 +1,4 @@
-"""Gradients of a batch's loss, added up over its shards."""
+"""Gradients of a batch's loss, summed over its shards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 
 class Batch(NamedTuple):
-    """The samples of one step, and the epoch and step in which they come, where their random streams begin."""
+    """The samples of one step, with the epoch and step from which their random streams are made."""
 
     indices: Array
     epoch: int
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
 
 class _OfShard(NamedTuple):
-    loss: float  # its part of the batch's mean
+    loss: float  # the shard's part of the batch's mean loss
     d_prepared: Any
     states: list[Params]
 
@@ -51,7 +51,7 @@ class Gradients:
     def of_batch(self, batch: Batch, workers: Workers) -> tuple[float, list[Array], list[Params]]:
         """Return the mean loss of a batch, its gradients in the order of `leaves`, and the layers' new states.
 
-        The parts of the shards are added up in their order.
+        The results of the shards are added in the order of the shards.
         """
         passes = self._network.passes(train=True)
         of_shards = [self._of_shard(passes, batch, index, part) for index, part in enumerate(self._cut(batch))]
@@ -63,7 +63,7 @@ class Gradients:
         return loss, pick(passes.gradients(d_prepared), self._keys), states
 
     def images(self, batch: Batch) -> Iterator[Array]:
-        """Yield the images of a batch, shard by shard, as the network is given them."""
+        """Yield the images of a batch, shard by shard, as the network receives them."""
         return (self._images(batch, index, part) for index, part in enumerate(self._cut(batch)))
 
     def _cut(self, batch: Batch) -> list[slice]:

@@ -1,4 +1,4 @@
-"""Ctrl-C waits for the end of a training step, so that the weights that it leaves are those of a whole step."""
+"""Ctrl-C takes effect at the end of a training step, so that no step is left incomplete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import FrameType
 
 __all__ = ["Interruption", "deferred_interrupt"]
 
-AT_ONCE = 2.0  # seconds: a Ctrl-C so soon after another one is not held back
+AT_ONCE = 2.0  # seconds: if a Ctrl-C follows another one within this time, it interrupts at once
 _last_press = [-inf]
 
 
@@ -29,11 +29,11 @@ class Interruption:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interruption]:
-    """Hold back the first Ctrl-C, and yield an object that tells whether there was one.
+    """Defer the first Ctrl-C, and yield an object that records whether it was pressed.
 
-    A second Ctrl-C interrupts at once, by KeyboardInterrupt. So does one within two seconds of another, even if the
-    first one ended an earlier fit, as in a search. If the application handles the signal itself, or in a thread other
-    than the main thread, to which Python sends no signals, nothing is held back.
+    A second Ctrl-C raises KeyboardInterrupt at once. So does a Ctrl-C within two seconds of another one, even if the
+    other one ended an earlier fit, as in a search. Nothing is deferred if the application handles the signal itself, or
+    in threads other than the main thread, because Python sends them no signals.
     """
     interruption = Interruption()
 

@@ -27,23 +27,23 @@ from skcnn.schedules import factor
 __all__ = ["Observer", "train"]
 
 Array = NDArray[Any]
-FLUSH_EVERY = 100  # steps: so seldom that it costs nothing
+FLUSH_EVERY = 100  # steps: so rarely that it takes almost no time
 
 
 class Observer(Protocol):
-    """An object that is told how training goes."""
+    """An object that is notified of the progress of training."""
 
     def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
-        """Epoch `number` of `n_epochs`, counted from 1, begins. It has `n_steps` steps."""
+        """Epoch `number` of `n_epochs`, counted from 1, starts. It has `n_steps` steps."""
 
     def end_step(self, loss: float) -> None:
-        """A step was taken. `loss` is the mean of the epoch so far."""
+        """A step is complete. `loss` is the mean loss of the epoch so far."""
 
     def end_epoch(self, state: TrainingState) -> bool:
-        """An epoch ended, the last row of the history. Return whether to stop training."""
+        """An epoch is complete, and has the last row in the history. Return whether to stop training."""
 
     def close(self) -> None:
-        """Training ended, perhaps by an error."""
+        """Training has ended, possibly with an error."""
 
 
 def train(
@@ -55,20 +55,21 @@ def train(
     validate: Callable[[Network], Row] | None = None,
     save: Callable[[TrainingState], None] | None = None,
 ) -> None:
-    """Train from a state on, to the end.
+    """Continue training from a training state, until it ends.
 
     Parameters
     ----------
     state : TrainingState
-        Is changed.
+        It is changed in place.
     data : DataSet
     config : TrainingConfig
-        A training that was interrupted ends in the same weights only if data and configuration are the same again.
+        If training was interrupted, it ends with the same weights only if the data set and the config are the same
+        again.
     observers : sequence of Observer
     validate : callable
         Called with the network after each epoch. It returns columns of the history.
     save : callable
-        Called with the state after each whole epoch.
+        Called with the training state after each complete epoch.
     """
     caller_settings = np.geterr()
     try:
@@ -130,7 +131,7 @@ class _Loop:
             start, rate = perf_counter(), self.learning_rate()
             row: Row = {"epoch": state.epoch + 1, "loss": self.train_epoch()}
             is_whole = state.stop_reason is None
-            with np.errstate(**caller_settings):  # scorers and callbacks are the caller's
+            with np.errstate(**caller_settings):  # scorers and callbacks are the caller's code
                 row |= validate(self.network) if validate else {}
                 row |= {"learning_rate": rate, "seconds": perf_counter() - start}
                 state.history.append(row)
@@ -144,7 +145,7 @@ class _Loop:
             state.early_stopping.restore_best(self.network)
 
     def train_epoch(self) -> float:
-        """Train once on all samples, or until there is a reason to stop. Return their mean loss, each at its step.
+        """Train once on all samples, or until there is a reason to stop. Return the mean loss, measured at each step.
 
         If the loss or a weight is no longer finite, the epoch is undone.
         """
@@ -171,7 +172,7 @@ class _Loop:
         return total / n_seen
 
     def take_step(self, batch: Batch, learning_rate: float) -> float:
-        """Take one step on a batch. Return its mean loss, with the penalty. If it is not finite, nothing changes."""
+        """Take one step on a batch, unless its loss is not finite. Return its mean loss, including the penalty."""
         loss, grads, layer_states = self.gradients.of_batch(batch, self.workers)
         loss += self.decay.add_penalty(grads)
         if isfinite(loss):
@@ -184,18 +185,18 @@ class _Loop:
     def undo_epoch(self, before: Network, last_batch: Batch) -> None:
         """Find out what diverged, and restore the weights from before the epoch."""
         what = find_divergence(self.network, self.gradients.images(last_batch))
-        self.state.divergence = f"at the learning rate {self.learning_rate():.3g}, {what} was no longer finite"
+        self.state.divergence = f"at a learning rate of {self.learning_rate():.3g}, {what} was no longer finite"
         self.state.stop_reason = "diverged"
         self.network.restore(before)
         self.state.optimizer_state = self.config.optimizer.init(self.weights)
 
     def check_stopping(self) -> None:
-        """Check whether the epoch that ended was the last one: by its score, or because an observer asks for it."""
+        """Check whether to stop after this epoch, because of its score or because an observer asks for it."""
         state = self.state
         is_stale = state.early_stopping is not None and state.early_stopping.update(state.history[-1], self.network)
-        if is_stale and state.stop_reason is None:  # an epoch that was cut off says nothing about the whole one
+        if is_stale and state.stop_reason is None:  # the score of an incomplete epoch does not count
             state.stop_reason = "early_stopping"
-        wishes = [observer.end_epoch(state) for observer in self.observers]  # all are told
+        wishes = [observer.end_epoch(state) for observer in self.observers]  # notify all observers
         if any(wishes) and state.stop_reason is None:
             state.stop_reason = "callback"
 
@@ -208,12 +209,12 @@ class _Loop:
         return self.state.stop_reason is not None
 
     def learning_rate(self, part: float = 0) -> float:
-        """Return the learning rate when a part of the present epoch, from 0 to 1, is over."""
+        """Return the learning rate when a part of the current epoch, from 0 to 1, is over."""
         history, n_epochs = self.state.history, self.config.n_epochs
         return self.config.learning_rate * factor(self.config.schedule, len(history) + part, n_epochs, history)
 
     def shuffled_indices(self, epoch: int) -> Array:
-        """Return the samples in the order of an epoch."""
+        """Return the indices of the samples in the order of an epoch."""
         if not self.config.shuffle:
             return self.data.indices
         return stream(self.config.seed, "shuffle", epoch).permutation(self.data.indices)

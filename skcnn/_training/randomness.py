@@ -1,4 +1,4 @@
-"""Random streams: one seed, and a stream of its own for each purpose and position in the training."""
+"""Random streams: from one seed, a separate stream for each purpose and each position in training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Purpose = Literal["weights", "shuffle", "layers", "augment"]
 def stream(seed: int, purpose: Purpose, *position: int) -> np.random.Generator:
     """Return the generator for a purpose at a position (epoch, step, shard, ...).
 
-    Streams of different purposes or positions are independent. A stream depends on its position alone, and not on how
-    much was drawn before. So work can be cut, interrupted and spread over threads without changing a number.
+    Streams of different purposes or positions are independent. A stream does not depend on the numbers drawn before. So
+    work can be cut, interrupted and spread over threads without changing any number.
     """
     return np.random.default_rng((seed, _PURPOSES.index(purpose), *position))

@@ -1,4 +1,4 @@
-"""The state of a training: all that it changes."""
+"""The training state: everything that training changes."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ Row = dict[str, Any]  # one epoch of the history
 
 @dataclass
 class TrainingState:
-    """How far a training has come.
+    """The progress of training.
 
-    Between two epochs it can be pickled, and another process resumes from it as if nothing had happened.
+    It can be pickled between two epochs. Another process can resume from it, with the same result, bit for bit.
 
     Attributes
     ----------
     network : Network
         Its weights are changed in place.
     early_stopping : EarlyStopping or None
-        May end training early; its best weights are restored.
+        It may end training early. At the end, the best weights are restored.
     optimizer_state : dict or None
-        That of an earlier training which this one continues; None: a new one.
+        The state of the optimizer, if training continues an earlier one. None: training creates a new one.
     first_epoch : int
-        Epochs that the network had been trained before. The random streams continue from there.
+        The number of epochs for which the network was trained before. The random streams continue from there.
     history : list of dict
-        One row for each epoch: epoch, loss, the validation figures, learning_rate (of its first step), seconds.
+        One row per epoch: epoch, loss, the validation columns, learning_rate (of the first step), seconds.
     stop_reason : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"} or None
-        None while training goes on. "max_time", "interrupted": after a whole step, but perhaps within an epoch, which
-        counts all the same. "callback": an observer asked for it. "diverged": the loss or a weight was not finite, and
-        the weights of the last whole epoch were restored.
+        None while training continues. "max_time", "interrupted": training stopped after a complete step, but possibly
+        within an epoch, which still counts. "callback": an observer asked to stop. "diverged": the loss or a weight was
+        not finite, and the weights of the last complete epoch were restored.
     n_seen : int
-        Samples that were trained on, counted in every epoch.
+        The number of samples trained on, added up over all epochs.
     divergence : str
-        If training diverged: at which learning rate, and what was not finite.
+        If training diverged: the learning rate, and what was not finite.
     """
 
     network: Network
@@ -53,5 +53,5 @@ class TrainingState:
 
     @property
     def epoch(self) -> int:
-        """The epoch to come, counted from the network's first."""
+        """The index of the next epoch, counted from the network's first epoch."""
         return self.first_epoch + len(self.history)

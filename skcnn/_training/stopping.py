@@ -12,12 +12,12 @@ __all__ = ["EarlyStopping"]
 
 
 class EarlyStopping:
-    """Keeps the weights with the best score, and says when it has not improved for too long.
+    """Keeps the weights with the best score, and stops training if the score has not improved for too long.
 
     Parameters
     ----------
     patience : int
-        Stop after more than so many epochs in a row in which the score has not improved by `tol`.
+        Stop if the score has not improved by `tol` for more than this many epochs in a row.
     tol : float
     """
 
@@ -28,7 +28,7 @@ class EarlyStopping:
         self._stale = 0
 
     def update(self, row: dict[str, Any], network: Network) -> bool:
-        """Take an epoch into account, given its row of the history. Return whether to stop."""
+        """Record an epoch, given its row of the history. Return whether to stop."""
         score = row["val_score"]
         self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
         if score > self.best_score:

@@ -58,7 +58,7 @@ class LeakyReLU(Layer):
         self._check_number("negative_slope", 0, 1)
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
-        # the slope is below 1, so the larger of the two is the right one on either side of 0
+        # the slope is below 1, so x is the larger one if x > 0, and x * slope is the larger one otherwise
         return np.maximum(x, x * x.dtype.type(self.negative_slope)), x if context.train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
@@ -105,7 +105,7 @@ class ELU(Layer):
 
 @dataclass(frozen=True, repr=False)
 class GELU(Layer):
-    """x * P(X <= x) for a standard normal X, computed exactly by the error function.
+    """x * P(X <= x) for a standard normal X, computed exactly with the error function.
 
     References
     ----------
@@ -119,7 +119,7 @@ class GELU(Layer):
     """
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
-        from scipy.special import ndtr  # imported here, since it takes longer than all other imports of the layers
+        from scipy.special import ndtr  # imported here, because it takes longer than all other imports of the layers
 
         below = ndtr(x)
         return x * below, (x, below) if context.train else None
@@ -197,8 +197,8 @@ class Sigmoid(Layer):
 class Softmax(Layer):
     """exp(x) / sum(exp(x)) along the last axis.
 
-    This layer is for use inside a network. Its backward pass is the product with the Jacobian, diag(s) - s s'. The
-    output of a network needs none, since the loss contains it.
+    Its backward pass is the product with the Jacobian, diag(s) - s s'. This layer is for use inside a network. The
+    output of a network does not need it, because the loss includes it.
 
     Examples
     --------
@@ -217,7 +217,7 @@ class Softmax(Layer):
 
 @lru_cache
 def _zeros(shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """Zeros to compare an image with: one for each element, or for each of one row if it is large, or just one."""
+    """Return zeros to compare an image with: one per element, or per element of a row for large images, or just one."""
     fitting = (s for s in (shape, shape[1:], ()) if prod(s) <= LARGE_IMAGE)
     zeros = np.zeros(next(fitting), dtype)
     zeros.flags.writeable = False

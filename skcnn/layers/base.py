@@ -1,9 +1,9 @@
 """The contract of a layer.
 
-A layer is a frozen dataclass: configuration, no arrays, no state. `out_shape` says what it makes of a shape, `init`
-draws its parameters, `forward` computes its output and what the way back needs to know, and `backward` turns the
-gradient of the output into those of the input and the parameters. Nothing stays on the layer, so the same one may serve
-many networks, and many threads at once.
+A layer is a frozen dataclass. It holds its configuration, but no arrays and no state. `out_shape` returns the shape of
+the output, and `init` draws the parameters. `forward` returns the output and a cache, and `backward` uses the cache to
+turn the gradient with respect to the output into the gradients with respect to the input and the parameters. Nothing is
+stored on the layer, so several networks and several threads can use the same layer at the same time.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ Shape = tuple[int, ...]
 Window = tuple[Pair, Pair]  # size and stride
 Rng = np.random.Generator
 Result = TypeVar("Result")
-Exchange = Generator[Array, Array, Result]  # a pass that yields its part of a sum and is sent the total
+Exchange = Generator[Array, Array, Result]  # a pass that yields its part of a sum and receives the total
 Forward = tuple[Array, Any]  # out, cache
-Backward = tuple[Array | None, Any]  # d_x, the gradients by what `prepare` returned
+Backward = tuple[Array | None, Any]  # d_x, the gradients with respect to the prepared parameters
 
 _NOTHING: Any = MappingProxyType({})
 
 
 class Context(NamedTuple):
-    """What a pass is told besides parameters and input. Read its fields by name: there may be more of them one day.
+    """Everything that a pass receives besides parameters and input. Read its fields by name: more may be added later.
 
     Attributes
     ----------
     train : bool
         Whether `backward` may follow.
     rng : numpy.random.Generator or None
-        The random stream of these samples, for layers that say `draws`; None outside training, or where none draws.
+        The random stream for these samples, for layers with ``draws = True``. None in prediction, or if no layer draws.
     state : mapping
-        What the layer remembers from earlier batches; empty for most.
+        The layer's state from earlier batches. Empty for most layers.
     need_d_x : bool
-        False where nothing before this layer has parameters: then `backward` may return None for `d_x`.
+        False if no layer before this one has parameters. Then `backward` may return None for `d_x`.
     weight : ndarray (n,) or None
-        Weights of these samples; None: all 1.
+        The weights of these samples. None: all weights are 1.
     n_samples : int or None
-        Samples of the whole batch, of which these may be a part.
+        The number of samples in the whole batch. The input may be only a part of it.
     """
 
     train: bool = False
@@ -65,7 +65,7 @@ TRAIN = Context(train=True)
 
 @dataclass(frozen=True, repr=False)
 class Layer(Value):
-    """Base of all layers. As it stands, it is the identity.
+    """Base class of all layers. It is the identity, unless a subclass overrides its methods.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Layer(Value):
     depends_on_batch : bool
         Whether the output for a sample depends on the other samples of its batch. Batches are split into shards, which
         may run at the same time. So `forward` and `backward` of such a layer are generators: they yield their part of a
-        sum over the batch and are sent the total, as in ``total = yield x.sum(axis=0)``.
+        sum over the batch and receive the total, as in ``total = yield x.sum(axis=0)``.
     """
 
     draws: ClassVar[bool] = False
@@ -83,13 +83,13 @@ class Layer(Value):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if (cls.forward is Layer.forward) != (cls.backward is Layer.backward):
-            # the other half would be the identity, and no shape would tell
+            # the missing method would be the identity, and the shape checks would not find this
             raise TypeError(f"{cls.__name__} must define forward and backward, or neither")
         if cls.depends_on_batch is False and (isgeneratorfunction(cls.forward) or isgeneratorfunction(cls.backward)):
             raise TypeError(f"{cls.__name__} yields in forward or backward, so it must set depends_on_batch = True")
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        """Return the shape of one output, given that of one input.
+        """Return the shape of one output, given the shape of one input.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Layer(Value):
         Raises
         ------
         ValueError
-            If the layer does not fit `in_shape`. The network puts the layer's index and name before the text.
+            If the layer does not fit `in_shape`. The network puts the layer's index and name before the message.
         """
         return in_shape
 
@@ -109,30 +109,30 @@ class Layer(Value):
         Parameters
         ----------
         in_shape : tuple of int
-            One that `out_shape` accepts.
+            A shape that `out_shape` accepts.
         rng : numpy.random.Generator
         dtype : dtype
-            Of the parameters, and of all that the layer computes.
+            The dtype of the parameters and of all results.
 
         Returns
         -------
-        params : dict of ndarray, or of such dicts
+        params : dict of ndarray, or of further dicts
         """
         return {}
 
     def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
-        """Return what the layer remembers before the first batch. For most layers that is nothing."""
+        """Return the layer's state before the first batch. Most layers have no state."""
         return {}
 
     def next_state(self, state: Params, cache: Any) -> Params:
-        """Return what the layer remembers after a training batch, given the cache of one of its shards."""
+        """Return the layer's state after a training batch, given the cache of one shard."""
         return state
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
-        """Bring the parameters into the form in which the passes use them: once a batch rather than once a shard.
+        """Convert the parameters to the form that the passes use, once per batch rather than once per shard.
 
-        `forward`, `backward` and `gradients` are given what this returns in place of `params`. Most layers use their
-        parameters as they are.
+        `forward`, `backward` and `gradients` receive the prepared parameters instead of `params`. By default, they are
+        the same object.
         """
         return params
 
@@ -142,60 +142,63 @@ class Layer(Value):
         Parameters
         ----------
         params : object
-            What `prepare` returned: by default the parameters. Not to be written to.
+            The prepared parameters: by default, the parameters themselves. Do not write to them.
         x : ndarray of shape (n,) + in_shape
-            C-contiguous. Not to be written to.
+            C-contiguous. Do not write to it.
         context : Context
 
         Returns
         -------
         out : ndarray of shape (n,) + out_shape
         cache : object
-            What `backward` needs; None unless training.
+            What `backward` needs. None in prediction.
         """
         return x, None
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Any:
-        """Turn the gradient of the loss by the output into those by the input and the parameters.
+        """Turn the gradient with respect to the output into the gradients with respect to the input and the parameters.
 
         Parameters
         ----------
         params : object
-            As given to `forward`.
+            The prepared parameters, as in `forward`.
         cache : object
-            As returned by it; used up.
+            The cache that `forward` returned. It is used only once.
         d_out : ndarray of shape (n,) + out_shape
-            Not to be written to.
+            Do not write to it.
         context : Context
 
         Returns
         -------
         d_x : ndarray of shape (n,) + in_shape, or None if ``context.need_d_x`` is False
         grads : dict
-            The same names and shapes as `params`, summed over the samples, in arrays of their own, since training
-            writes to them. A layer with a `prepare` of its own returns the gradients by what that returned, as an
-            array, or as dicts, lists or tuples of arrays.
+            The gradients, summed over the samples, with the same names and shapes as `params`. They must be new arrays,
+            because training writes to them. A layer that defines `prepare` returns the gradients with respect to the
+            prepared parameters: an array, or dicts, lists or tuples of arrays.
         """
         return d_out, {}
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
-        """Return the gradients by the parameters, given the sums over all shards of those that `backward` returned."""
+        """Return the gradients with respect to the parameters.
+
+        `d_prepared` is the sum of the gradients that `backward` returned for all shards.
+        """
         grads: Params = d_prepared
         return grads
 
     def window(self, in_shape: Shape) -> Window | None:
-        """Return size and stride of the window that one output sees, or None if it sees the whole input."""
+        """Return the size and stride of the window that one output element sees, or None if it sees the whole input."""
         return (1, 1), (1, 1)
 
     def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
-        """Return the multiply-adds that the matrix products of one forward pass of one input take.
+        """Return the number of multiply-adds in the matrix products of a forward pass for one sample.
 
-        From these the network estimates its work, and so how many samples make a shard.
+        From this, the network estimates the work, and so chooses how many samples a shard has.
         """
         return 0
 
     def apply(self, params: Params, x: Array, context: Context = PREDICT) -> Array:
-        """Return the layer's output for x (n,) + in_shape. For use by hand; networks prepare once for many calls.
+        """Return the layer's output for x (n,) + in_shape. It lets you use a layer without a network.
 
         Examples
         --------
@@ -210,7 +213,7 @@ class Layer(Value):
         return out
 
     def gradient(self, params: Params, x: Array, d_out: Array, context: Context = TRAIN) -> tuple[Array | None, Params]:
-        """Return the gradients of ``sum(apply(params, x, context) * d_out)`` by x and by the parameters.
+        """Return the gradients of ``sum(apply(params, x, context) * d_out)`` with respect to x and the parameters.
 
         Examples
         --------
@@ -234,7 +237,7 @@ class Layer(Value):
 
 
 def alone(passes: Exchange[Result]) -> Result:
-    """Run a pass whose samples are the whole batch: each of its parts is the total."""
+    """Run a pass for a whole batch in one shard: each part that it yields is already the total."""
     total: Any = None
     try:
         while True:
@@ -263,8 +266,8 @@ def total_of(parts: Sequence[Any], passing: Exchange[Any]) -> Array:
 
 
 def require_map(in_shape: Shape) -> None:
-    """Raise ValueError unless `in_shape` is that of a feature map (h, w, c)."""
+    """Raise ValueError unless `in_shape` is the shape of a feature map (h, w, c)."""
     if len(in_shape) != 3:
         raise ValueError(
-            f"needs feature maps (h, w, c), got rows of shape {in_shape}; place it before Flatten or a global pool"
+            f"needs feature maps (h, w, c), got rows of shape {in_shape}; put it before Flatten or a global pool"
         )

@@ -33,26 +33,27 @@ __all__ = ["Conv2D"]
 
 @dataclass(frozen=True, repr=False)
 class Conv2D(Layer):
-    """Two-dimensional convolution: strictly a cross-correlation, as in all deep-learning libraries.
+    """Two-dimensional convolution (strictly speaking, a cross-correlation, as in all deep-learning libraries).
 
     ``out[n, i, j, k] = b[k] + sum(padded[n, i * sh + u, j * sw + v, c] * W[u, v, c, k] for u, v, c)``
 
     Parameters
     ----------
     n_kernels : int
-        The number of kernels, which is that of the output's channels. At least 1.
+        The number of kernels, and so of output channels. At least 1.
     kernel_size : int or (int, int), default=3
         Rows and columns of a kernel: odd, even or rectangular.
     stride : int or (int, int), default=1
         Distance from one position of the kernels to the next.
     padding : {"same", "valid"}, int or (int, int), default="same"
-        "same": pad the feature map so that the output has ceil(size / stride) rows and columns. If the number of pixels
-        is odd, the additional one is at the bottom or right, as in TensorFlow and ONNX's SAME_UPPER. "valid": no
-        padding. Numbers: so many rows above and below, and columns left and right.
+        "same": pad the feature map so that the output has ceil(size / stride) rows and columns. If the number of added
+        rows or columns is odd, the extra one is at the bottom or right, as in TensorFlow and ONNX's SAME_UPPER.
+        "valid": no padding. An int or a pair (rows, columns): add this many rows at the top and at the bottom, and this
+        many columns on the left and on the right.
     pad_value : float, default=0.0
         The value of the padding.
     bias : bool or "position", default=True
-        True: one bias for each kernel. "position": one for each kernel and output position. False: none.
+        True: one bias per kernel. "position": one bias per kernel and output position. False: no bias.
     initializer : str or callable, default="he_uniform"
         See `skcnn.initializers`. Biases start at 0.
 
@@ -64,7 +65,7 @@ class Conv2D(Layer):
     Raises
     ------
     ValueError
-        At once, if a field is out of range; in `out_shape`, if the kernel is larger than the padded feature map.
+        On creation, if a field is out of range. In `out_shape`, if the kernel is larger than the padded feature map.
 
     References
     ----------
@@ -96,7 +97,7 @@ class Conv2D(Layer):
         self._check_size("kernel_size")
         self._check_size("stride")
         fits = self.padding in ("same", "valid") if isinstance(self.padding, str) else is_size(self.padding, 0)
-        self._check("padding", fits, "'same', 'valid', an int of at least 0 or a pair of them")
+        self._check("padding", fits, "'same', 'valid', an int of at least 0 or a pair of such ints")
         self._check("pad_value", is_real(self.pad_value) and bool(np.isfinite(self.pad_value)), "a finite number")
         fits = isinstance(self.bias, bool | np.bool_) or (isinstance(self.bias, str) and self.bias == "position")
         self._check("bias", fits, "True, False or 'position'")
@@ -165,10 +166,10 @@ class Conv2D(Layer):
 
 @dataclass(frozen=True)
 class _Plan:
-    """How feature maps of one shape are convolved, and how the gradient by them is computed.
+    """How to convolve feature maps of one shape, and how to compute the gradient with respect to them.
 
-    Every input pixel gathers from the outputs that it took part in, so nothing is scattered: the gradient of the
-    output, dilated by the stride, is convolved with the flipped kernels.
+    This gradient is also a convolution: the gradient with respect to the output is dilated by the stride and convolved
+    with the flipped kernels. So each input pixel gathers from the outputs that it affects, and nothing is scattered.
     """
 
     pad_width: PadWidth
@@ -183,7 +184,7 @@ class _Plan:
         return self.algorithm.kernel_size[0] - 1 - top, self.algorithm.kernel_size[1] - 1 - left
 
 
-@lru_cache(maxsize=1024)  # every training step asks, and the answer is the same
+@lru_cache(maxsize=1024)  # every training step needs the same plan
 def _plan(padding: Any, in_shape: Shape, kernel_size: int | Pair, strides: int | Pair, n_kernels: int) -> _Plan:
     size, stride, n_kernels = pair(kernel_size), pair(strides), int(n_kernels)
     pad_width = _pad_width(padding, size, stride, in_shape[:2])
@@ -197,7 +198,7 @@ def _plan(padding: Any, in_shape: Shape, kernel_size: int | Pair, strides: int |
 class _Prepared(NamedTuple):
     plan: _Plan
     kernels: Kernels
-    flipped: Kernels | None  # for the gradient by the input
+    flipped: Kernels | None  # for the gradient with respect to the input
     position_bias: Array | None
 
 

@@ -1,4 +1,4 @@
-"""Fully connected layers, and flattening feature maps into the rows that they take."""
+"""Fully connected layers, and `Flatten`, which turns feature maps into rows."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Dense(Layer):
     Parameters
     ----------
     n_units : int
-        Width of the output. At least 1.
+        The number of units, and so the length of the output. At least 1.
     bias : bool, default=True
-        Whether there is a bias `b` for each unit.
+        Whether each unit has a bias `b`.
     initializer : str or callable, default="he_uniform"
         See `skcnn.initializers`. Biases start at 0.
 
@@ -55,7 +55,7 @@ class Dense(Layer):
     Raises
     ------
     ValueError
-        At once, if a field is out of range; in `out_shape`, if the input is a feature map.
+        On creation, if a field is out of range. In `out_shape`, if the input is a feature map.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dropout: in training, some elements are set to 0 at random, so that none relies on another."""
+"""Dropout: in training, random elements are set to 0, so that no element relies on another one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Dropout(Layer):
 class SpatialDropout2D(Dropout):
     """Dropout of whole channels.
 
-    Neighbouring pixels of a feature map are alike, so dropping single pixels would hide little from the next layer.
+    Neighbouring pixels of a feature map are similar, so dropping single pixels would hide little from the next layer.
 
     Parameters
     ----------

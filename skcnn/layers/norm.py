@@ -1,4 +1,4 @@
-"""Normalisation: channels of mean 0 and variance 1 over the batch, so that the next layer always sees one scale."""
+"""Batch normalisation: channels with mean 0 and variance 1, so that the next layer always sees the same scale."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ __all__ = ["BatchNorm"]
 
 
 class _Cache(NamedTuple):
-    centred: Array  # by rows
+    centred: Array  # in rows, see `_rows`
     deviation: Array  # (c,)
-    weight: Array | None  # of each row
-    total: Any  # the elements of a channel in the batch, each counted as often as its weight says
+    weight: Array | None  # one per row
+    total: Any  # the number of elements per channel in the batch, or the sum of their weights
     mean: Array  # (c,)
-    variance: Array | None  # (c,), None if each channel is a single element, which says nothing about it
+    variance: Array | None  # (c,); None if the batch has only one element per channel, and so no variance
 
 
 @dataclass(frozen=True, repr=False)
 class BatchNorm(Layer):
-    """Normalise each channel by the batch's mean and variance, and in prediction by running ones; then scale and shift.
+    """Normalise each channel by the mean and variance of the batch (in prediction, by running values).
 
+    Each channel is then scaled and shifted:
     ``out = scale * (x - mean) / sqrt(variance + epsilon) + shift``
 
-    Mean and variance are taken over all samples of the batch, each counted as often as its weight says, and over all
-    positions of the feature map. The sum of squares is divided by their number, in the running variance too.
+    Mean and variance are taken over all samples of the batch and all positions of the feature map, and are weighted by
+    the sample weights. The sum of squares is divided by the sum of the weights (not by one less), for the running
+    variance too.
 
     Parameters
     ----------
     momentum : float in [0, 1), default=0.9
-        How much of the running statistics is kept at each training step:
+        The fraction of the running statistics that is kept at each training step:
         ``running = momentum * running + (1 - momentum) * batch``.
     epsilon : float, default=1e-5
         Added to the variance. Above 0.
@@ -91,12 +93,12 @@ class BatchNorm(Layer):
             return out.reshape(x.shape), None
         assert context.n_samples is not None
         positions = prod(x.shape[1:-1])
-        # a weight for each row of a feature map: that of its sample
+        # each row of a feature map has the weight of its sample
         weight = None if context.weight is None else np.repeat(context.weight, len(rows) // len(x))[:, np.newaxis]
         sums = _channel_sums(rows if weight is None else rows * weight, x)
         if context.weight is None:
             total, sums = x.dtype.type(context.n_samples * positions), (yield sums)
-        else:  # every exchange takes time, so both sums go into one
+        else:  # every exchange takes time, so both sums share one
             both = yield np.append(sums, context.weight.sum())
             total, sums = both[-1] * positions, both[:-1]
         mean = sums / total
@@ -110,9 +112,9 @@ class BatchNorm(Layer):
         return out.reshape(x.shape), _Cache(centred, deviation, weight, total, mean, known_variance)
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
-        # Every element of the batch takes part in mean and variance, so it has a share in the gradients of all. With
-        # g = d_out, z the normalised elements and p their shares (weights over their sum), summed over the batch:
-        # d_x = scale / deviation * (g - p * (sum(g) + z * sum(g * z)))
+        # Every element affects the mean and variance of the batch, and so the gradients of all other elements. With
+        # g = d_out, z the normalised elements and p their weights, divided by the sum of the weights:
+        # d_x = scale / deviation * (g - p * (sum(g) + z * sum(g * z))). The sums are over the batch.
         centred, deviation, weight, total, _, _ = cache
         d_rows = _rows(d_out)
         d_shift = _channel_sums(d_rows, d_out)
@@ -128,7 +130,7 @@ class BatchNorm(Layer):
         return d_x.reshape(d_out.shape), grads
 
     def in_prediction(self, params: Params, state: Params) -> tuple[Array, Array]:
-        """Return the factor and the term (c,) of the layer in prediction, where ``out = x * factor + term``."""
+        """Return the factor and the term (c,) for prediction, in which ``out = x * factor + term``."""
         factor = params["scale"] / np.sqrt(state["variance"] + state["variance"].dtype.type(self.epsilon))
         return factor, params["shift"] - state["mean"] * factor
 
@@ -138,21 +140,21 @@ class BatchNorm(Layer):
 
 
 def _rows(x: Array) -> Array:
-    """The rows of all feature maps (n * h, w * c), or x (n, c) itself: NumPy is slow at short runs of c elements."""
+    """Return the rows of all feature maps (n * h, w * c), or x (n, c) itself. NumPy is slow for runs of c elements."""
     return x if x.ndim == 2 else x.reshape(-1, x.shape[2] * x.shape[3])
 
 
 def _along(of_channels: Array, rows: Array) -> Array:
-    """One value for each channel (c,), repeated along a row."""
+    """Repeat one value per channel (c,) along a row."""
     return np.tile(of_channels, rows.shape[1] // len(of_channels))
 
 
 def _channels(along: Array, x: Array) -> Array:
-    """Add the columns of each channel of x up: (w * c,) to (c,)."""
+    """Sum the columns of each channel of x: from (w * c,) to (c,)."""
     sums: Array = along.reshape(-1, x.shape[-1]).sum(axis=0)
     return sums
 
 
 def _channel_sums(rows: Array, x: Array) -> Array:
-    """The sum (c,) of each channel over all rows, as a matrix product, which is faster than `sum`."""
+    """Return the sum (c,) of each channel over all rows. It is a matrix product, which is faster than `sum`."""
     return _channels(np.ones(len(rows), rows.dtype) @ rows, x)

@@ -29,7 +29,7 @@ __all__ = ["AvgPool2D", "GlobalAvgPool2D", "GlobalMaxPool2D", "MaxPool2D", "MinP
 
 @dataclass(frozen=True, repr=False)
 class _Pool2D(Layer):
-    """The windows, which all windowed pools share."""
+    """Base class of the pools that slide a window."""
 
     always_shown = ("pool_size",)
 
@@ -58,7 +58,7 @@ class _Pool2D(Layer):
 
 @dataclass(frozen=True, repr=False)
 class _ExtremumPool2D(_Pool2D):
-    """A pool that keeps one pixel of each window; `extremum` says which."""
+    """Base class of the pools that keep the largest or smallest pixel of each window, according to `extremum`."""
 
     extremum: ClassVar[np.ufunc]
 
@@ -75,14 +75,15 @@ class _ExtremumPool2D(_Pool2D):
 class MaxPool2D(_ExtremumPool2D):
     """Keep the largest pixel of each window.
 
-    If several pixels are equal, the first one wins, row by row: it alone receives the gradient.
+    If several pixels are equal, the first one in row order wins: only this pixel receives the gradient.
 
     Parameters
     ----------
     pool_size : int or (int, int), default=2
         Rows and columns of the window.
     stride : int or (int, int), default=None
-        Distance from one window to the next. None: the window's size, so that the windows tile the feature map.
+        Distance from one window to the next. None: the size of the window, so that the windows neither overlap nor
+        leave gaps.
 
     Shape
     -----
@@ -92,7 +93,7 @@ class MaxPool2D(_ExtremumPool2D):
     Raises
     ------
     ValueError
-        At once, if a field is out of range; in `out_shape`, if the window is larger than the feature map.
+        On creation, if a field is out of range. In `out_shape`, if the window is larger than the feature map.
 
     Examples
     --------
@@ -144,7 +145,7 @@ class AvgPool2D(_Pool2D):
 
 @dataclass(frozen=True, repr=False)
 class _GlobalPool2D(Layer):
-    """The shapes, which all global pools share: one element for each channel."""
+    """Base class of the global pools, which return one element per channel."""
 
     def out_shape(self, in_shape: Shape) -> Shape:
         require_map(in_shape)
@@ -170,7 +171,7 @@ class GlobalAvgPool2D(_GlobalPool2D):
     """
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
-        # NumPy adds along these axes one by one, which in float32 loses digits on large maps
+        # NumPy adds one element after another along these axes, which in float32 loses digits on large feature maps
         return x.mean(axis=(1, 2), dtype=np.float64).astype(x.dtype, copy=False), x.shape if context.train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
@@ -181,7 +182,7 @@ class GlobalAvgPool2D(_GlobalPool2D):
 
 @dataclass(frozen=True, repr=False)
 class GlobalMaxPool2D(_GlobalPool2D):
-    """Keep the largest pixel of each channel. If several are equal, the first one wins, row by row.
+    """Keep the largest pixel of each channel. If several pixels are equal, the first one in row order wins.
 
     Shape
     -----

@@ -18,30 +18,30 @@ __all__ = ["Residual"]
 class _Prepared(NamedTuple):
     chain: Prepared
     projection: Conv2D | None
-    of_projection: Any  # its parameters, as it prepared them
+    of_projection: Any  # the prepared parameters of the projection
 
 
 @dataclass(frozen=True, repr=False)
 class Residual(Sequential):
     """The output of some layers, plus their input: ``out = layers(x) + shortcut(x)``.
 
-    The shortcut is x itself if the layers keep its shape. If they change it, the shortcut is a projection: a 1x1
-    convolution without bias, with the stride that leads to the shape of the layers' output.
+    The shortcut is x itself if the layers keep its shape. Otherwise, the shortcut is a projection: a 1x1 convolution
+    without bias, with the stride that gives the shape of the layers' output.
 
     Parameters
     ----------
     layers : sequence of Layer
-        At least one. An activation after the sum is a layer of its own, behind this one.
+        At least one. If you want an activation after the sum, add it as a separate layer after the block.
 
     Shape
     -----
-    in (h, w, c), out that of the last of the layers. The parameters are a dict for each layer that has any, by its
-    index, and one for the projection: "0", "1", ..., "projection".
+    in (h, w, c); out: the output shape of the last layer. The parameters are one dict per layer, with the layer's index
+    as its key, and one for the projection: "0", "1", ..., "projection". Layers without parameters have no entry.
 
     Raises
     ------
     ValueError
-        In `out_shape`, if no stride leads from the feature map to that of the layers.
+        In `out_shape`, if no stride of the projection gives the shape of the layers' output.
 
     References
     ----------
@@ -108,7 +108,7 @@ class Residual(Sequential):
 
 @lru_cache  # every training step asks
 def _projection(in_shape: Shape, out_shape: Shape) -> Conv2D | None:
-    """Return the convolution that leads from one shape to another, or None if they are the same."""
+    """Return the convolution that leads from one shape to another, or None if both are the same."""
     if in_shape == out_shape:
         return None
     require_map(in_shape)
@@ -116,4 +116,6 @@ def _projection(in_shape: Shape, out_shape: Shape) -> Conv2D | None:
         rows, columns = (-(-size // out) for size, out in zip(in_shape[:2], out_shape[:2], strict=True))
         if (-(-in_shape[0] // rows), -(-in_shape[1] // columns)) == out_shape[:2]:
             return Conv2D(out_shape[2], 1, (rows, columns), bias=False)
-    raise ValueError(f"no stride leads from {times(in_shape)} to {times(out_shape)}, where the layers end")
+    raise ValueError(
+        f"no stride of the shortcut leads from {times(in_shape)} to {times(out_shape)}, the shape of the layers' output"
+    )

@@ -29,14 +29,14 @@ __all__ = ["Operation", "Sequential"]
 
 
 class Operation(NamedTuple):
-    """One computation of a chain.
+    """One computation in a chain.
 
     Attributes
     ----------
     layer : Layer
     sources : tuple of str
-        The chain's layers that it stands for: their indices, as in the chain's parameters. If there are several, the
-        parameters of `layer` are those of a chain of them.
+        The indices of the chain's layers that this operation computes, as in the chain's parameters. If there are
+        several, the parameters of `layer` are those of a chain of these layers.
     """
 
     layer: Layer
@@ -50,11 +50,11 @@ class Prepared(NamedTuple):
     ----------
     operations : tuple of Operation
     shapes : sequence of tuple of int
-        Of the input and of each operation's output.
+        The shapes of the input and of each operation's output.
     params : list
-        What each operation's layer prepared.
+        The prepared parameters of each operation's layer.
     first : int
-        The first operation that `backward` reaches.
+        The index of the first operation that `backward` reaches.
     """
 
     operations: tuple[Operation, ...]
@@ -65,7 +65,7 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Sequential(Layer):
-    """Layers, one after the other: the output of each is the input of the next.
+    """A chain of layers: the output of each layer is the input of the next one.
 
     Parameters
     ----------
@@ -74,13 +74,13 @@ class Sequential(Layer):
 
     Shape
     -----
-    in that of the first layer, out that of the last. The parameters are a dict for each layer that has any, by its
-    index: "0", "1", ...
+    in: the input shape of the first layer; out: the output shape of the last layer. The parameters are one dict per
+    layer, with the layer's index as its key: "0", "1", ... Layers without parameters have no entry.
 
     Raises
     ------
     ValueError
-        At once, if `layers` are not layers. What a layer raises begins with its index and name:
+        On creation, if `layers` is not a sequence of layers. Errors from a layer start with its index and name:
         ``layers[3] Conv2D(...): ...``.
 
     Examples
@@ -108,7 +108,7 @@ class Sequential(Layer):
         object.__setattr__(self, "layers", tuple(self.layers))
 
     @property
-    def draws(self) -> bool:  # type: ignore[override]  # for most classes a constant
+    def draws(self) -> bool:  # type: ignore[override]  # a constant in most classes
         return any(layer.draws for layer in self.layers)
 
     @property
@@ -117,7 +117,7 @@ class Sequential(Layer):
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """What is computed, in this order: each layer by itself."""
+        """The operations in the order in which they are computed: one per layer."""
         return tuple(Operation(layer, (str(index),)) for index, layer in enumerate(self.layers))
 
     def shapes(self, in_shape: Shape) -> Sequence[Shape]:
@@ -186,7 +186,7 @@ class Sequential(Layer):
                 if x.shape[1:] != shapes[i + 1] or len(x) != n_samples:
                     raise _wrong_shape("forward returned", x, (n_samples, *shapes[i + 1]))
                 caches.append(cache)
-                del passing  # which holds x, and the memory of x is needed again
+                del passing  # it holds x, and the memory of x is needed again
         except Exception as error:
             self._name(operations[i], error)
             raise
@@ -225,7 +225,7 @@ class Sequential(Layer):
         return grads
 
     def windows(self, in_shape: Shape) -> Iterator[Window | None]:
-        """Yield what one output of each operation sees of the chain's input, as `Layer.window` returns it."""
+        """Yield the window of the chain's input that one output of each operation sees, as in `Layer.window`."""
         size, stride = (1, 1), (1, 1)
         sees_all = False
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
@@ -256,11 +256,11 @@ class Sequential(Layer):
             raise
 
     def _name(self, operation: Operation, error: Exception) -> None:
-        """Put the index and name of an operation's layers before the text of an error."""
+        """Put the index and name of an operation's layers before the message of an error."""
         name = " and ".join(f"layers[{source}] {self.layers[int(source)]!r}" for source in operation.sources)
         if type(error).__module__ == "builtins" and len(error.args) == 1 and isinstance(error.args[0], str):
             error.args = (f"{name}: {error.args[0]}",)
-        else:  # what an exception of another kind does with its arguments is not known
+        else:  # other exceptions may use their arguments for anything
             error.add_note(name)
 
 
@@ -273,7 +273,7 @@ def _gather(operation: Operation, tree: Params) -> Params:
 
 
 def _scatter(operation: Operation, part: Params) -> Params:
-    """Return an operation's part where it stands in the chain's."""
+    """Return an operation's part in the form of the chain's parameters, or of its state: the reverse of `_gather`."""
     if not isinstance(part, dict | None):
         raise TypeError(f"parameters, states and gradients must be dicts, got {type(part).__name__}")
     if len(operation.sources) == 1:
@@ -282,7 +282,7 @@ def _scatter(operation: Operation, part: Params) -> Params:
 
 
 def _contexts(operations: Sequence[Operation], context: Context, first: int) -> list[Context]:
-    """Return the context of each operation: that of the chain, with its own state and need of `d_x`."""
+    """Return the context of each operation: that of the chain, but with the operation's state and need of `d_x`."""
     shared = context._replace(state={}) if context.state else context
     behind_first = shared if shared.need_d_x else shared._replace(need_d_x=True)
     contexts = [shared] * (first + 1) + [behind_first] * (len(operations) - first - 1)
@@ -293,7 +293,7 @@ def _contexts(operations: Sequence[Operation], context: Context, first: int) -> 
 
 
 def _generator(passing: Any) -> Exchange[Any]:
-    """Return the generator of a pass. Raise TypeError if it is none."""
+    """Return a pass. Raise TypeError if it is not a generator."""
     if not isinstance(passing, Generator):
         raise TypeError(
             "a layer with depends_on_batch=True must yield in forward, at least in training, and in backward: "
@@ -303,4 +303,4 @@ def _generator(passing: Any) -> Exchange[Any]:
 
 
 def _wrong_shape(what: str, x: Array, expected: Shape) -> ValueError:
-    return ValueError(f"{what} an array of shape {x.shape}, but by out_shape it is {expected}")
+    return ValueError(f"{what} an array of shape {x.shape}, but by out_shape it must be {expected}")

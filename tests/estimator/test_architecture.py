@@ -78,7 +78,7 @@ def test_guessed_shapes_shrink_kernels_and_given_ones_do_not():
 
 def test_layers_that_end_in_maps_are_an_error_that_says_how_to_end_them(split_digits):
     with pytest.raises(
-        ValueError, match=r"layers end in feature maps of shape \(8, 8, 4\); end them in rows, by Flatten\(\)"
+        ValueError, match=r"the last layer returns feature maps of shape \(8, 8, 4\), .* rows; append Flatten\(\)"
     ):
         NumpyCNNClassifier(layers=[Conv2D(4), ReLU()]).fit(split_digits[0], split_digits[2])
 
@@ -141,7 +141,7 @@ def test_sizes_out_of_range(make, images, name, value):
     ("parameters", "text"),
     [
         ({"n_kernels": 0}, r"'n_kernels' parameter .* must be an int in the range \[1, inf\).* Got 0"),
-        ({"n_kernels": (2, 0)}, r"n_kernels must be an int of at least 1 or a sequence of them, got \(2, 0\)"),
+        ({"n_kernels": (2, 0)}, r"n_kernels must be an int of at least 1 or a sequence of such ints, got \(2, 0\)"),
         ({"n_kernels": ()}, r"n_kernels must .* at least one .*got \(\)"),
         ({"hidden_layer_sizes": (0,)}, r"hidden_layer_sizes must be an int of at least 1 or a sequence"),
         ({"activation": "swish"}, r"'activation' parameter .*'relu'.* Got 'swish' instead"),
@@ -151,7 +151,7 @@ def test_sizes_out_of_range(make, images, name, value):
         ),
         ({"pool": "median"}, r"'pool' parameter .*'max'.* Got 'median' instead"),
         ({"pool": ("median",)}, r"pool\[0\] is out of range: 'median'; it must be one of \['avg', 'max', 'min'\]"),
-        ({"kernel_size": (3, 5)}, r"kernel_size must be .*one for each of the 1 layers, got 2.* as in \(\(3, 5\),\)"),
+        ({"kernel_size": (3, 5)}, r"kernel_size must be .*one value for each of the 1 layers, got 2.* as in \(\(3, 5\),\)"),
         ({"solver": "adamax"}, r"'solver' parameter .*'adam'.* Got 'adamax' instead"),
     ],
 )
@@ -163,7 +163,7 @@ def test_architectures_that_are_none(make, images, parameters, text):
 @pytest.mark.parametrize(
     ("layers", "text"),
     [
-        ([], r"layers must hold at least one layer, got"),
+        ([], r"layers must contain at least one layer, got"),
         (["conv", Flatten()], r"layers\[0\] must be a layer \(.*Conv2D, Dense, Dropout, Flatten.*\), got 'conv'"),
         ([Conv2D(2), Flatten], r"layers\[1\] must be a layer \(.*\), got <class"),
         (
@@ -174,9 +174,9 @@ def test_architectures_that_are_none(make, images, parameters, text):
             [Flatten(), Conv2D(2)],
             r"layers\[1\] Conv2D\(.*\): needs feature maps \(h, w, c\), got rows of shape \(36,\)",
         ),
-        ([Conv2D(2), ReLU()], r"layers end in feature maps of shape \(6, 6, 2\); end them in rows, by Flatten"),
-        ([Flatten(), Softmax()], r"layers\[1\] Softmax\(\): the output layer and its link .* are always appended"),
-        ((Flatten(), Dense(3), Sigmoid()), r"layers\[2\] Sigmoid\(\): the output layer and its link .* leave it out"),
+        ([Conv2D(2), ReLU()], r"last layer returns feature maps of shape \(6, 6, 2\), .* rows; append Flatten"),
+        ([Flatten(), Softmax()], r"layers\[1\] Softmax\(\): the output layer and its softmax .* are appended auto"),
+        ((Flatten(), Dense(3), Sigmoid()), r"layers\[2\] Sigmoid\(\): the output layer and .*; leave out this layer"),
     ],
 )
 def test_layers_that_are_no_network(images, layers, text):
@@ -193,6 +193,6 @@ def test_layers_that_are_no_network(images, layers, text):
 )  # fmt: skip
 def test_layers_and_the_parameters_they_replace(images, name, value):
     with pytest.raises(
-        ValueError, match=rf"layers replaces \['{name}'\]: set these parameters, or layers, but not both"
+        ValueError, match=rf"layers replaces \['{name}'\]: set either these parameters or layers, not both"
     ):
         NumpyCNNClassifier(layers=[Flatten()], **{name: value}).fit(*images)

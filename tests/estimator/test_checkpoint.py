@@ -152,7 +152,8 @@ def test_a_checkpoint_of_another_fit_is_refused(change, make, data, tmp_path):
         arguments |= {"X_val": X, "y_val": y}
     else:
         arguments |= {"X": {"X": X + 1}, "y": {"y": (y + 1) % 3}, "sample_weight": {"sample_weight": 1.0 + y}}[change]
-    with pytest.raises(ValueError, match=r"checkpoint='.*c' was written by a fit of other parameters, data or weights"):
+    text = r"checkpoint='.*c' was written by a fit with other parameters, data or initial weights"
+    with pytest.raises(ValueError, match=text):
         other.fit(**arguments, checkpoint=path)
     assert path.read_bytes() == kept
 
@@ -175,7 +176,7 @@ def test_a_damaged_checkpoint_is_refused(damage, make, data, tmp_path):
     unfitted = make(max_iter=3, batch_size=8, augment=[trapped])
     stopped(unfitted, 8, *data, checkpoint=path)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match="is not a checkpoint, or is damaged; remove it to start anew"):
+    with pytest.raises(ValueError, match="is not a checkpoint, or is damaged; remove it to start from scratch"):
         clone(unfitted).fit(*data, checkpoint=path)
 
 
@@ -310,7 +311,7 @@ def test_images_of_another_shape_are_other_data(make, data, tmp_path):
     (X, y), path = data, tmp_path / "c"
     unfitted = make(layers=[Flatten()], **USUAL, max_iter=3, batch_size=8, augment=[trapped])
     stopped(unfitted, 8, X.reshape(-1, 6, 6), y, checkpoint=path)
-    with pytest.raises(ValueError, match="other parameters, data or weights"):
+    with pytest.raises(ValueError, match="other parameters, data or initial weights"):
         clone(unfitted).fit(X.reshape(-1, 4, 9), y, checkpoint=path)
 
 
@@ -321,9 +322,9 @@ def test_what_cannot_be_unpickled_is_told(tmp_path, monkeypatch):
         raise ModuleNotFoundError("No module named 'gone'")
 
     monkeypatch.setattr("skcnn._estimator.checkpoint.joblib.load", fail)
-    with pytest.raises(ValueError, match=r"cannot be read here: ModuleNotFoundError.*remove it to start anew"):
+    with pytest.raises(ValueError, match=r"cannot be read here: ModuleNotFoundError.*remove it to start from scratch"):
         Checkpoint(tmp_path / "c").open("d")
-    with pytest.raises(ValueError, match="was written by a fit of other"):
+    with pytest.raises(ValueError, match="was written by a fit with other"):
         Checkpoint(tmp_path / "c").open("e")
 
 

@@ -107,7 +107,7 @@ def test_a_layer_of_a_wrong_shape_is_named(mistake, kind, moment, place, n_jobs,
     n = 40 if moment == "predict" else 10
     n_samples = n // 2  # in a shard
     wrong = (n_samples, 6, 6, 1) if mistake is half_of_the_channels else (n_samples - 1, 6, 6, 2)
-    text = f"{what} an array of shape {wrong}, but by out_shape it is {(n_samples, 6, 6, 2)}"
+    text = f"{what} an array of shape {wrong}, but by out_shape it must be {(n_samples, 6, 6, 2)}"
     assert str(error).endswith(text)
 
 

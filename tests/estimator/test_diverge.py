@@ -50,7 +50,7 @@ class Poisoned(Explosive):
 def test_the_layer_that_diverged_is_named(split_digits, layers, text):
     clf = NumpyCNNClassifier(layers=layers, learning_rate="constant", max_iter=2, random_state=0)
     with pytest.warns(
-        ConvergenceWarning, match=rf"in epoch 1: at the learning rate 0.002, {text} was no longer finite"
+        ConvergenceWarning, match=rf"in epoch 1: at a learning rate of 0.002, {text} was no longer finite"
     ):
         clf.fit(split_digits[0], split_digits[2])
     assert all(np.isfinite(array).all() for _, array in leaves(clf.network_.params))
@@ -92,7 +92,7 @@ def test_a_loss_that_rose_warns(split_digits):
     clf = NumpyCNNClassifier(
         learning_rate=lambda epoch, n_epochs: 1.0 if epoch < 1 else 1e3, max_iter=2, random_state=0
     )
-    with pytest.warns(ConvergenceWarning, match=r"The loss rose by .*in epoch 2. A rate smaller than .*=0.002 may"):
+    with pytest.warns(ConvergenceWarning, match=r"The loss rose by .*in epoch 2. .* rate smaller than .*=0.002"):
         clf.fit(split_digits[0], split_digits[2])
 
 
@@ -100,7 +100,7 @@ def test_a_loss_that_rose_warns(split_digits):
 def test_divergence_warns_and_leaves_finite_weights(split_digits):
     X, _, y, _ = split_digits
     clf = NumpyCNNClassifier(solver=SGD(), learning_rate_init=1e6, learning_rate="constant", random_state=0)
-    text = r"diverged in epoch \d+: at the learning rate 1e\+06, .* was no longer finite.*learning_rate_init=1000000.0"
+    text = r"diverged in epoch \d+: at a learning rate of 1e\+06, .* was no longer finite.*learning_rate_init=1000000.0"
     with pytest.warns(ConvergenceWarning, match=text):
         clf.fit(X, y)
     assert clf.stop_reason_ == "diverged"

@@ -31,7 +31,7 @@ def test_early_stopping_needs_every_class_on_both_sides(split_digits, ones, frac
     X = np.zeros((300, 16))
     y = np.r_[np.zeros(300 - ones), np.ones(ones)]
     with pytest.raises(
-        ValueError, match=r"(validation|training) set is too small: .* none of some class; change the fraction"
+        ValueError, match=r"(validation|training) set is too small: .* none of at least one class; change val"
     ):
         NumpyCNNClassifier(early_stopping=True, validation_fraction=fraction, **QUICK).fit(X, y)
 

@@ -28,10 +28,10 @@ FAILURES = {
     "width_of_X_val": (lambda X, y: {"X": X, "y": y, "X_val": X[:, :9], "y_val": y}, "9 features"),
     "shape_of_X_val": (
         lambda X, y: {"X": X, "y": y, "X_val": X.reshape(40, 4, 9), "y_val": y},
-        "holds images of shape",
+        "contains images of shape",
     ),
     "classes_of_y_val": (lambda X, y: {"X": X, "y": y, "X_val": X, "y_val": y + 1}, "y_val has labels"),
-    "no_y_val": (lambda X, y: {"X": X, "y": y, "X_val": X}, "X_val and y_val go together"),
+    "no_y_val": (lambda X, y: {"X": X, "y": y, "X_val": X}, "X_val and y_val must be passed together"),
 }
 
 

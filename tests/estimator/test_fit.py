@@ -61,7 +61,7 @@ def test_a_refit_starts_anew(make, data, digits):
 
 def test_batches_larger_than_the_data_are_clipped(make, data):
     X, y = data
-    with pytest.warns(UserWarning, match="batch_size=41 is larger than the 40 samples; it is clipped to them"):
+    with pytest.warns(UserWarning, match="batch_size=41 is larger than the number of samples; it is clipped to 40"):
         clipped = make(batch_size=41).fit(X, y)
     assert clipped.predict_proba(X).tobytes() == make(batch_size=40).fit(X, y).predict_proba(X).tobytes()
 

@@ -37,7 +37,7 @@ def test_wrong_weights_of_held_out_images(weight, message, make, parts):
 
 
 def test_weights_need_their_images(make, parts):
-    with pytest.raises(ValueError, match="sample_weight_val goes with them"):
+    with pytest.raises(ValueError, match="sample_weight_val only with both of them"):
         make().fit(*parts[:2], sample_weight_val=np.ones(10))
 
 

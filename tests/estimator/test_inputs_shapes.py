@@ -67,7 +67,7 @@ def test_both_data_formats_mean_the_same_images(make, data):
 def test_the_other_order_of_channels_looks_right(make, data, shape, data_format):
     X, y = np.resize(data[0], shape), data[1][:8]
     with pytest.warns(
-        UserWarning, match=f"is read as {data_format}, so as images of 6 channels; if it has 3, set data_f"
+        UserWarning, match=f"is read as {data_format}, as images with 6 channels; if they have 3 channels, set"
     ):
         clf = make(data_format=data_format).fit(X, y)
     assert clf.image_shape_[2] == 6  # the warning changes nothing in how X is read
@@ -126,7 +126,8 @@ def test_another_image_size_at_predict(make, data, shape):
     X, y = data
     clf = make().fit(X.reshape(40, 4, 3, 3), y)
     there = str((*shape[1:], 1)[:3]).replace("(", r"\(").replace(")", r"\)")
-    with pytest.raises(ValueError, match=rf"images of shape {there}, but the network was fitted on \(4, 3, 3\)"):
+    text = rf"images of shape {there}, but the network was fitted on images of shape \(4, 3, 3\)"
+    with pytest.raises(ValueError, match=text):
         clf.predict(X.reshape(shape))  # the images have as many numbers, so only the shape differs
 
 
@@ -143,11 +144,11 @@ def test_flat_rows_without_image_shape(make, data, n_features, image_shape):
 
 @pytest.mark.parametrize(
     ("n_features", "hint"),
-    [(65, r"pass image_shape=\(h, w\) or \(h, w, c\)$"), (3072, r"3072 looks like image_shape=\(32, 32, 3\)")],
+    [(65, r"pass image_shape=\(h, w\) or \(h, w, c\)$"), (3072, r"perhaps image_shape=\(32, 32, 3\)")],
 )
 def test_wide_rows_that_are_no_square_warn(make, data, n_features, hint):
     X = np.resize(data[0], (8, n_features))
-    with pytest.warns(UserWarning, match=f"{n_features} features are no square.*{hint}"):
+    with pytest.warns(UserWarning, match=f"{n_features} features are not a square number.*{hint}"):
         clf = make().fit(X, data[1][:8])
     assert clf.image_shape_ == (1, n_features, 1)
 
@@ -181,7 +182,7 @@ def test_image_shape_of_another_size(make, image_shape, n_features, text):
 
 
 def test_image_shape_against_the_shape_of_X(make, images):
-    with pytest.raises(ValueError, match=r"image_shape \(4, 9, 1\) does not agree with X of shape \(40, 6, 6\)"):
+    with pytest.raises(ValueError, match=r"image_shape \(4, 9, 1\) does not match X of shape \(40, 6, 6\)"):
         make(image_shape=(4, 9)).fit(*images)
 
 

@@ -88,7 +88,7 @@ def test_complex(make, data, fitted, shape):
 def test_dates(make, data, fitted, dtype, shape):
     dates = np.zeros(shape, dtype)
     for refused in (lambda: make().fit(dates, data[1]), lambda: fitted.predict(dates)):
-        with pytest.raises(ValueError, match="X holds dates or time spans"):
+        with pytest.raises(ValueError, match="X contains dates or time spans"):
             refused()
 
 

@@ -51,7 +51,7 @@ def test_one_huge_value_leaves_finite_weights(make, data, scaling, dtype):
 def test_a_spread_beyond_float64_is_named(make, data, scaling, values):
     X = data[0].copy()
     X[0, : len(values)] = values
-    with pytest.raises(ValueError, match=r"spread too wide for float64, its scale comes to \[?inf"):
+    with pytest.raises(ValueError, match=r"spread too widely for float64; its scale would be \[?inf"):
         make(scaling=scaling).fit(X, data[1])
 
 
@@ -71,7 +71,7 @@ def test_huge_rows_give_finite_probabilities_or_an_error(make, data, signs, dtyp
         try:
             out = getattr(clf, name)(HUGE[signs])
         except ValueError as error:
-            assert "X holds values too large for this network" in str(error)  # noqa: PT017
+            assert "X contains values too large for this network" in str(error)  # noqa: PT017
         else:
             assert np.isfinite(out).all()
 

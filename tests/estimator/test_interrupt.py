@@ -25,7 +25,7 @@ def interrupting(at, times=1):
 def test_an_interruption_in_an_epoch_keeps_the_steps_before_it(make, data):
     X, y = data
     clf = make(learning_rate=interrupting(at=1.5), batch_size=10, max_iter=5)
-    with pytest.warns(UserWarning, match=r"interrupted in epoch 2; the classifier is as its last step left it"):
+    with pytest.warns(UserWarning, match=r"interrupted in epoch 2; the classifier has the weights of the last step"):
         clf.fit(X, y)
     assert (clf.stop_reason_, clf.n_iter_, clf.t_) == ("interrupted", 2, 40 + 30)  # the step is finished
     assert np.isfinite(clf.predict_proba(X)).all()

@@ -65,7 +65,7 @@ def test_column_of_labels(make, data):
 
 @pytest.mark.parametrize("dtype", [int, float, bool])
 def test_one_hot_labels(make, data, dtype):
-    with pytest.raises(ValueError, match=r"multilabel-indicator.*one class label for each sample"):
+    with pytest.raises(ValueError, match=r"multilabel-indicator.*one class label per sample"):
         make().fit(data[0], np.eye(3, dtype=dtype)[data[1]])
 
 

@@ -105,7 +105,7 @@ def test_training_does_not_go_on_after_a_change_of_layers(layers, data, go_on):
     clf = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=0, warm_start=True).fit(*data)
     layers[0] = Conv2D(5)
     with pytest.raises(
-        ValueError, match=r"the network was built otherwise: layers was \(.*n_kernels=2.* and is \(.*n_kernels=5"
+        ValueError, match=r"built with other parameters: layers was \(.*n_kernels=2.* and is now \(.*n_kernels=5"
     ):
         (clf.fit if go_on == "warm_start" else clf.partial_fit)(*data)
 

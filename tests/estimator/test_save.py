@@ -67,7 +67,7 @@ def test_an_unfitted_classifier_with_layers_survives():
 def test_another_version_warns(fitted, monkeypatch):
     written = pickle.dumps(fitted)
     monkeypatch.setattr(module, "__version__", "9.9")
-    with pytest.warns(InconsistentVersionWarning, match=r"written by skcnn 0\.\d.* and is read by 9\.9"):
+    with pytest.warns(InconsistentVersionWarning, match=r"saved by skcnn 0\.\d.* and is loaded by skcnn 9\.9"):
         loaded = pickle.loads(written)
     np.testing.assert_array_equal(loaded.classes_, fitted.classes_)
 

@@ -96,6 +96,6 @@ def test_wrong_scorings(make, parts):
     with pytest.raises(ValueError, match="'scoring' parameter of NumpyCNNClassifier must be"):
         make(scoring=["accuracy"]).fit(X, y)
     clf = make(scoring=lambda clf, X, y: np.nan)
-    with pytest.raises(ValueError, match="must give a finite number for the validation set, got nan"):
+    with pytest.raises(ValueError, match="must return a finite number for the validation set, got nan"):
         clf.fit(X, y, X_val=X_val, y_val=y_val)
     assert not hasattr(clf, "network_")

@@ -23,7 +23,7 @@ def test_warm_start_goes_on(split_digits):
     [
         ({"X": (slice(None), slice(0, 63))}, "X has 63 features, but NumpyCNNClassifier is expecting 64"),
         ({"y": 10}, r"y has labels \[10.*\] that are not among the classes \[0, 1"),
-        ({"n_kernels": 5}, r"training cannot go on.*n_kernels was \(4, 8\) and is 5\. Put it back"),
+        ({"n_kernels": 5}, r"training cannot continue.*n_kernels was \(4, 8\) and is now 5\. Restore"),
     ],
 )
 def test_warm_start_refuses_what_it_cannot_continue(split_digits, change, message):
@@ -48,7 +48,7 @@ def test_going_on_refuses_other_foundations(split_digits, name):
     X, _, y, _ = split_digits
     clf = NumpyCNNClassifier(warm_start=True, **QUICK).fit(X, y)
     new = {"dtype": "float32", "scaling": (0, 100), "image_shape": (4, 16), "data_format": "channels_first"}[name]
-    with pytest.raises(ValueError, match=f"the network was built otherwise: {name} was "):
+    with pytest.raises(ValueError, match=f"the network was built with other parameters: {name} was "):
         clf.set_params(**{name: new}).fit(X, y)
 
 
@@ -59,6 +59,7 @@ def test_warm_start_with_other_data(make, data):
         clf.fit(X, y + 1)
     with pytest.raises(ValueError, match="X has 35 features, but NumpyCNNClassifier is expecting 36"):
         clf.fit(X[:, :35], y)
-    with pytest.raises(ValueError, match=r"images of shape \(4, 9, 1\), but the network was fitted on \(6, 6, 1\)"):
+    text = r"images of shape \(4, 9, 1\), but the network was fitted on images of shape \(6, 6, 1\)"
+    with pytest.raises(ValueError, match=text):
         clf.fit(X.reshape(40, 4, 9), y)
     assert clf.fit(X, y).n_iter_ == 2

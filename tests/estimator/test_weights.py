@@ -67,7 +67,7 @@ def test_sample_weight_may_be_a_number_with_early_stopping(split_digits):
 
 @pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
 def test_class_weights_must_be_finite_and_not_negative(split_digits, weight):
-    with pytest.raises(ValueError, match=r"class_weight must hold finite numbers of at least 0, got \{0: "):
+    with pytest.raises(ValueError, match=r"class_weight must contain finite numbers of at least 0, got \{0: "):
         NumpyCNNClassifier(class_weight={0: weight}, **QUICK).fit(split_digits[0], split_digits[2])
 
 

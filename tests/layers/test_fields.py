@@ -18,8 +18,8 @@ from skcnn.layers import (
     SpatialDropout2D,
 )
 
-SIZE = "an int of at least 1 or a pair (rows, columns) of them"
-PADDING = "'same', 'valid', an int of at least 0 or a pair of them"
+SIZE = "an int of at least 1 or a pair (rows, columns) of such ints"
+PADDING = "'same', 'valid', an int of at least 0 or a pair of such ints"
 BAD_SIZES = [0, -1, True, 2.0, "3", (3,), (3, 3, 3), (3, 0), (2.0, 3), (True, 3), (), [3, 3]]
 POOLS = (MaxPool2D, MinPool2D, AvgPool2D)
 BAD_FIELDS = [

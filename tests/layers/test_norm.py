@@ -59,7 +59,7 @@ def test_weights_too_small_for_the_precision_take_no_part(data):
     clf = NumpyCNNClassifier(**settings, max_iter=2, random_state=0).fit(X, y, sample_weight=weight)
     assert (clf.stop_reason_, clf.t_) == ("max_iter", 2 * 39)
     clf.partial_fit(X, y)
-    with pytest.raises(ValueError, match="in float32, all weights are 0 beside a mean of"):
+    with pytest.raises(ValueError, match="in float32, all weights round to 0 when divided by the mean weight of"):
         clf.partial_fit(X, y, sample_weight=np.full(40, 1e-60))
 
 

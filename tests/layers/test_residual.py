@@ -17,8 +17,8 @@ def test_a_residual_needs_layers(layers):
     ("layers", "in_shape", "text"),
     [
         ([Conv2D(2), Dense(3)], (4, 4, 1), r"layers\[1\] Dense\(n_units=3\): needs rows"),
-        ([Conv2D(2, kernel_size=2, padding="valid")], (4, 4, 1), "no stride leads from 4x4x1 to 3x3x2"),
-        ([Conv2D(2), Flatten()], (4, 4, 1), "no stride leads from 4x4x1 to 32"),
+        ([Conv2D(2, kernel_size=2, padding="valid")], (4, 4, 1), "no stride of the shortcut leads from 4x4x1 to 3x3x2"),
+        ([Conv2D(2), Flatten()], (4, 4, 1), "no stride of the shortcut leads from 4x4x1 to 32"),
         ([Dense(3)], (5,), "needs feature maps"),
     ],
 )
