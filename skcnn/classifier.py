@@ -89,19 +89,19 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         The size of the pooling windows, which is also their stride. 1: no pooling after that convolution.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         The number of units in each fully connected layer before the output layer. (): no hidden layer.
-    activation : str, layer, or sequence of them, default="relu"
+    activation : str, layer, or sequence of str or layer, default="relu"
         The activation after each convolution and each hidden layer: "relu", "leaky_relu", "elu", "gelu", "silu",
         "tanh", "logistic" or "identity", or a layer.
     stride : int, or sequence of int or (int, int), default=1
         Stride of the kernels.
-    padding : {"same", "valid"}, int, or sequence of them or (int, int), default="same"
+    padding : {"same", "valid"}, int, or sequence of str, int or (int, int), default="same"
         See `skcnn.layers.Conv2D`.
-    pool : {"max", "min", "avg"} or sequence of them, default="max"
+    pool : {"max", "min", "avg"} or sequence of str, default="max"
         Whether pooling takes the maximum, the minimum or the mean of each window.
     batch_norm : bool, default=False
         Whether to add a `BatchNorm` after each convolution and each hidden layer, before the activation. The
         convolutions and hidden layers then have no bias.
-    dropout : float in [0, 1), or sequence of them, default=0.0
+    dropout : float in [0, 1), or sequence of float, default=0.0
         The fraction of elements that `Dropout` sets to 0. It is applied after each convolution with its activation and
         pooling, and after each hidden layer.
     layers : sequence of Layer, default=None
@@ -140,7 +140,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Time limit in seconds. After that, `fit` ends with the current step.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
-    augment : callable, sequence of them or None, default=None
+    augment : callable, sequence of callable or None, default=None
         Random changes to the images in each training step: objects of `skcnn.augmentation`, or functions
         ``(images, rng) -> images`` that take scaled images (n, h, w, c).
     label_smoothing : float in [0, 1), default=0.0

@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Loss(Protocol):
-    """A loss with its link function. `y` (n,) holds class indices, `weight` (n,) sample weights or None."""
+    """A loss with its link function. `y` (n,) holds class indices; `weight` (n,) holds sample weights or is None."""
 
     @property
     def out_activation(self) -> str:

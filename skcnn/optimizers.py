@@ -165,7 +165,7 @@ class Adam(Value):
 class AdamW(Adam):
     """Adam with decoupled weight decay: `alpha` shrinks the weights directly and is not scaled like the gradient.
 
-    ``W -= learning_rate * alpha * W``, then Adam's step. Biases and the scales of normalisation layers do not decay.
+    ``W -= learning_rate * alpha * W``, then Adam's step. Biases and the scales of `BatchNorm` do not decay.
     The classifier's `alpha` is the `weight_decay` of other libraries, whose default is often 0.01.
 
     Parameters

@@ -76,7 +76,7 @@ def layers_from(parameters: dict[str, Any], in_shape: Shape, *, shrink: bool) ->
     Raises
     ------
     ValueError
-        If `layers` is given together with other parameters, or if the parameters are not as described.
+        If `layers` is given together with other parameters, or if a parameter is invalid.
     """
     layers = parameters.get("layers")
     if layers is None:

@@ -179,7 +179,7 @@ class ImageFormat:
         return float(np.max(np.abs(self.center) + 4 * self.width))
 
     def read(self, rows: Array) -> Array:
-        """Convert rows (n, h * w * c) of any number type to images (n, h, w, c), a C-contiguous copy."""
+        """Convert rows (n, h * w * c) of any numeric type to images (n, h, w, c), a C-contiguous copy."""
         h, w, c = self.shape
         if self.data_format == "channels_last":
             images = rows.reshape(-1, h, w, c)
@@ -273,7 +273,7 @@ def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | N
     Parameters
     ----------
     scaling : {"auto", "standard"}, (low, high) or None
-        "auto" maps the range of the data, 0..255 for uint8, to -0.5..0.5; "standard" brings each channel to mean 0 and
+        "auto" maps the range of the data, 0..255 for uint8, to -0.5..0.5; "standard" scales each channel to mean 0 and
         standard deviation 1; (low, high) maps that range to -0.5..0.5; None means no scaling.
 
     Raises

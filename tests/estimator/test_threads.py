@@ -182,7 +182,7 @@ def test_predict_while_a_clone_fits(large_fitted, large):
 @pytest.mark.usefixtures("small_shards")
 def test_two_threads_fit_the_same_classifier(large):
     # either fit may win, but nothing may stay broken
-    assert "Two threads must not fit the same" in " ".join(NumpyCNNClassifier.__doc__.split())
+    assert "Do not fit the same classifier in two threads" in " ".join(NumpyCNNClassifier.__doc__.split())
     X, y = large
     clf = NumpyCNNClassifier(2, hidden_layer_sizes=4, batch_size=64, max_iter=2, random_state=0, n_jobs=2)
     expected, before = clone(clf).fit(X, y).predict_proba(X).tobytes(), allowed_threads()
