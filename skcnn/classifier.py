@@ -63,7 +63,7 @@ def _has_partial_fit(classifier: Any) -> bool:
     if isinstance(classifier.class_weight, str):
         raise ValueError(
             "class_weight='balanced' needs all samples at once, so partial_fit is not available; pass a dict of class "
-            "weights, which sklearn.utils.class_weight.compute_class_weight can compute from all labels"
+            "weights, as in dict(zip(classes, compute_class_weight('balanced', classes=classes, y=all_labels)))"
         )
     return True
 
@@ -432,7 +432,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             )
         batch_size = batch_size_for(self, len(data.indices))
         if batch_size > (n_samples := len(data.indices)):
-            warn(f"batch_size={batch_size} is larger than the {n_samples} samples; it is clipped to them")
+            warn(f"batch_size={batch_size} is larger than the number of samples; it is clipped to {n_samples}")
         model = replace(model, batch_size=batch_size)
         state = saved.state if saved else new_state(self, model, self.early_stopping)
         config = training_config(self, model, schedule_from(self.learning_rate), self.max_iter, n_threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,27 +139,23 @@ def convolutional_stack(
     n_layers = len(kernels) + len(hidden)
     activations = [_layer(active) for active in _per_layer("activation", activation, n_layers, _is_activation)]
     rates = _per_layer("dropout", dropout, n_layers, _is_rate)
-    norm: list[Layer] = [BatchNorm()] if batch_norm else []
+    # batch norm subtracts the mean, and with it any bias, and then adds a bias of its own
+    norm, bias = ([BatchNorm()], False) if batch_norm else ([], True)
     stack: list[Layer] = []
     shape = in_shape
-    for (count, size, step, pad, pool_name, window), active, rate in zip(
-        per_convolution, activations, rates, strict=False
-    ):
+    of_convolutions = zip(per_convolution, activations, rates, strict=False)
+    for (count, size, step, pad, pool_name, window), active, rate in of_convolutions:
         if shrink:
             size = _shrunk_kernel(size, pad, shape)
-        # BatchNorm subtracts the mean, and any bias with it, and then adds its own shift
-        conv = Conv2D(count, size, step, pad, initializer=_initializer(active))
-        block: list[Layer] = [replace(conv, bias=False), *norm] if batch_norm else [conv]
-        block += [active] if active else []
+        stack += [Conv2D(count, size, step, pad, bias=bias, initializer=_initializer(active)), *norm, *_given(active)]
         if shrink:
-            window = _at_most(window, _out_shape(block, shape)[:2])
-        block += [POOLS[pool_name](window)] if pair(window) != (1, 1) else []
-        shape = _out_shape(block, shape) if shrink else shape
-        stack += [*block, *_dropout(rate)]
+            window = _at_most(window, Sequential(stack).out_shape(in_shape)[:2])
+        stack += [POOLS[pool_name](window)] if pair(window) != (1, 1) else []
+        shape = Sequential(stack).out_shape(in_shape) if shrink else shape
+        stack += _dropout(rate)
     stack.append(Flatten())
     for units, active, rate in zip(hidden, activations[len(kernels) :], rates[len(kernels) :], strict=True):
-        stack += [Dense(units, bias=not batch_norm, initializer=_initializer(active)), *norm]
-        stack += [*([active] if active else []), *_dropout(rate)]
+        stack += [Dense(units, bias=bias, initializer=_initializer(active)), *norm, *_given(active), *_dropout(rate)]
     return tuple(stack)
 
 
@@ -223,9 +218,8 @@ def _at_most(size: Any, limit: Shape) -> Any:
     return size if rows <= limit[0] and columns <= limit[1] else (min(rows, limit[0]), min(columns, limit[1]))
 
 
-def _out_shape(layers: Sequence[Layer], shape: Shape) -> Shape:
-    """Return the shape after some layers, which may be none."""
-    return Sequential(layers).out_shape(shape) if layers else shape
+def _given(active: Layer | None) -> list[Layer]:
+    return [active] if active else []
 
 
 def _dropout(rate: float) -> list[Layer]:

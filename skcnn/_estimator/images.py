@@ -36,7 +36,7 @@ FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 DARK = 64  # uint8 images with only values below this are probably not photographs
 ROWS_THAT_TELL = 256  # how many images are checked for a wrong scale
 SCALE_IS_OFF = 10  # factor from which the scale is probably wrong
-ROWS_AT_A_TIME = 1024
+SAMPLES_AT_A_TIME = 1024
 
 
 def flatten(X: Any) -> Any:
@@ -200,8 +200,8 @@ class Images:
     X: Array
     format: ImageFormat
 
-    def __getitem__(self, rows: slice | Array) -> Array:
-        return self.format.read(self.X[rows])
+    def __getitem__(self, indices: slice | Array) -> Array:
+        return self.format.read(self.X[indices])
 
 
 def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None:
@@ -232,7 +232,7 @@ def require_same_shape(shape: tuple[int, ...], fitted: ImageFormat) -> None:
 def image_format_for(
     X: Array,
     shape: tuple[int, ...],
-    rows: Array,
+    indices: Array,
     weight: Array | None,
     image_shape: Any,
     data_format: DataFormat,
@@ -246,7 +246,7 @@ def image_format_for(
     X : ndarray (n, p)
     shape : tuple of int
         The shape of X before it was flattened.
-    rows, weight
+    indices, weight
         The indices of the samples to train on, and the weights (n,) or None.
     image_shape, data_format, scaling, dtype
         The parameters of `NumpyCNNClassifier`.
@@ -263,12 +263,12 @@ def image_format_for(
     precision = np.dtype(("float64" if X.dtype == np.float64 else "float32") if dtype == "auto" else dtype)
     unscaled = ImageFormat(resolved, data_format, precision)
     with np.errstate(all="ignore"):
-        center, width = scaling_for(scaling, Images(X, unscaled), rows, weight)
+        center, width = scaling_for(scaling, Images(X, unscaled), indices, weight)
     return replace(unscaled, center=center, width=width), guessed
 
 
-def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | None) -> tuple[Any, Any]:
-    """Return (center, width) for the samples with indices `rows`, with weights (n,) or None.
+def scaling_for(scaling: Scaling, images: Images, indices: Array, weight: Array | None) -> tuple[Any, Any]:
+    """Return (center, width) for the samples at `indices`, with weights (n,) or None.
 
     Parameters
     ----------
@@ -286,9 +286,9 @@ def scaling_for(scaling: Scaling, images: Images, rows: Array, weight: Array | N
     center: Any
     width: Any
     if isinstance(scaling, str) and scaling == "standard":
-        center, width = _moments(images, rows, weight)
+        center, width = _moments(images, indices, weight)
     else:
-        low, high = _range(images.X, rows) if isinstance(scaling, str) else scaling
+        low, high = _range(images.X, indices) if isinstance(scaling, str) else scaling
         center, width = low / 2 + high / 2, high - low
     precision = np.result_type(images.X.dtype, images.format.dtype)
     if not (np.isfinite(center).all() and np.all(width <= np.finfo(precision).max)):
@@ -305,11 +305,11 @@ def is_scaling(scaling: Any) -> bool:
     return numbers and bool(np.isfinite(scaling).all()) and scaling[0] < scaling[1]
 
 
-def _range(X: Array, rows: Array) -> tuple[float, float]:
-    if len(rows) == len(X):
+def _range(X: Array, indices: Array) -> tuple[float, float]:
+    if len(indices) == len(X):
         low, high = float(X.min()), float(X.max())
     else:
-        extremes = [(part.min(), part.max()) for part in (X[r] for r in _parts(rows))]
+        extremes = [(part.min(), part.max()) for part in (X[some] for some in _parts(indices))]
         low, high = float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))
     if X.dtype != np.uint8:
         return low, high
@@ -321,21 +321,21 @@ def _range(X: Array, rows: Array) -> tuple[float, float]:
     return 0.0, 255.0
 
 
-def _moments(images: Images, rows: Array, weight: Array | None) -> tuple[Array, Array]:
+def _moments(images: Images, indices: Array, weight: Array | None) -> tuple[Array, Array]:
     """Return each channel's weighted mean and standard deviation, in two passes."""
     plain = ImageFormat(images.format.shape, images.format.data_format, np.dtype(np.float64))
 
-    def mean_over_rows(function: Any) -> Array:
+    def mean_over_samples(function: Any) -> Array:
         total, weights = np.zeros(images.format.shape[2]), 0.0
-        for part in _parts(rows):
+        for part in _parts(indices):
             w = np.ones(len(part)) if weight is None else weight[part].astype(np.float64)
             total = total + w @ function(plain.read(images.X[part])).mean(axis=(1, 2))
             weights += w.sum()
         return total / weights
 
-    center = mean_over_rows(lambda x: x)
-    return center, np.sqrt(mean_over_rows(lambda x: (x - center) ** 2))
+    center = mean_over_samples(lambda x: x)
+    return center, np.sqrt(mean_over_samples(lambda x: (x - center) ** 2))
 
 
-def _parts(rows: Array) -> Iterator[Array]:
-    return (rows[start : start + ROWS_AT_A_TIME] for start in range(0, len(rows), ROWS_AT_A_TIME))
+def _parts(indices: Array) -> Iterator[Array]:
+    return (indices[start : start + SAMPLES_AT_A_TIME] for start in range(0, len(indices), SAMPLES_AT_A_TIME))
