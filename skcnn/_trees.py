@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,14 @@ def keys(tree: Any) -> list[Keys]:
     """
     if not isinstance(tree, dict | list):
         return [()]
-    branches = sorted(tree.items()) if isinstance(tree, dict) else enumerate(tree)
+    branches = sorted(tree.items(), key=_order) if isinstance(tree, dict) else enumerate(tree)
     return [(key, *rest) for key, branch in branches for rest in keys(branch)]
+
+
+def _order(item: tuple[str, Any]) -> tuple[float, str]:
+    """Sort layers by index, "2" before "10", and then arrays by name."""
+    name, _ = item
+    return (int(name), "") if name.isdigit() else (inf, name)
 
 
 def pick(tree: Any, of_arrays: Sequence[Keys]) -> list[NDArray[Any]]:
