@@ -44,7 +44,8 @@ class Passes:
 
     def context(self, n_samples: int, weight: Array | None = None, rng: Rng | None = None) -> Context:
         """Return the context of a shard, for a batch of `n_samples` samples. `weight` and `rng` are as in `Context`."""
-        return self._context._replace(n_samples=n_samples, weight=weight, rng=rng)
+        train, _, state, need_d_x, _, _ = self._context
+        return Context(train, rng, state, need_d_x, weight, n_samples)
 
     def forward(self, x: Array, context: Context) -> Exchange[tuple[Array, Any]]:
         """Return the output and the caches of a shard x, exchanging sums with the other shards."""

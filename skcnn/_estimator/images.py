@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isqrt, prod
 from typing import Any, Literal
 
@@ -178,18 +179,23 @@ class ImageFormat:
             return float(abs(self.center) + self.width / 2)
         return float(np.max(np.abs(self.center) + 4 * self.width))
 
-    def read(self, rows: Array) -> Array:
+    def scale_of(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        """Return center and width in the dtype in which X of a dtype is scaled."""
+        # if the dtype of X does not fit into the network's dtype, X is scaled in float64 and then rounded
+        exact = self.dtype if np.can_cast(dtype, self.dtype) else np.float64
+        return np.asarray(self.center, dtype=exact), np.asarray(self.width, dtype=exact)
+
+    def read(self, rows: Array, scale: tuple[Array, Array] | None = None) -> Array:
         """Convert rows (n, h * w * c) of any numeric type to images (n, h, w, c), a C-contiguous copy."""
+        center, width = scale or self.scale_of(rows.dtype)
         h, w, c = self.shape
         if self.data_format == "channels_last":
             images = rows.reshape(-1, h, w, c)
         else:
             images = rows.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
-        # if the dtype of X does not fit into the network's dtype, X is scaled in float64 and then rounded
-        exact = self.dtype if np.can_cast(rows.dtype, self.dtype) else np.float64
-        scaled = images.astype(exact, order="C")
-        scaled -= np.asarray(self.center, dtype=exact)
-        scaled /= np.asarray(self.width, dtype=exact)
+        scaled = images.astype(center.dtype, order="C")
+        scaled -= center
+        scaled /= width
         return scaled.astype(self.dtype, copy=False)
 
 
@@ -200,8 +206,12 @@ class Images:
     X: Array
     format: ImageFormat
 
+    @cached_property
+    def _scale(self) -> tuple[Array, Array]:
+        return self.format.scale_of(self.X.dtype)
+
     def __getitem__(self, indices: slice | Array) -> Array:
-        return self.format.read(self.X[indices])
+        return self.format.read(self.X[indices], self._scale)
 
 
 def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from skcnn._trees import add
@@ -175,20 +175,22 @@ class Sequential(Layer):
 
     def _forward(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
         operations, shapes, params, first = prepared
-        n_samples, caches, i = len(x), [], 0
-        contexts = _contexts(operations, context, first)
+        n_samples, caches = len(x), []
         if x.shape[1:] != shapes[0]:
             raise ValueError(f"the input has the shape {x.shape}, needed {(n_samples, *shapes[0])}")
+        contexts = _contexts(operations, context, first)
         try:
-            for i, operation in enumerate(operations):
-                passing = operation.layer.forward(params[i], x, contexts[i])
-                x, cache = (yield from _generator(passing)) if operation.layer.depends_on_batch else passing
-                if x.shape[1:] != shapes[i + 1] or len(x) != n_samples:
-                    raise _wrong_shape("forward returned", x, (n_samples, *shapes[i + 1]))
+            for (layer, _), own_params, own_context, shape in zip(
+                operations, params, contexts, shapes[1:], strict=True
+            ):
+                passing = layer.forward(own_params, x, own_context)
+                x, cache = (yield from _generator(passing)) if layer.depends_on_batch else passing
+                if x.shape != (n_samples, *shape):
+                    raise _wrong_shape("forward returned", x, (n_samples, *shape))
                 caches.append(cache)
                 del passing  # it holds x, and the memory of x is needed again
         except Exception as error:
-            self._name(operations[i], error)
+            self._name(operations[len(caches)], error)
             raise
         return x, caches if context.train else None
 
@@ -203,7 +205,7 @@ class Sequential(Layer):
                 layer = operations[i].layer
                 passing = layer.backward(params[i], caches.pop(), d_x, contexts[i])
                 d_x, d_prepared[i] = (yield from _generator(passing)) if layer.depends_on_batch else passing
-                if contexts[i].need_d_x and (d_x.shape[1:] != shapes[i] or len(d_x) != n_samples):
+                if contexts[i].need_d_x and d_x.shape != (n_samples, *shapes[i]):
                     raise _wrong_shape("backward returned as d_x", d_x, (n_samples, *shapes[i]))
                 del passing
         except Exception as error:
@@ -218,10 +220,11 @@ class Sequential(Layer):
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         grads: Params = {}
-        for i in range(params.first, len(params.operations)):
-            operation = params.operations[i]
-            of_layer = self._call(operation, operation.layer.gradients, params.params[i], d_prepared[i])
-            grads |= self._call(operation, _scatter, operation, of_layer)
+        each = zip(params.operations, params.params, d_prepared, strict=True)
+        for operation, own_params, d in islice(each, params.first, None):
+            if type(operation.layer).gradients is not Layer.gradients:  # which returns d itself
+                d = self._call(operation, operation.layer.gradients, own_params, d)
+            grads |= self._call(operation, _scatter, operation, d)
         return grads
 
     def windows(self, in_shape: Shape) -> Iterator[Window | None]:
@@ -285,7 +288,7 @@ def _contexts(operations: Sequence[Operation], context: Context, first: int) -> 
     """Return the context of each operation: that of the chain, but with the operation's state and need of `d_x`."""
     shared = context._replace(state={}) if context.state else context
     behind_first = shared if shared.need_d_x else shared._replace(need_d_x=True)
-    contexts = [shared] * (first + 1) + [behind_first] * (len(operations) - first - 1)
+    contexts = [shared if i <= first else behind_first for i in range(len(operations))]
     for i, operation in enumerate(operations) if context.state else ():
         if own_state := _gather(operation, context.state):
             contexts[i] = contexts[i]._replace(state=own_state)
