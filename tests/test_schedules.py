@@ -86,8 +86,8 @@ def losses(*values):
 def test_a_plateau_reduces_the_rate(history, reductions):
     schedule = ReduceOnPlateau(0.5, patience=2, tol=0.2)
     assert factor(schedule, len(history), 20, losses(*history)) == 0.5**reductions
-    on_held_out = ReduceOnPlateau(0.5, patience=2, tol=0.2, metric="val_loss")
-    assert factor(on_held_out, len(history), 20, losses(*(-v for v in history))) == 0.5**reductions
+    on_validation = ReduceOnPlateau(0.5, patience=2, tol=0.2, metric="val_loss")
+    assert factor(on_validation, len(history), 20, losses(*(-v for v in history))) == 0.5**reductions
 
 
 def test_a_plateau_of_what_is_not_measured_is_an_error():

@@ -36,10 +36,10 @@ def test_early_stopping_needs_every_class_on_both_sides(split_digits, ones, frac
         NumpyCNNClassifier(early_stopping=True, validation_fraction=fraction, **QUICK).fit(X, y)
 
 
-@pytest.mark.parametrize("held_out", ["given", "split"])
-def test_early_stopping_selects_by_scoring(held_out, make, parts):
+@pytest.mark.parametrize("validation", ["given", "split"])
+def test_early_stopping_selects_by_scoring(validation, make, parts):
     X, y, X_val, y_val = parts
-    given = {"X_val": X_val, "y_val": y_val} if held_out == "given" else {}
+    given = {"X_val": X_val, "y_val": y_val} if validation == "given" else {}
     clf = make(max_iter=8, early_stopping=True, scoring="neg_log_loss", n_iter_no_change=8)
     clf.fit(X, y, sample_weight=1.0 + y, **given)
     assert clf.best_validation_score_ == max(clf.validation_scores_)

@@ -26,7 +26,7 @@ def test_metadata_routing_in_a_pipeline(split_digits):
     assert len(scores["test_score"]) == 3
 
 
-def test_held_out_images_go_through_the_pipeline(make, parts):
+def test_validation_images_go_through_the_pipeline(make, parts):
     X, y, X_val, y_val = parts
     weight = np.arange(10.0)
     with config_context(enable_metadata_routing=True):

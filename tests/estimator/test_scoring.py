@@ -39,7 +39,7 @@ def test_weights_are_for_scorers_that_take_them(scoring, make, parts):
     assert clf.validation_scores_[-1] == (scoring(clf, X_val, y_val))
 
 
-@pytest.mark.parametrize("held_out", ["given", "split"])
+@pytest.mark.parametrize("validation", ["given", "split"])
 def test_scorers_are_given_the_weights(held_out, make, parts):
     X, y, X_val, y_val = parts
     seen = []
@@ -49,7 +49,7 @@ def test_scorers_are_given_the_weights(held_out, make, parts):
         return clf.score(X, y, sample_weight=sample_weight)
 
     weight, given = 1.0 + np.arange(30), {}
-    if held_out == "given":
+    if validation == "given":
         given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": np.arange(10.0)}
     clf = make(scoring=scoring, early_stopping=True).fit(X, y, sample_weight=weight, **given)
     if given:
@@ -57,7 +57,7 @@ def test_scorers_are_given_the_weights(held_out, make, parts):
     else:
         assert len(seen[0]) == 3
         assert set(seen[0]) < set(weight)
-    if held_out == "given":
+    if validation == "given":
         assert clf.validation_scores_ == [clf.score(X_val, y_val, sample_weight=np.arange(10.0))]
 
 

@@ -1,4 +1,4 @@
-"""Measurements on held-out images."""
+"""Measurements on validation images."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from skcnn import NumpyCNNClassifier
 from tests.estimator.helpers import QUICK, bits, last_row
 
 
-def test_held_out_images_have_weights(make, parts):
+def test_validation_images_have_weights(make, parts):
     X, y, X_val, y_val = parts
     weight = np.arange(10.0)
     clf = make(max_iter=2).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
@@ -30,7 +30,7 @@ def test_held_out_images_have_weights(make, parts):
         (np.full(10, np.nan), "sample_weight_val: Input sample_weight contains NaN"),
     ],
 )
-def test_wrong_weights_of_held_out_images(weight, message, make, parts):
+def test_wrong_weights_of_validation_images(weight, message, make, parts):
     X, y, X_val, y_val = parts
     with pytest.raises(ValueError, match=message):
         make().fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
@@ -41,7 +41,7 @@ def test_weights_need_their_images(make, parts):
         make().fit(*parts[:2], sample_weight_val=np.ones(10))
 
 
-def test_held_out_images_of_another_scale_warn_once_and_here(make, parts):
+def test_validation_images_of_another_scale_warn_once_and_here(make, parts):
     X, y, X_val, y_val = parts
     with pytest.warns(UserWarning, match="the pixels of X_val reach") as caught:
         make(max_iter=3, scoring="neg_log_loss").fit(X, y, X_val=1000 * X_val, y_val=y_val)
@@ -55,7 +55,7 @@ def test_monitoring_does_not_change_the_model(split_digits):
     assert NumpyCNNClassifier(**QUICK).fit(X, y).validation_loss_curve_ is None
 
 
-def test_errors_in_held_out_images_name_them(split_digits):
+def test_errors_in_validation_images_name_them(split_digits):
     X, X_val, y, y_val = split_digits
     for wrong_X, wrong_y in [(np.full_like(X_val, np.nan), y_val), (X_val, y_val[:-1]), (X_val[:, :9], y_val)]:
         with pytest.raises(ValueError, match=r"^X_val, y_val: "):
