@@ -40,7 +40,7 @@ def test_weights_are_for_scorers_that_take_them(scoring, make, parts):
 
 
 @pytest.mark.parametrize("validation", ["given", "split"])
-def test_scorers_are_given_the_weights(held_out, make, parts):
+def test_scorers_are_given_the_weights(validation, make, parts):
     X, y, X_val, y_val = parts
     seen = []
 
