@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skcnn._estimator.architecture import ARCHITECTURE
 from skcnn.augmentation import Flip, Shift
 from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU
 from skcnn.optimizers import SGD
@@ -53,12 +54,9 @@ EXERCISE: dict[str, Any] = {
 }
 """A small network for Fashion-MNIST, 28x28 grey, trained one image at a time: about 0.89 test accuracy in 3 epochs."""
 
-# `layers` replaces these parameters, so they must have their default values
-_REPLACED: dict[str, Any] = {"n_kernels": (16, 32), "kernel_size": 3, "pool_size": 2}
-
 EXERCISE_ORIGINAL: dict[str, Any] = {
     **EXERCISE,
-    **_REPLACED,
+    **ARCHITECTURE,  # replaced by `layers`, so these parameters must have their default values
     "layers": (
         Conv2D(6, kernel_size=5, bias="position"),
         ReLU(),
@@ -79,7 +77,7 @@ def _block(n_kernels: int) -> tuple[Layer, ...]:
 
 DEEP: dict[str, Any] = {
     **EXERCISE,
-    **_REPLACED,
+    **ARCHITECTURE,  # replaced by `layers`, so these parameters must have their default values
     "layers": (
         *(*_block(32), *_block(32), MaxPool2D(2), Dropout(0.1)),
         *(*_block(64), *_block(64), MaxPool2D(2), Dropout(0.1)),

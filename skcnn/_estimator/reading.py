@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,7 @@ _SET_BY_SKLEARN = ("n_features_in_", "feature_names_in_")
 
 def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = "no_validation") -> Any:
     """Return X as validated rows, and y if it is given. The images must have the shape that the model was fitted on."""
-    require_same_shape(stack_shape(X), model.image_format)
-    rows, _ = _validated(estimator, X, y, model.features)
-    return rows
+    return _validated(estimator, X, y, model)[0]
 
 
 def read_data_set(
@@ -48,9 +45,7 @@ def read_data_set(
         The labels of a new model. None: the labels in y.
     """
     check_labels(y)
-    if model is not None:
-        require_same_shape(stack_shape(X), model.image_format)
-    (rows, y), features = _validated(estimator, X, y, model.features if model else None)
+    (rows, y), features = _validated(estimator, X, y, model)
     if classes is None:
         classes = np.unique(y) if model is None else model.classes
     y_index = encode("y", y, classes)
@@ -83,20 +78,22 @@ def check_classes(classes: Any, model: FittedModel | None) -> Array | None:
     return labels
 
 
-def _validated(estimator: Any, X: Any, y: Any, features: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-    """Return the result of scikit-learn's `validate_data`, and the attributes that it sets if `features` is None.
+def _validated(estimator: Any, X: Any, y: Any, model: FittedModel | None) -> tuple[Any, dict[str, Any]]:
+    """Return the result of scikit-learn's `validate_data`, and the attributes that it sets if there is no model.
 
     It sets them on a stand-in, because the estimator itself must not change before a fit has succeeded.
     """
+    if model is not None:
+        require_same_shape(stack_shape(X), model.image_format)
     stand_in = object.__new__(type(estimator))
     attributes = vars(stand_in)
     attributes.update(vars(estimator))
     for name in _SET_BY_SKLEARN:
         attributes.pop(name, None)
-    attributes.update(features or {})
+    attributes.update(model.features if model else {})
     flat = flatten(X)
     with np.errstate(all="ignore"):  # sums of huge values of both signs are not an error here
-        validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=features is None)
+        validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=model is None)
     return validated, {name: attributes[name] for name in _SET_BY_SKLEARN if name in attributes}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skcnn import NumpyCNNClassifier
+from skcnn._estimator.architecture import ARCHITECTURE
 from skcnn.layers import (
     Conv2D,
     Dense,
@@ -196,3 +197,8 @@ def test_layers_and_the_parameters_they_replace(images, name, value):
         ValueError, match=rf"layers replaces \['{name}'\]: set either these parameters or layers, not both"
     ):
         NumpyCNNClassifier(layers=[Flatten()], **{name: value}).fit(*images)
+
+
+def test_what_layers_replace_has_the_classifier_s_defaults():
+    defaults = NumpyCNNClassifier().get_params(deep=False)
+    assert {name: defaults[name] for name in ARCHITECTURE} == ARCHITECTURE
