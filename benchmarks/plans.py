@@ -14,8 +14,8 @@ import argparse
 from time import perf_counter
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from skcnn._engine.process import one_blas_thread
 from skcnn._kernels.feature_maps import pad
 from skcnn._kernels.plan import algorithms, convolution, cost
 
@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
     regrets = []
-    with one_blas_thread:
+    with threadpool_limits(1, user_api="blas"):
         for shapes in CONVOLUTIONS:
             times = measured(shapes)
             chosen, best = convolution(*shapes), min(times, key=lambda algorithm: training(*times[algorithm]))

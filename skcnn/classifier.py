@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skcnn._engine.process import allowed_threads
+from skcnn._engine.blas import allowed_threads
+from skcnn._engine.numpy_settings import restoring_numpy
 from skcnn._estimator.architecture import ACTIVATIONS, POOLS
 from skcnn._estimator.callbacks import EpochCallbacks, FitCallbacks
 from skcnn._estimator.checkpoint import Checkpoint
@@ -45,7 +46,7 @@ from skcnn._estimator.sklearn_private import (
 )
 from skcnn._estimator.targets import mean_weight, require_classes
 from skcnn._estimator.validation import ValidationSet, no_figures, scorer_of
-from skcnn._estimator.warning import warn
+from skcnn._estimator.warning import warn, warn_if_inexact
 from skcnn._training.loop import train
 from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
@@ -436,7 +437,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         model = replace(model, batch_size=batch_size)
         state = saved.state if saved else new_state(self, model, self.early_stopping)
         config = training_config(self, model, schedule_from(self.learning_rate), self.max_iter, n_threads)
-        train(
+        is_exact = train(
             state,
             with_scaled_weights(data, model),
             config,
@@ -449,6 +450,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             file.finish(state.stop_reason)
         callbacks.end_fit()
         warn_how_it_ended(self, model, state)
+        warn_if_inexact(is_exact)
         return self
 
     @available_if(_has_partial_fit)
@@ -489,9 +491,10 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         state = new_state(self, model, early_stopping=False)
         config = training_config(self, model, Constant(), 1, n_threads)
         data = with_scaled_weights(data, model)
-        train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
+        is_exact = train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
         self._hand_over(trained(model, state, config, keep_optimizer=True))
         warn_how_it_ended(self, model, state)
+        warn_if_inexact(is_exact)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -561,6 +564,9 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
 
     def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
         """Predict block by block. `finish` turns the outputs of each block into its part of the result."""
+        return restoring_numpy(partial(self._predict_blocks, X, finish))
+
+    def _predict_blocks(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
         model = self._model  # the same model for the whole call, even if another thread refits meanwhile
         rows = read_images(self, model, X)
         if self.scaling is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from functools import cached_property
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._caching import cached_property
 from skcnn._engine.lowering import LoweredChain, lower
 from skcnn._engine.passes import Passes, by_layer
 from skcnn._engine.sharding import cut, samples_per_shard

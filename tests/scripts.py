@@ -10,8 +10,11 @@ import skcnn
 PACKAGE_PARENT = str(Path(skcnn.__file__).parent.parent)
 
 
-def run_script(text, folder, timeout):
-    """Run a script in a fresh interpreter. It is a file, so that spawned children can import it again."""
+def run_script(text, folder, timeout, **environment):
+    """Run a script in a fresh interpreter. It is a file, so that spawned children can import it again.
+
+    Variables of the environment are passed as keywords.
+    """
     script = folder / "script.py"
     script.write_text(text, encoding="utf-8")
     path = os.pathsep.join([PACKAGE_PARENT, os.environ.get("PYTHONPATH", "")])
@@ -21,5 +24,5 @@ def run_script(text, folder, timeout):
         text=True,
         timeout=timeout,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, **environment},
     )

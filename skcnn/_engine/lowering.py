@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from skcnn._caching import cached_property
 from skcnn._engine.folding import fold
 from skcnn.layers.activations import ReLU
 from skcnn.layers.base import PREDICT, TRAIN, Array, Context, Layer, Shape
@@ -36,7 +36,7 @@ class LoweredChain(Sequential):
     known_shapes: tuple[Shape, ...] = ()
 
     @cached_property
-    def depends_on_batch(self) -> bool:  # type: ignore[override]  # every pass reads it
+    def depends_on_batch(self) -> bool:  # every pass reads it
         return any(operation.layer.depends_on_batch for operation in self.operations)
 
     def shapes(self, in_shape: Shape) -> Sequence[Shape]:

@@ -1,23 +1,31 @@
-"""Threads that work on the shards of a batch, and return their results in a fixed order."""
+"""Threads that work on the shards of a batch, and return their results in a fixed order.
+
+The threads and the caller exchange items through queues that are written in C. An exception raised by a signal handler
+cannot leave them locked, as it can with the locks of `threading` and `concurrent.futures`. For the same reason, the
+threads are started by `_thread`: `threading.Thread.start` waits for the new thread.
+"""
 
 from __future__ import annotations
 
+import _thread
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from skcnn._engine.process import numpy_settings
+from skcnn._engine.numpy_settings import set_numpy
 from skcnn.layers.base import Exchange, alone, total_of
 
 __all__ = ["Workers"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+LONGEST_WAIT = 0.2  # seconds: after an exception, a thread may still be in the middle of a long task
 
 
 class Workers:
@@ -26,31 +34,37 @@ class Workers:
     Parameters
     ----------
     n_threads : int
-        How many threads work at the same time, including the calling thread. With 1, no thread is started.
+        How many threads work at the same time, including the calling thread. They are started when they are needed. If
+        the system refuses to start one, the others do its work.
     """
 
     def __init__(self, n_threads: int):
         self.n_threads = n_threads
-        self._executor: ThreadPoolExecutor | None = None
+        self._tasks: SimpleQueue[_Task[Any] | None] = SimpleQueue()
+        self._news: SimpleQueue[None] = SimpleQueue()  # one item whenever a thread has done a task
+        self._ends: list[Any] = []  # for each thread, a lock that is held until the thread ends
+        self._ended: list[Any] = []  # the locks of threads that have ended
+        self._is_closed = False
+        self._process = os.getpid()
 
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+    def close(self) -> None:
+        """Let the threads end, and wait until they have. Nothing happens if they have ended."""
+        self._is_closed = True
+        for _ in self._ends:
+            self._tasks.put(None)
+        for end in self._ends if self._process == os.getpid() else ():
+            if end not in self._ended:
+                end.acquire(timeout=LONGEST_WAIT)
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield function(item) in the order of the items. The calls must not wait for each other.
 
         The calling thread works too, on items that no other thread has started.
         """
-        if self.n_threads == 1 or len(items) == 1:
+        self._start_threads(len(items) - 1)
+        if not self._ends or len(items) == 1:
             return map(function, items)
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self.n_threads - 1, "skcnn")
-        submit, quiet = self._executor.submit, _quietly(function)
-        return _work_too(function, (_Task(item, submit(quiet, item)) for item in items), 4 * self.n_threads)
+        return self._work_too(_Task(function, item) for item in items)
 
     def run_together(self, passes: Sequence[Exchange[Result]]) -> list[Result]:
         """Run passes that exchange sums by all-reduce: each pass yields its part of a sum and receives the total.
@@ -78,6 +92,105 @@ class Workers:
                 waiting.throw(RuntimeError("a layer that depends on the batch must yield equally often for all shards"))
             total = total_of([turn.value for turn in turns], waiting)
 
+    def _start_threads(self, n_threads: int) -> None:
+        while len(self._ends) < min(n_threads, self.n_threads - 1):
+            end = _thread.allocate_lock()
+            self._ends.append(end)  # first, so that `close` knows of every thread
+            try:
+                end.acquire()
+                _thread.start_new_thread(self._work, (end,))
+            except RuntimeError:  # there are too many threads, or the interpreter is shutting down
+                self._ends.pop()
+                self.n_threads = len(self._ends) + 1
+
+    def _work(self, end: Any) -> None:
+        """Do tasks until the call ends."""
+        try:
+            set_numpy()
+            while (task := self._tasks.get()) is not None:
+                try:
+                    if not self._is_closed:
+                        task.do_and_keep_error()
+                finally:
+                    self._news.put(None)
+        finally:
+            self._ended.append(end)
+            end.release()
+
+    def _work_too(self, tasks: Iterator[_Task[Result]]) -> Iterator[Result]:
+        """Yield the tasks' results in order. Instead of waiting, do tasks that no thread has started.
+
+        A few tasks at most are handed out in advance, so that neither tasks nor results pile up.
+        """
+        window: deque[_Task[Result]] = deque()
+        try:
+            self._hand_out(islice(tasks, 4 * self.n_threads), window)
+            while window:
+                while not window[0].is_done:
+                    self._do_one_or_wait(window[0])
+                yield window.popleft().result()
+                self._hand_out(islice(tasks, 1), window)
+        finally:
+            self._take_back()
+
+    def _hand_out(self, tasks: Iterator[_Task[Result]], window: deque[_Task[Result]]) -> None:
+        for task in tasks:
+            window.append(task)
+            self._tasks.put(task)
+
+    def _do_one_or_wait(self, needed: _Task[Any]) -> None:
+        try:
+            task = self._tasks.get_nowait()
+        except Empty:
+            if self._process == os.getpid():
+                self._news.get()
+                return
+            task = needed  # a thread began it, but this is a forked process, in which that thread does not exist
+        assert task is not None  # None is put in by `close`
+        task.do()
+
+    def _take_back(self) -> None:
+        """Remove tasks that are no longer needed, because one of them has failed."""
+        while not (self._is_closed or self._tasks.empty()):
+            try:
+                self._tasks.get_nowait()
+            except Empty:  # a thread was faster
+                return
+
+
+class _Task(Generic[Result]):
+    """A function to call, and its result or the error that it raised."""
+
+    __slots__ = ("_error", "_function", "_item", "_result", "is_done")
+
+    def __init__(self, function: Callable[[Any], Result], item: Any):
+        self._function, self._item = function, item
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self.is_done = False
+
+    def do(self) -> None:
+        self._result = self._function(self._item)
+        self.is_done = True
+
+    def do_and_keep_error(self) -> None:
+        """Call the function in another thread than the one that needs the result."""
+        try:
+            self._result = self._function(self._item)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.is_done = True
+
+    def result(self) -> Result:
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # the error's traceback holds this frame, and the frame holds the task
+        result: Result = self._result
+        return result
+
 
 class _Turn(NamedTuple):
     """What a pass returns in one turn: its next part of a sum or, at the end, its result."""
@@ -92,46 +205,3 @@ def _take_turn(total: Any, in_context: tuple[Context, Exchange[Any]]) -> _Turn:
         return _Turn(context.run(passing.send, total), finished=False)
     except StopIteration as end:
         return _Turn(end.value, finished=True)
-
-
-@dataclass(eq=False)
-class _Task:
-    """An item that was submitted to the workers, and its result if the calling thread has computed it instead."""
-
-    item: Any
-    future: Future[Any]
-    own: list[Any] = field(default_factory=list)
-
-    def is_done(self) -> bool:
-        return bool(self.own) or self.future.done()
-
-    def is_free(self) -> bool:
-        """Return whether no thread has started on the item. If so, no worker will start on it any more."""
-        return not self.own and self.future.cancel()
-
-    def result(self) -> Any:
-        return self.own[0] if self.own else self.future.result()
-
-
-def _work_too(function: Callable[[Any], Result], tasks: Iterator[_Task], ahead: int) -> Iterator[Result]:
-    """Yield the tasks' results in order. Instead of waiting, work on tasks that no worker has started.
-
-    At most `ahead` tasks are submitted in advance, so that neither tasks nor results pile up.
-    """
-    window = deque(islice(tasks, ahead))
-    while window:
-        while not window[0].is_done():
-            free = next((task for task in window if task.is_free()), None)
-            if free is None:
-                break
-            free.own.append(function(free.item))
-        yield window.popleft().result()
-        window.extend(islice(tasks, 1))
-
-
-def _quietly(function: Callable[..., Result]) -> Callable[..., Result]:
-    def quiet(*args: Any) -> Result:
-        with numpy_settings():  # a new thread starts with NumPy's defaults, not with the settings of its caller
-            return function(*args)
-
-    return quiet

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import isqrt, prod
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._caching import cached_property
 from skcnn._estimator.warning import warn
 from skcnn._values import is_count, is_real
 

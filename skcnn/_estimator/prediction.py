@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._engine.process import calculation
-from skcnn._engine.workers import Workers
+from skcnn._engine.calculation import Calculation, calculate
+from skcnn._engine.memory import keeping_memory
+from skcnn._estimator.warning import warn_if_inexact
 from skcnn.network import Network
 
 __all__ = ["predict"]
@@ -35,11 +37,20 @@ def predict(network: Network, images: Any, n_samples: int, n_threads: int, finis
         images; everything else is kept for only a few blocks at a time.
     """
     blocks = network.shards(n_samples)
-    with calculation(), Workers(n_threads) as workers:
+
+    def output_of_blocks(calculation: Calculation) -> tuple[Array, bool]:
         passes = network.passes()
-        finished = workers.map(lambda block: finish(passes.predict(images[block])), blocks)
-        for block, part in zip(blocks, finished, strict=True):
+
+        def output(block: slice) -> Array:
+            return calculation.exact(lambda: finish(passes.predict(images[block])))
+
+        for block, part in zip(blocks, calculation.workers.map(output, blocks), strict=True):
             if block.start == 0:
                 whole = np.empty((n_samples, *part.shape[1:]), dtype=part.dtype)
             whole[block] = part
+        return whole, calculation.is_exact
+
+    compute = partial(calculate, output_of_blocks, n_threads)
+    whole, is_exact = compute() if len(blocks) == 1 else keeping_memory(compute)
+    warn_if_inexact(is_exact)
     return whole

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
+from sklearn import get_config, set_config
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+from skcnn._engine.numpy_settings import restoring_numpy
+from skcnn._engine.surely import surely
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -30,5 +36,19 @@ __all__ = [
     "with_callbacks",
 ]
 
-# checks parameters by `_parameter_constraints`, and skips the checks in scikit-learn functions that a method calls
-fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method check the parameters by `_parameter_constraints` first.
+
+    Meanwhile, scikit-learn's functions that the method calls do not check their own parameters. This setting, and those
+    of NumPy, are restored even if a signal handler raises an exception.
+    """
+    checked = _fit_context(prefer_skip_nested_validation=True)(method)
+
+    @wraps(method)
+    def in_context(*args: Any, **kwargs: Any) -> Any:
+        skip = get_config()["skip_parameter_validation"]
+        fit = partial(restoring_numpy, partial(checked, *args, **kwargs))
+        return surely(fit, partial(set_config, skip_parameter_validation=skip))
+
+    return in_context

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._engine.process import calculation
+from skcnn._engine.calculation import calculate
 from skcnn._estimator.images import Images, warn_if_scale_is_off
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.prediction import predict
@@ -118,10 +118,9 @@ class ValidationSet:
         from sklearn.metrics import accuracy_score, f1_score  # imported here, since most programs do not need it
 
         loss = self.model.loss
-        with calculation():
-            logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
-            losses, _ = loss(logits, self.y, None)
-            predicted = loss.decide(logits)
+        logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
+        losses, _ = calculate(lambda _: loss(logits, self.y, None))
+        predicted = loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)
         score = accuracy = float(accuracy_score(self.y, predicted, sample_weight=self.weight))
         if self.score is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import joblib
 import sklearn
 
-__all__ = ["warn"]
+__all__ = ["warn", "warn_if_inexact"]
 
 # the code that may be between the user's line and the warning: this package, and libraries that call it
 _FOLDERS = (Path(__file__).parents[1], Path(sklearn.__file__).parent, Path(joblib.__file__).parent)
@@ -26,3 +26,12 @@ def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def warn_if_inexact(is_exact: bool) -> None:
+    """Warn if another thread has changed the number of BLAS threads so often that results may differ."""
+    if not is_exact:
+        warn(
+            "Another thread changed the number of BLAS threads again and again, so the last bits of the results may "
+            "differ from those of another run"
+        )

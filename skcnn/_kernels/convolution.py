@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._caching import cached_property
 from skcnn._kernels.feature_maps import contiguous_strides, copy_runs, crop, output_size, pad, write_runs
 from skcnn._kernels.products import narrow_gradient, narrow_product
 from skcnn._values import Pair

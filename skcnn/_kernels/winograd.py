@@ -19,11 +19,12 @@ networks.
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from skcnn._caching import cached_property
 from skcnn._kernels.convolution import Array, Band, Convolution, KernelGradients, Kernels
 from skcnn._kernels.feature_maps import contiguous_strides, copy_runs
 from skcnn._kernels.products import narrow_gradient, narrow_product

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import inf
 from time import monotonic
 from types import FrameType
+from typing import TypeVar
 
-__all__ = ["Interruption", "deferred_interrupt"]
+from skcnn._engine.surely import surely
+
+__all__ = ["Interruption", "deferring_interrupt"]
+
+Result = TypeVar("Result")
 
 AT_ONCE = 2.0  # seconds: if a Ctrl-C follows another one within this time, it interrupts at once
 _last_press = [-inf]
@@ -27,9 +31,8 @@ class Interruption:
     requested = False
 
 
-@contextmanager
-def deferred_interrupt() -> Iterator[Interruption]:
-    """Defer the first Ctrl-C, and yield an object that records whether it was pressed.
+def deferring_interrupt(work: Callable[[Interruption], Result]) -> Result:
+    """Return ``work(interruption)``, and defer the first Ctrl-C meanwhile: `interruption` records that it was pressed.
 
     A second Ctrl-C raises KeyboardInterrupt at once. So does a Ctrl-C within two seconds of another one, even if the
     other one ended an earlier fit, as in a search. Nothing is deferred if the application handles the signal itself, or
@@ -45,12 +48,15 @@ def deferred_interrupt() -> Iterator[Interruption]:
         interruption.requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    is_main = threading.current_thread() is threading.main_thread()
-    if not (is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
-        yield interruption
-        return
-    signal.signal(signal.SIGINT, hold_back)
-    try:
-        yield interruption
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def begin_and_work() -> Result:
+        signal.signal(signal.SIGINT, hold_back)
+        return work(interruption)
+
+    def end() -> None:
+        if signal.getsignal(signal.SIGINT) is hold_back:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    is_main = threading.get_ident() == threading.main_thread().ident
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        return surely(begin_and_work, end)
+    return work(interruption)

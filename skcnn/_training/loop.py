@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf, isfinite
 from time import perf_counter
 from typing import Any, Protocol
@@ -10,16 +11,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._engine.process import calculation
-from skcnn._engine.workers import Workers
+from skcnn._engine.calculation import Calculation, calculate
+from skcnn._engine.memory import keeping_memory
+from skcnn._engine.surely import surely
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.decay import WeightDecay
 from skcnn._training.diagnosis import find_divergence, is_finite
 from skcnn._training.gradients import Batch, Gradients
-from skcnn._training.interruption import Interruption, deferred_interrupt
+from skcnn._training.interruption import Interruption, deferring_interrupt
 from skcnn._training.randomness import stream
 from skcnn._training.state import Row, TrainingState
 from skcnn._trees import leaves
+from skcnn.layers.base import Params
 from skcnn.network import Network
 from skcnn.optimizers import flush_subnormals
 from skcnn.schedules import factor
@@ -54,7 +57,7 @@ def train(
     observers: Sequence[Observer] = (),
     validate: Callable[[Network], Row] | None = None,
     save: Callable[[TrainingState], None] | None = None,
-) -> None:
+) -> bool:
     """Continue training from a training state, until it ends.
 
     Parameters
@@ -70,15 +73,26 @@ def train(
         Called with the network after each epoch. It returns columns of the history.
     save : callable
         Called with the training state after each complete epoch.
+
+    Returns
+    -------
+    is_exact : bool
+        See `Calculation`.
     """
     caller_settings = np.geterr()
-    try:
-        with deferred_interrupt() as interruption, calculation(), Workers(config.n_threads) as workers:
-            loop = _Loop(state, data, config, observers, workers, interruption)
-            loop.run(validate, save, caller_settings)
-    finally:
+
+    def run(interruption: Interruption) -> bool:
+        return calculate(partial(run_loop, interruption), config.n_threads)
+
+    def run_loop(interruption: Interruption, calculation: Calculation) -> bool:
+        _Loop(state, data, config, observers, calculation, interruption).run(validate, save, caller_settings)
+        return calculation.is_exact
+
+    def close() -> None:
         for observer in observers:
             observer.close()
+
+    return keeping_memory(partial(surely, partial(deferring_interrupt, run), close))
 
 
 class _Loop:
@@ -102,11 +116,11 @@ class _Loop:
         data: DataSet,
         config: TrainingConfig,
         observers: Sequence[Observer],
-        workers: Workers,
+        calculation: Calculation,
         interruption: Interruption,
     ):
         self.state, self.data, self.config = state, data, config
-        self.observers, self.workers, self.interruption = observers, workers, interruption
+        self.observers, self.calculation, self.interruption = observers, calculation, interruption
         self.network = state.network
         self.weights = [array for _, array in leaves(state.network.params)]
         self.gradients = Gradients(state.network, data, config)
@@ -173,14 +187,18 @@ class _Loop:
 
     def take_step(self, batch: Batch, learning_rate: float) -> float:
         """Take one step on a batch, unless its loss is not finite. Return its mean loss, including the penalty."""
-        loss, grads, layer_states = self.gradients.of_batch(batch, self.workers)
-        loss += self.decay.add_penalty(grads)
+        loss, grads, layer_states = self.calculation.exact(partial(self.gradients_of, batch))
         if isfinite(loss):
             self.decay.shrink_weights(learning_rate)
             assert self.state.optimizer_state is not None
             self.config.optimizer.step(self.weights, grads, self.state.optimizer_state, learning_rate)
             self.network.states[:] = layer_states
         return loss
+
+    def gradients_of(self, batch: Batch) -> tuple[float, list[Array], list[Params]]:
+        """Return the mean loss of a batch, its gradients and the layers' new states. Nothing changes."""
+        loss, grads, layer_states = self.gradients.of_batch(batch, self.calculation.workers)
+        return loss + self.decay.add_penalty(grads), grads, layer_states
 
     def undo_epoch(self, before: Network, last_batch: Batch) -> None:
         """Find out what diverged, and restore the weights from before the epoch."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from skcnn._caching import cached_property
 from skcnn._kernels.convolution import Convolution, Kernels
 from skcnn._kernels.feature_maps import PadWidth, dilate, output_size, pad
 from skcnn._kernels.plan import convolution

@@ -1,5 +1,8 @@
 """Workers: threads that compute the shards of a batch, apart from each other or exchanging sums."""
 
+import _thread
+import os
+import signal
 import threading
 import time
 import weakref
@@ -8,11 +11,22 @@ import numpy as np
 import pytest
 
 from skcnn._engine.sharding import cut
-from skcnn._engine.workers import Workers
+from skcnn._engine.workers import Workers as RealWorkers
 from skcnn.layers import Dense
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from tests.layers.own import DEPENDENT
+
+
+class Workers(RealWorkers):
+    """Workers in a with statement."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
 
 every_n_threads = pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
 
@@ -94,7 +108,7 @@ def test_an_error_in_one_shard_is_the_one_raised(n_threads, turn):
 
     with Workers(n_threads) as workers, pytest.raises(ValueError, match=f"item 2 does not fit, turn {turn}"):
         workers.run_together([passing(item) for item in range(4)])
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skcnn")]
+    assert all(end in workers._ended for end in workers._ends), "the threads have ended"
 
 
 @every_n_threads
@@ -133,33 +147,79 @@ def test_at_most_n_threads_work_at_a_time():
 def test_one_thread_is_the_caller_s_own():
     def passing():
         yield np.ones(1)
-        return threading.current_thread()
+        return threading.get_ident()
 
     with Workers(1) as workers:
-        before = threading.active_count()
-        assert set(workers.run_together([passing() for _ in range(6)])) == {threading.current_thread()}
-        assert set(workers.map(lambda item: threading.current_thread(), range(6))) == {threading.current_thread()}
-        assert threading.active_count() == before
+        assert set(workers.run_together([passing() for _ in range(6)])) == {threading.get_ident()}
+        assert set(workers.map(lambda item: threading.get_ident(), range(6))) == {threading.get_ident()}
+        assert workers._ends == []
 
 
-def test_a_thread_that_cannot_start_is_the_error_raised(monkeypatch):
-    """And the shards that have begun wait for nothing."""
-    started = []
+@pytest.mark.parametrize("n_started", [0, 1])
+def test_where_no_thread_can_be_started_the_others_do_the_work(n_started, monkeypatch):
+    started, start = [], _thread.start_new_thread
 
-    def start(thread):
-        started.append(thread)
-        if len(started) > 1:
+    def start_some(*arguments):
+        if len(started) == n_started:
             raise RuntimeError("can't start new thread")
-        real_start(thread)
+        started.append(arguments)
+        return start(*arguments)
 
-    def passing():
-        time.sleep(0.01)  # so that the second shard needs a second thread
-        yield np.ones(1)
+    def passing(index):
+        total = yield np.ones(1)
+        return index + float(total[0])
 
-    real_start = threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(RuntimeError, match="can't start new thread"), Workers(3) as workers:
-        workers.run_together([passing() for _ in range(4)])
+    monkeypatch.setattr("_thread.start_new_thread", start_some)
+    with Workers(4) as workers:
+        assert workers.run_together([passing(index) for index in range(6)]) == [6.0 + index for index in range(6)]
+        assert list(workers.map(lambda item: -item, range(6))) == [-item for item in range(6)]
+        assert len(workers._ends) == n_started
+
+
+def test_an_error_comes_out_though_another_thread_is_still_at_work():
+    release, begun = threading.Event(), threading.Event()
+
+    def work(item):
+        if threading.get_ident() != caller:
+            begun.set()
+            release.wait(20)
+            return item
+        begun.wait(10)
+        raise ValueError("the caller's item does not fit")
+
+    caller, start = threading.get_ident(), time.perf_counter()
+    with pytest.raises(ValueError, match="the caller's item"), Workers(2) as workers:
+        list(workers.map(work, range(8)))
+    assert time.perf_counter() - start < 5
+    release.set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_goes_on_without_the_threads():
+    """The child has only the thread that forked. It does the items that other threads began, too."""
+
+    def work(item):
+        if threading.get_ident() == caller and not forked:
+            begun.wait(10)
+            forked.append(os.fork())
+        elif threading.get_ident() != caller and not forked:
+            begun.set()
+            time.sleep(0.3)
+        return item
+
+    caller, forked, begun = threading.get_ident(), [], threading.Event()
+    with Workers(2) as workers:
+        results = list(workers.map(work, range(8)))
+    if forked[0] == 0:
+        os._exit(0 if results == list(range(8)) else 1)
+    deadline = time.perf_counter() + 20
+    while (ended := os.waitpid(forked[0], os.WNOHANG))[0] == 0 and time.perf_counter() < deadline:
+        time.sleep(0.01)
+    if ended[0] == 0:
+        os.kill(forked[0], signal.SIGKILL)
+        os.waitpid(forked[0], 0)
+    assert ended == (forked[0], 0), "the child hangs, or has other results"
+    assert results == list(range(8))
 
 
 @every_n_threads
@@ -198,13 +258,13 @@ def test_a_shard_s_part_is_not_written_to():
 def test_the_caller_works_too_and_results_come_in_order():
     def work(item):
         time.sleep(0.001 * (item % 3))
-        return item, threading.current_thread()
+        return item, threading.get_ident()
 
     with Workers(2) as workers:
         results = list(workers.map(work, range(40)))
     assert [item for item, _ in results] == list(range(40))
     threads = {thread for _, thread in results}
-    assert threading.current_thread() in threads
+    assert threading.get_ident() in threads
     assert len(threads) == 2
 
 

@@ -1,11 +1,15 @@
 """Training that Ctrl-C interrupts."""
 
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
+INTERRUPTIONS = Path(__file__).parents[2] / "benchmarks" / "interruptions.py"
 pytestmark = pytest.mark.usefixtures("ctrl_c", "small_shards")
 
 
@@ -83,3 +87,12 @@ def test_a_handler_of_the_caller_is_kept(make, data):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     assert len(caught) == 1
     assert clf.stop_reason_ == "max_iter"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--points", "140"), pytest.param(("--signals", "700"), marks=pytest.mark.slow)], ids=" ".join
+)
+def test_an_exception_at_any_point_leaves_nothing_behind(arguments):
+    done = subprocess.run([sys.executable, INTERRUPTIONS, *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 faults" in done.stdout

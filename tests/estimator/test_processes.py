@@ -17,7 +17,7 @@ def test_workers_share_the_cores(large):
         # a local function is sent to the worker by value, so it imports what it uses
         from threadpoolctl import threadpool_info
 
-        from skcnn._engine.process import allowed_threads
+        from skcnn._engine.blas import allowed_threads
 
         def blas_threads():
             return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
@@ -96,7 +96,7 @@ if __name__ == "__main__":
 def test_a_fork_while_another_thread_fits(tmp_path):
     text = f"""{CHILD}
 import os, time
-from skcnn._engine.process import allowed_threads
+from skcnn._engine.blas import allowed_threads
 
 
 class Enough(Exception):
@@ -139,3 +139,82 @@ if __name__ == "__main__":
     assert done.returncode == 0, done.stderr
     assert done.stdout == "stopped in the middle\n"
     assert time.perf_counter() - start < 20
+
+
+FITTED = """
+import numpy as np
+from skcnn import NumpyCNNClassifier
+
+X, y = np.random.default_rng(0).random((300, 28, 28)).astype(np.float32), np.arange(300) % 3
+clf = NumpyCNNClassifier(4, hidden_layer_sizes=(), max_iter=1, random_state=0, n_jobs=2).fit(X, y)
+expected = clf.predict_proba(X).tobytes()
+"""
+
+
+def test_fit_and_predict_at_exit(tmp_path):
+    text = f"""{FITTED}
+import atexit
+
+
+@atexit.register
+def last():
+    assert clf.predict_proba(X).tobytes() == expected
+    assert clf.fit(X, y).predict_proba(X).tobytes() == expected
+    print("done")
+"""
+    done = run_script(text, tmp_path, timeout=60)
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+def test_fit_and_predict_after_the_main_thread_has_ended(tmp_path):
+    text = f"""{FITTED}
+import threading, time
+
+
+def later():
+    threading.main_thread().join()
+    time.sleep(0.1)
+    assert clf.predict_proba(X).tobytes() == expected
+    assert clf.fit(X, y).predict_proba(X).tobytes() == expected
+    print("done")
+
+
+threading.Thread(target=later).start()
+"""
+    done = run_script(text, tmp_path, timeout=60)
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_within_a_fit(tmp_path):
+    """Parent and child both end the fit, with the same weights."""
+    text = f"""{FITTED}
+import os, sys, warnings
+from threadpoolctl import threadpool_info
+
+warnings.simplefilter("ignore")  # Python warns of forks in a process with threads
+children = []
+
+
+def schedule(epoch, n_epochs):
+    if epoch == 1 and not children:
+        children.append(os.fork())
+    return 1.0
+
+
+clf.set_params(learning_rate=schedule, max_iter=3).fit(X, y)
+proba = clf.predict_proba(X).tobytes()
+assert max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas") == 2
+if children[0] == 0:
+    sys.stdout.write(str(hash(proba)))
+    sys.stdout.flush()
+    os._exit(0)
+assert os.waitpid(children[0], 0)[1] == 0
+print("", hash(proba))
+"""
+    done = run_script(
+        f"from threadpoolctl import threadpool_limits\nthreadpool_limits(2)\n{text}", tmp_path, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    child, parent = done.stdout.split()
+    assert child == parent

@@ -1,5 +1,6 @@
 """Threads: those that the classifier starts, and those that use one classifier."""
 
+import _thread
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -10,7 +11,8 @@ from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcnn import NumpyCNNClassifier
-from skcnn._engine.process import allowed_threads
+from skcnn._engine.blas import allowed_threads
+from skcnn._engine.workers import Workers
 from skcnn._trees import leaves
 from skcnn.layers import (
     BatchNorm,
@@ -100,18 +102,27 @@ def test_random_layers_repeat_by_seed(uint8_images):
     assert fitted_bits(layers, uint8_images, 1, random_state=1) != one
 
 
-def test_threads_end_with_the_call(uint8_images):
+def test_threads_end_with_the_call(uint8_images, small_shards, monkeypatch):
+    ended = []
+
+    class Watched(Workers):
+        def close(self):
+            super().close()
+            ended.append((len(self._ends), len(self._ended)))
+
+    monkeypatch.setattr("skcnn._engine.calculation.Workers", Watched)
     fitted_bits(DEPENDENT, uint8_images, 3)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("skcnn")]
+    assert max(ended) == (2, 2), "several threads were started, or this says nothing"
+    assert all(n_ended == n_started for n_started, n_ended in ended)
 
 
 def test_one_job_starts_no_thread_even_with_batch_norm(uint8_images, small_shards, monkeypatch):
-    started, start = [], threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread.name), start(thread))[1])
+    started, start = [], _thread.start_new_thread
+    monkeypatch.setattr("_thread.start_new_thread", lambda *args: (started.append(args), start(*args))[1])
     one = fitted_bits(NORMALISED, uint8_images, 1)
     assert started == []
     assert fitted_bits(NORMALISED, uint8_images, 3) == one
-    assert {name[:5] for name in started} == {"skcnn"}, "several jobs are threads, or this says nothing"
+    assert started, "several jobs are threads, or this says nothing"
 
 
 def test_n_jobs_none_takes_what_blas_may():
@@ -198,3 +209,33 @@ def test_two_threads_fit_the_same_classifier(large):
         assert all(isinstance(future.exception(60), Exception | None) for future in futures)
     assert allowed_threads() == before == blas_threads()
     assert clf.fit(X, y).predict_proba(X).tobytes() == expected
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_limits_of_another_thread_that_end_within_a_fit_change_no_bits(large):
+    X, y = large
+    clf = NumpyCNNClassifier(16, hidden_layer_sizes=32, batch_size=64, max_iter=3, random_state=0, n_jobs=1)
+    with threadpool_limits(limits=2, user_api="blas"):
+        fitting, ended = threading.Event(), threading.Event()
+
+        def limit_for_a_while():
+            with threadpool_limits(limits=1, user_api="blas"):
+                entered.set()
+                fitting.wait(30)
+            ended.set()  # at its end, BLAS has two threads again
+
+        def schedule(epoch, n_epochs):
+            if epoch >= 1:
+                fitting.set()
+                ended.wait(30)
+            return 1.0
+
+        entered = threading.Event()
+        thread = threading.Thread(target=limit_for_a_while)
+        thread.start()
+        entered.wait(30)
+        clf.set_params(learning_rate=schedule).fit(X, y)
+        thread.join(30)
+        assert blas_threads() == 2, "as the other thread left it"
+        reference = clone(clf).set_params(learning_rate=lambda epoch, n_epochs: 1.0).fit(X, y)
+    assert clf.predict_proba(X).tobytes() == reference.predict_proba(X).tobytes()
