@@ -19,8 +19,11 @@ def resident():
         return int(file.read().split()[1]) * 4096 // 2**20
 
 
+small = []
+
+
 def kept_of_freed_arrays():
-    before, small, large = resident(), [], []
+    before, large = resident(), []
     for _ in range(50):
         large.append(np.ones(2**19))  # 4 MB, needed for a moment
         small.append(np.ones(2**17))  # a result of 1 MB that stays
