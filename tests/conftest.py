@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from skcnn import NumpyCNNClassifier
 
-SMALL = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 1, "random_state": 0}
+SMALL = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 1, "learning_rate_init": 0.03, "random_state": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +66,9 @@ def split_digits():
 
 @pytest.fixture
 def uint8_images(rng):
-    """150 images of 28 x 28 in uint8, and labels of 3 classes. They are drawn from `rng`."""
-    X = rng.integers(0, 256, (150, 28, 28)).astype(np.uint8)
-    return X, rng.integers(0, 3, 150)
+    """150 images of 28 x 28 in uint8, of 3 classes that differ in brightness. They are drawn from `rng`."""
+    y = rng.integers(0, 3, 150)
+    return (rng.integers(0, 156, (150, 28, 28)) + 50 * y[:, np.newaxis, np.newaxis]).astype(np.uint8), y
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from scipy import ndimage
+from sklearn.base import clone
 
 from skcnn import NumpyCNNClassifier
 from skcnn.augmentation import Crop, Cutout, Flip, Rotate, Shift, augment
@@ -156,8 +157,9 @@ def test_training_sees_changed_images_and_prediction_does_not(make, data):
         seen.append(images.copy())
         return images
 
-    make(augment=[Shift(1), watch], batch_size=40, max_iter=3, shuffle=False).fit(X, y)
-    plain = make(augment=watch, batch_size=40, max_iter=1, shuffle=False).fit(X, y)
+    unfitted = make(n_kernels=8, hidden_layer_sizes=16, batch_size=40, max_iter=3, shuffle=False)
+    clone(unfitted).set_params(augment=[Shift(1), watch]).fit(X, y)
+    plain = clone(unfitted).set_params(augment=watch, max_iter=1).fit(X, y)
     *epochs, as_given = seen
     assert len({batch.tobytes() for batch in seen}) == 4, "every epoch draws anew"
     assert all(np.isin(epoch, as_given).all() for epoch in epochs)
@@ -169,7 +171,8 @@ def test_training_sees_changed_images_and_prediction_does_not(make, data):
 @pytest.mark.parametrize("how", ["a list", "one"])
 def test_same_bits_for_every_n_jobs(how, small_shards):
     rng = np.random.default_rng(0)
-    X, y = rng.integers(0, 256, (150, 28, 28), dtype=np.uint8), np.arange(150) % 3
+    y = np.arange(150) % 3
+    X = (rng.integers(0, 156, (150, 28, 28)) + 50 * y[:, np.newaxis, np.newaxis]).astype(np.uint8)
     changes = [Flip(), Shift(), Rotate(), Crop(), Cutout()] if how == "a list" else Shift(4)
     bits = {
         tuple(

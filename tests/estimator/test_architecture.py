@@ -46,7 +46,8 @@ def test_the_numbers_of_the_constructor_become_layers(colour, pool):
 def test_numbers_and_the_same_layers_give_the_same_model(colour):
     X, y = colour
     numbers = NumpyCNNClassifier(**QUICK).fit(X, y)
-    layers = NumpyCNNClassifier(layers=numbers.network_.layers[:-1], max_iter=2, random_state=0).fit(X, y)
+    training = {name: QUICK[name] for name in ("max_iter", "learning_rate_init", "random_state")}
+    layers = NumpyCNNClassifier(layers=numbers.network_.layers[:-1], **training).fit(X, y)
     assert bits(layers, X) == bits(numbers, X)
 
 

@@ -21,7 +21,7 @@ KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"
 USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # the default values, which `layers` needs
 SETTINGS = {
     "plain": {},
-    "momentum": {"solver": SGD()},
+    "momentum": {"solver": SGD(), "learning_rate_init": 0.1},
     "regularised": {
         "layers": [Conv2D(2), BatchNorm(), ReLU(), Dropout(0.2), Flatten()],
         **USUAL,

@@ -81,7 +81,7 @@ def test_one_list_of_layers_for_two_estimators(layers, data):
     before = list(layers)
     first = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=0).fit(X, y)
     proba = first.predict_proba(X).tobytes()
-    second = NumpyCNNClassifier(layers=layers, max_iter=2, random_state=1).fit(X, y % 2)
+    second = NumpyCNNClassifier(layers=layers, max_iter=1, random_state=1).fit(X, y % 2)
     assert layers == before  # the output layer is not added to the list of the user
     assert first.layers is second.layers is layers
     assert first.predict_proba(X).tobytes() == proba

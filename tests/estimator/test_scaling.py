@@ -87,7 +87,7 @@ def test_the_other_way_round_warns_too(split_digits):
 @pytest.mark.parametrize("scaling", ["auto", "standard", None])
 def test_images_on_the_same_scale_warn_of_nothing(split_digits, scaling):
     X, y = on_scale(255, np.uint8, split_digits), split_digits[2]
-    clf = NumpyCNNClassifier(scaling=scaling, **QUICK).fit(X, y)
+    clf = NumpyCNNClassifier(scaling=scaling, **{**QUICK, "max_iter": 6, "learning_rate_init": 0.003}).fit(X, y)
     for other in (X, X[:1], X // 20, np.zeros_like(X[:1]), X.astype(float), 255.0 - X):
         clf.predict(other)
 

@@ -39,7 +39,7 @@ def four_digits():
 
 
 def search(grid, four_digits, n_jobs, **settings):
-    cnn = NumpyCNNClassifier(solver=SGD(), learning_rate_init=0.01, max_iter=2, random_state=0, **settings)
+    cnn = NumpyCNNClassifier(solver=SGD(), learning_rate_init=0.05, max_iter=2, random_state=0, **settings)
     pipeline = Pipeline([("scale", MinMaxScaler()), ("cnn", cnn)])
     return GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs).fit(*four_digits)
 
@@ -73,7 +73,7 @@ SPACE = {"max_iter": [1, 3], "n_kernels": [2, (4, 8)], "solver__momentum": [0.0,
 
 @pytest.mark.parametrize("kind", ["halving", "halving over epochs", "randomised"])
 def test_other_searches_run_in_processes(kind, four_digits):
-    cnn = NumpyCNNClassifier(solver=SGD(), learning_rate_init=0.01, random_state=0)
+    cnn = NumpyCNNClassifier(solver=SGD(), learning_rate_init=0.05, random_state=0)
     searches = {
         "halving": lambda n_jobs: HalvingGridSearchCV(cnn, SPACE, cv=2, n_jobs=n_jobs, random_state=0),
         "halving over epochs": lambda n_jobs: HalvingRandomSearchCV(
@@ -118,8 +118,8 @@ def serial_scores(digits):
 
 
 def _search_scores(digits, n_jobs):
-    clf = NumpyCNNClassifier(2, hidden_layer_sizes=8, max_iter=2, random_state=0)
-    grid = {"learning_rate_init": [0.001, 0.01], "kernel_size": [3, 5]}
+    clf = NumpyCNNClassifier(8, hidden_layer_sizes=16, max_iter=2, random_state=0)
+    grid = {"learning_rate_init": [0.01, 0.03], "kernel_size": [3, 5]}
     search = GridSearchCV(clf, grid, cv=2, scoring="neg_log_loss", n_jobs=n_jobs).fit(*digits)
     return {name: values.tolist() for name, values in search.cv_results_.items() if name.endswith("_test_score")}
 

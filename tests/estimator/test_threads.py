@@ -40,9 +40,10 @@ NORMALISED = [
 REGULARISED = [*NORMALISED[:-1], SpatialDropout2D(0.2), Residual([Conv2D(4), Dropout(0.3)]), Flatten(), Dropout(0.5)]
 
 
-def fitted_bits(layers, uint8_images, n_jobs, **settings):
+def fitted_bits(layers, uint8_images, n_jobs, **more):
     X, y = uint8_images
-    settings = {"dtype": "float32", "batch_size": 128, "max_iter": 2, "random_state": 0, **settings}
+    settings = {"dtype": "float32", "batch_size": 128, "max_iter": 2, "learning_rate_init": 0.003, "random_state": 0}
+    settings |= more
     clf = NumpyCNNClassifier(layers=layers, n_jobs=n_jobs, **settings).fit(X, y, sample_weight=1.0 + y)
     states = [array.tobytes() for _, array in leaves(clf.network_.states)]
     return (
@@ -68,7 +69,14 @@ def test_same_bits_for_every_n_jobs(layers, uint8_images, small_shards):
 def test_shards_add_up_to_what_one_would_be(layers, uint8_images, monkeypatch):
     """Of every kind: layers whose gradients are summed in their own form, that depend on the batch, nested ones."""
     X, y = uint8_images
-    settings = {"dtype": "float64", "solver": SGD(), "batch_size": 150, "max_iter": 2, "random_state": 0}
+    settings = {
+        "dtype": "float64",
+        "solver": SGD(),
+        "batch_size": 150,
+        "max_iter": 2,
+        "learning_rate_init": 0.02,
+        "random_state": 0,
+    }
     both = []
     for shards in (1, 2):
         monkeypatch.setattr("skcnn._engine.sharding.WORK_WORTH_CUTTING", 0 if shards == 2 else np.inf)

@@ -13,7 +13,7 @@ def test_warm_start_goes_on(split_digits):
     clf.fit(X, y)
     assert clf.n_iter_ == 4
     assert clf.history_[2]["loss"] < first_loss
-    assert clf.history_[2]["learning_rate"] == 0.002, "a new schedule"
+    assert clf.history_[2]["learning_rate"] == 0.01, "a new schedule"
     clf.set_params(warm_start=False).fit(X, y)
     assert clf.n_iter_ == 2
 
