@@ -205,9 +205,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Score on the validation set after each epoch: the accuracy, unless you set `scoring`. None in the same cases as
         `validation_loss_curve_`.
     best_validation_score_ : float or None
-        Best validation score in the last call of `fit`. None without early stopping.
+        Best validation score in the last call of `fit`. None without early stopping, or if the validation loss was
+        never finite.
     best_iter_ : int or None
-        The epoch with the best validation score. Its weights were kept. None without early stopping.
+        The epoch with the best validation score. Its weights were kept. None in the same cases as
+        `best_validation_score_`.
     stop_reason_ : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"}
         Why training ended.
     n_layers_ : int
@@ -404,16 +406,18 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Raises
         ------
         ValueError, TypeError
-            If an argument or parameter is invalid, or if the checkpoint is damaged or belongs to another fit. The
-            classifier does not change.
+            If an argument or parameter is invalid, or if the checkpoint is damaged or belongs to another fit. Also if
+            training diverges and the training images cannot be predicted with the weights from before either, because
+            X or the initial weights are too large. The classifier does not change.
         OSError
             If the checkpoint cannot be written.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss or a weight was no longer finite. The weights of the previous epoch are then kept. Also if the
-            loss is clearly higher in the last epoch than in the first.
+            If the loss, a weight or the prediction of a training image was no longer finite. The weights of the
+            previous epoch are then kept. Also if the loss is clearly higher in the last epoch than in the first, or if
+            it is not lower than that of guessing by class frequencies after at least two epochs.
         """
         callbacks = FitCallbacks(self, X, y, sample_weight)
         n_threads, score = self._n_threads(), scorer_of(self)
@@ -437,9 +441,10 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         model = replace(model, batch_size=batch_size)
         state = saved.state if saved else new_state(self, model, self.early_stopping)
         config = training_config(self, model, schedule_from(self.learning_rate), self.max_iter, n_threads)
+        data = with_scaled_weights(data, model)
         is_exact = train(
             state,
-            with_scaled_weights(data, model),
+            data,
             config,
             observers=[Progress(bool(self.verbose)), EpochCallbacks(callbacks, model)],
             validate=validation_set or no_figures,
@@ -449,7 +454,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         if file:
             file.finish(state.stop_reason)
         callbacks.end_fit()
-        warn_how_it_ended(self, model, state)
+        warn_how_it_ended(self, model, state, data, config)
         warn_if_inexact(is_exact)
         return self
 
@@ -478,6 +483,12 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             As for `fit`. Also if `classes` is missing or has changed, or if y has a label that is not in `classes`.
         AttributeError
             For ``class_weight="balanced"``, which needs all samples at once.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss, a weight or the prediction of a training image was no longer finite. The weights from before
+            the call are then kept.
         """
         n_threads, before = self._n_threads(), getattr(self, "_fitted", None)
         classes = check_classes(classes, before)
@@ -493,7 +504,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         data = with_scaled_weights(data, model)
         is_exact = train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
         self._hand_over(trained(model, state, config, keep_optimizer=True))
-        warn_how_it_ended(self, model, state)
+        warn_how_it_ended(self, model, state, data, config)
         warn_if_inexact(is_exact)
         return self
 

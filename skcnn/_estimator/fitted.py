@@ -104,12 +104,12 @@ class FittedStateMixin(BaseEstimator):
 
     @property
     def best_iter_(self) -> int | None:
-        """The epoch with the best validation score, whose weights were kept. None without early stopping."""
+        """The epoch with the best validation score, whose weights were kept. None without such an epoch."""
         return self._model.best_epoch
 
     @property
     def best_validation_score_(self) -> float | None:
-        """Best validation score in the last call of `fit`. None without early stopping."""
+        """Best validation score in the last call of `fit`, or None, as for `best_iter_`."""
         return self._model.best_score
 
     @property

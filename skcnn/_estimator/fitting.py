@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn._estimator.checkpoint import fingerprint
+from skcnn._estimator.learning import cost_of_guessing, learnt_nothing
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.targets import scaled_weight
 from skcnn._estimator.validation import ValidationSet
@@ -32,6 +34,7 @@ __all__ = [
     "with_scaled_weights",
 ]
 
+Array = NDArray[Any]
 RISE_THAT_WARNS = 0.1  # of the loss, from the first epoch to the last. A smaller rise may be chance, as with dropout
 USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto": if the decay is decoupled, and if it is an L2 penalty
 
@@ -73,15 +76,18 @@ def with_scaled_weights(data: DataSet, model: FittedModel) -> DataSet:
     """Return the data set with weights of mean 1, and without the samples whose weight is rounded to 0."""
     dtype = model.network.dtype
     weight = scaled_weight(data.weight, model.mean_weight, dtype)
-    if weight is None:
-        return replace(data, weight=None)
-    indices = data.indices[weight[data.indices] > 0]
+    indices = data.indices if weight is None else data.indices[weight[data.indices] > 0]
     if not len(indices):
         raise ValueError(
             f"sample_weight leaves no samples: in {dtype}, all weights round to 0 when divided by the mean weight "
             f"of the first call, {model.mean_weight:.3g}"
         )
-    return replace(data, weight=weight, indices=indices)
+    return replace(data, weight=weight, indices=indices, extremes=_extremes(data.images.X, indices))
+
+
+def _extremes(X: Array, indices: Array) -> Array:
+    """Return which of the rows at `indices` have the smallest and the largest number."""
+    return indices[[X.min(axis=1)[indices].argmin(), X.max(axis=1)[indices].argmax()]]
 
 
 def new_state(estimator: Any, model: FittedModel, early_stopping: bool) -> TrainingState:
@@ -108,7 +114,7 @@ def trained(model: FittedModel, state: TrainingState, config: TrainingConfig, ke
         optimizer=(config.optimizer, state.optimizer_state) if keep_optimizer else None,
         stop_reason=state.stop_reason,
         best_epoch=early_stopping.best_epoch if early_stopping else None,
-        best_score=float(early_stopping.best_score) if early_stopping else None,
+        best_score=float(early_stopping.best_score) if early_stopping and early_stopping.best_epoch else None,
     )
 
 
@@ -136,9 +142,12 @@ def fit_fingerprint(
     return fingerprint(parameters, weights, read, given and (given.images.X, given.y, given.weight))
 
 
-def warn_how_it_ended(estimator: Any, model: FittedModel, state: TrainingState) -> None:
-    """Warn if training was interrupted or diverged, or if the loss rose."""
+def warn_how_it_ended(
+    estimator: Any, model: FittedModel, state: TrainingState, data: DataSet, config: TrainingConfig
+) -> None:
+    """Warn if training was interrupted or diverged, if the loss rose, or if nothing was learnt."""
     last, remedy = state.history[-1], f"smaller than learning_rate_init={estimator.learning_rate_init}."
+    cost = cost_of_guessing(data, len(model.classes), float(estimator.label_smoothing))
     if state.stop_reason == "interrupted":
         warn(f"Training was interrupted in epoch {last['epoch']}; the classifier has the weights of the last step")
     elif state.stop_reason == "diverged":
@@ -153,3 +162,18 @@ def warn_how_it_ended(estimator: Any, model: FittedModel, state: TrainingState) 
             f"Training may converge with a learning rate {remedy}",
             ConvergenceWarning,
         )
+    elif learnt_nothing(state, data, config, cost):
+        warn(
+            f"The network has learnt nothing: the loss is {last['loss'] - state.penalty:.3g} in epoch {last['epoch']}, "
+            f"but guessing by class frequencies costs {cost:.3g}. {_remedies(estimator)}",
+            ConvergenceWarning,
+        )
+
+
+def _remedies(estimator: Any) -> str:
+    """Name what may help a network that has learnt nothing."""
+    scaling = "" if estimator.scaling is not None else ", scaled images instead of scaling=None"
+    return (
+        f"A smaller or larger learning rate than learning_rate_init={estimator.learning_rate_init}{scaling}, or more "
+        f"epochs than max_iter={estimator.max_iter} may help"
+    )

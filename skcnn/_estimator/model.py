@@ -45,7 +45,8 @@ class FittedModel:
     stop_reason : str or None
     best_epoch : int or None
     best_score : float or None
-        The best validation score of the last fit, if it used early stopping. `best_epoch` is the epoch of this score.
+        The best validation score of the last fit, if it used early stopping and the validation loss was finite in some
+        epoch. `best_epoch` is the epoch of this score.
     """
 
     features: dict[str, Any]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from skcnn.augmentation import Augmentation
@@ -73,9 +74,12 @@ class DataSet:
         The loss of a batch is the sum of weight * loss, divided by its number of samples. None: all weights are 1.
     indices : ndarray of int
         The indices of the samples to train on. All of these samples have positive weight.
+    extremes : ndarray of int
+        The indices of those of them that have the smallest and the largest pixels, if known.
     """
 
     images: Any
     y: Array
     weight: Array | None
     indices: Array
+    extremes: Array = field(default_factory=lambda: np.empty(0, np.intp))

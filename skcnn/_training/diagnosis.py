@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from skcnn._trees import leaves
 from skcnn.layers.base import Context, Params
 from skcnn.network import Network
+from skcnn.optimizers import State
 
-__all__ = ["check_gradients", "find_divergence", "is_finite"]
+__all__ = ["check_gradients", "find_divergence", "find_weight", "is_finite", "is_finite_state"]
 
 Array = NDArray[Any]
 
@@ -22,23 +23,42 @@ def is_finite(network: Network) -> bool:
     return all(np.isfinite(array).all() for _, array in leaves([network.params, network.states]))
 
 
-def find_divergence(network: Network, batch: Iterable[Array]) -> str:
+def is_finite_state(state: State) -> bool:
+    """Return whether all numbers in the lists of arrays of an optimizer's state are finite."""
+    arrays = (array for value in state.values() if isinstance(value, list) for array in value)
+    floats = (a for a in arrays if isinstance(a, np.ndarray) and np.issubdtype(a.dtype, np.floating))
+    return all(np.isfinite(array).all() for array in floats)
+
+
+def find_weight(network: Network) -> str:
+    """Name the first layer with a parameter or state that is not finite, or return ""."""
+    for index, trees in enumerate(zip(network.params, network.states, strict=True)):
+        if not all(np.isfinite(array).all() for _, array in leaves(list(trees))):
+            return f"a weight of {_name(network, index)}"
+    return ""
+
+
+def find_divergence(network: Network, batch: Iterable[Array], image: str = "an image") -> str:
     """Name the first layer whose parameters, or whose output for some shard of a batch, are not finite."""
-    return next((found for x in batch if (found := _find_in_shard(network, x))), "the loss")
+    return next((found for x in batch if (found := _find_in_shard(network, x, image))), "the loss")
 
 
-def _find_in_shard(network: Network, x: Array) -> str:
+def _find_in_shard(network: Network, x: Array, image: str) -> str:
     if not np.isfinite(x).all():
-        return "an augmented image"
+        return image
     of_layers = zip(network.layers, network.params, network.states, strict=True)
     for index, (layer, params, state) in enumerate(of_layers):
-        name = f"layers[{index}] {layer!r}" if index < len(network.layers) - 1 else "the output layer"
         if not all(np.isfinite(array).all() for _, array in leaves([params, state])):
-            return f"a weight of {name}"
+            return f"a weight of {_name(network, index)}"
         x = layer.apply(params, x, Context(state=state))
         if not np.isfinite(x).all():
-            return f"the output of {name}"
+            return f"the output of {_name(network, index)}"
     return ""
+
+
+def _name(network: Network, index: int) -> str:
+    is_output = index == len(network.layers) - 1
+    return "the output layer" if is_output else f"layers[{index}] {network.layers[index]!r}"
 
 
 def check_gradients(network: Network, grads: list[Params]) -> None:

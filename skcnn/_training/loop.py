@@ -16,9 +16,10 @@ from skcnn._engine.memory import keeping_memory
 from skcnn._engine.surely import surely
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.decay import WeightDecay
-from skcnn._training.diagnosis import find_divergence, is_finite
+from skcnn._training.diagnosis import find_divergence, find_weight, is_finite, is_finite_state
 from skcnn._training.gradients import Batch, Gradients
 from skcnn._training.interruption import Interruption, deferring_interrupt
+from skcnn._training.outputs import Outputs
 from skcnn._training.randomness import stream
 from skcnn._training.state import Row, TrainingState
 from skcnn._trees import leaves
@@ -104,7 +105,8 @@ class _Loop:
 
         run
             train_epoch         once through the data set; undone if it diverged
-                take_step       on one batch: gradients, weight decay, optimizer
+                take_step           on one batch: gradients, weight decay, optimizer
+                find_divergence     what is no longer finite, if anything
             validate            figures on the validation set
             check_stopping      whether this was the last epoch, and why
             save                a checkpoint
@@ -124,6 +126,7 @@ class _Loop:
         self.network = state.network
         self.weights = [array for _, array in leaves(state.network.params)]
         self.gradients = Gradients(state.network, data, config)
+        self.outputs = Outputs(state.network, data, calculation.workers)
         self.decay = WeightDecay(state.network, config.optimizer, config.alpha)
         if state.optimizer_state is None:
             state.optimizer_state = config.optimizer.init(self.weights)
@@ -161,11 +164,11 @@ class _Loop:
     def train_epoch(self) -> float:
         """Train once on all samples, or until there is a reason to stop. Return the mean loss, measured at each step.
 
-        If the loss or a weight is no longer finite, the epoch is undone.
+        If the loss, a weight or the prediction of a training image is no longer finite, the epoch is undone.
         """
         state, epoch, before = self.state, self.state.epoch, self.network.copy()
         indices, size = self.shuffled_indices(epoch), self.config.batch_size
-        n_steps, total, n_seen = -(-len(indices) // size), 0.0, 0
+        n_steps, total, n_seen, self.penalty = -(-len(indices) // size), 0.0, 0, 0.0
         for observer in self.observers:
             observer.start_epoch(len(state.history) + 1, self.config.n_epochs, n_steps)
         for step in range(n_steps):
@@ -181,32 +184,56 @@ class _Loop:
             for observer in self.observers:
                 observer.end_step(total / n_seen)
         state.n_seen += n_seen
-        if not (isfinite(total) and is_finite(self.network)):
-            self.undo_epoch(before, batch)
+        state.penalty = self.penalty / n_seen
+        if what := self.find_divergence(total, batch):
+            self.undo_epoch(before, what)
         return total / n_seen
 
     def take_step(self, batch: Batch, learning_rate: float) -> float:
         """Take one step on a batch, unless its loss is not finite. Return its mean loss, including the penalty."""
-        loss, grads, layer_states = self.calculation.exact(partial(self.gradients_of, batch))
+        loss, penalty, grads, layer_states = self.calculation.exact(partial(self.gradients_of, batch))
         if isfinite(loss):
             self.decay.shrink_weights(learning_rate)
             assert self.state.optimizer_state is not None
             self.config.optimizer.step(self.weights, grads, self.state.optimizer_state, learning_rate)
             self.network.states[:] = layer_states
+        self.penalty += len(batch.indices) * penalty
         return loss
 
-    def gradients_of(self, batch: Batch) -> tuple[float, list[Array], list[Params]]:
-        """Return the mean loss of a batch, its gradients and the layers' new states. Nothing changes."""
+    def gradients_of(self, batch: Batch) -> tuple[float, float, list[Array], list[Params]]:
+        """Return the mean loss of a batch, the penalty in it, the gradients and the new states. Nothing changes."""
         loss, grads, layer_states = self.gradients.of_batch(batch, self.calculation.workers)
-        return loss + self.decay.add_penalty(grads), grads, layer_states
+        penalty = self.decay.add_penalty(grads)
+        return loss + penalty, penalty, grads, layer_states
 
-    def undo_epoch(self, before: Network, last_batch: Batch) -> None:
-        """Find out what diverged, and restore the weights from before the epoch."""
-        what = find_divergence(self.network, self.gradients.images(last_batch))
+    def find_divergence(self, loss: float, last_batch: Batch) -> str:
+        """Name what is no longer finite, or return ""."""
+        if not (isfinite(loss) and is_finite(self.network)):
+            image = "an augmented image" if self.config.augment else "an image"
+            return find_divergence(self.network, self.gradients.images(last_batch), image)
+        if not is_finite_state(self.state.optimizer_state or {}):
+            return f"the state of {self.config.optimizer!r}"
+        return self.outputs.find_overflow(last_batch.indices)
+
+    def undo_epoch(self, before: Network, what: str) -> None:
+        """Restore the weights from before the epoch in which something diverged.
+
+        Raises
+        ------
+        ValueError
+            If these weights cannot predict the training images either.
+        """
         self.state.divergence = f"at a learning rate of {self.learning_rate():.3g}, {what} was no longer finite"
         self.state.stop_reason = "diverged"
         self.network.restore(before)
         self.state.optimizer_state = self.config.optimizer.init(self.weights)
+        if found := find_weight(self.network):
+            raise ValueError(f"{found} was NaN or infinite before training; initializers must return finite numbers")
+        if found := self.outputs.find_overflow_in_all():
+            raise ValueError(
+                f"X contains values too large for this network: {found} was NaN or infinite even before epoch "
+                f"{self.state.epoch + 1}. Scale X to smaller values, or let the initializers return smaller weights"
+            )
 
     def check_stopping(self) -> None:
         """Check whether to stop after this epoch, because of its score or because an observer asks for it."""

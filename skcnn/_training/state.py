@@ -34,10 +34,12 @@ class TrainingState:
         One row per epoch: epoch, loss, the validation columns, learning_rate (of the first step), seconds.
     stop_reason : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"} or None
         None while training continues. "max_time", "interrupted": training stopped after a complete step, but possibly
-        within an epoch, which still counts. "callback": an observer asked to stop. "diverged": the loss or a weight was
-        not finite, and the weights of the last complete epoch were restored.
+        within an epoch, which still counts. "callback": an observer asked to stop. "diverged": the loss, a weight or
+        the prediction of a training image was not finite, and the weights of the last complete epoch were restored.
     n_seen : int
         The number of samples trained on, added up over all epochs.
+    penalty : float
+        The mean L2 penalty in the loss of the last epoch.
     divergence : str
         If training diverged: the learning rate, and what was not finite.
     """
@@ -49,6 +51,7 @@ class TrainingState:
     history: list[Row] = field(default_factory=list)
     stop_reason: str | None = None
     n_seen: int = 0
+    penalty: float = 0.0
     divergence: str = ""
 
     @property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, isfinite, nan
 from typing import Any
-
-import numpy as np
 
 from skcnn.network import Network
 
@@ -13,6 +12,8 @@ __all__ = ["EarlyStopping"]
 
 class EarlyStopping:
     """Keeps the weights with the best score, and stops training if the score has not improved for too long.
+
+    An epoch whose score or validation loss is not finite counts as one without improvement.
 
     Parameters
     ----------
@@ -23,13 +24,14 @@ class EarlyStopping:
 
     def __init__(self, patience: int, tol: float):
         self.patience, self.tol = patience, tol
-        self.best_score, self.best_epoch = -np.inf, 0
+        self.best_score = -inf
+        self.best_epoch: int | None = None
         self._best: Network | None = None
         self._stale = 0
 
     def update(self, row: dict[str, Any], network: Network) -> bool:
         """Record an epoch, given its row of the history. Return whether to stop."""
-        score = row["val_score"]
+        score = row["val_score"] if isfinite(row["val_loss"]) else nan
         self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
         if score > self.best_score:
             self.best_score, self.best_epoch, self._best = score, row["epoch"], network.copy()

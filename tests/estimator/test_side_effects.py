@@ -8,10 +8,11 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from skcnn._engine.process import BUFFER_ELEMENTS
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import NumpyCNNClassifier
-from skcnn._engine.process import BUFFER_ELEMENTS
 
 pytestmark = pytest.mark.usefixtures("small_shards")
 
@@ -30,6 +31,7 @@ def test_strict_floating_point_errors_of_the_caller(large, n_jobs, dtype, scalin
     )  # fmt: skip
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "The network has learnt nothing", ConvergenceWarning)  # at such a low rate
         clf.fit(X, y, sample_weight=np.linspace(1e-30, 1, 150), X_val=X, y_val=y)
         clf.partial_fit(X[:70], y[:70])
         clone(clf).set_params(early_stopping=True, class_weight="balanced").fit(X, y)
