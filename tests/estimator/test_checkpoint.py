@@ -113,7 +113,8 @@ def test_what_was_saved_is_trained_no_second_time(make, data, tmp_path):
 
 def test_a_random_seed_is_taken_over(make, data, tmp_path):
     path = tmp_path / "c"
-    unfitted = make(max_iter=3, random_state=None, batch_size=8, augment=[trapped], early_stopping=True)
+    network = {"n_kernels": 8, "hidden_layer_sizes": 16}  # large enough to learn from any seed
+    unfitted = make(max_iter=3, random_state=None, batch_size=8, augment=[trapped], early_stopping=True, **network)
     stopped(unfitted, 8, *data, checkpoint=path)
     (tmp_path / "copy").write_bytes(path.read_bytes())
     one = clone(unfitted).fit(*data, checkpoint=path)
