@@ -157,9 +157,9 @@ def test_it_is_the_output_in_prediction_that_counts(data):
 def overflow(network, X, batch):
     """What is found in the outputs for X, of which `batch` was trained on last."""
     extremes = np.array([X.min(axis=(1, 2, 3)).argmin(), X.max(axis=(1, 2, 3)).argmax()])
-    with Workers(1) as workers, np.errstate(all="ignore"):
-        data = DataSet(X, np.zeros(len(X), int), None, np.arange(len(X)), extremes)
-        return Outputs(network, data, workers).find_overflow(np.asarray(batch))
+    data = DataSet(X, np.zeros(len(X), int), None, np.arange(len(X)), extremes)
+    with np.errstate(all="ignore"):
+        return Outputs(network, data, Workers(1)).find_overflow(np.asarray(batch))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
