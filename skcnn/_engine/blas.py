@@ -29,12 +29,12 @@ class _Blas:
         """Return the number of threads of each library."""
         return [int(library.get_num_threads()) for library in self._libraries]
 
-    def set_numbers(self, numbers: list[int]) -> None:
-        """Set the number of threads of each library, if it has another one."""
-        for library, old, new in zip(self._libraries, self.numbers(), numbers, strict=True):
-            if old != new:
+    def change(self, old: list[int], new: list[int]) -> None:
+        """Set the number of threads of each library, if the new number differs from the old one."""
+        for library, old_number, new_number in zip(self._libraries, old, new, strict=True):
+            if old_number != new_number:
                 # with threadpoolctl 3.8, `set_num_threads` does nothing if another thread has set OpenBLAS's limit
-                getattr(library, "_real_set_num_threads", library.set_num_threads)(new)
+                getattr(library, "_real_set_num_threads", library.set_num_threads)(new_number)
 
 
 _blas = _Blas()
@@ -46,7 +46,7 @@ _before: list[list[int]] = []  # at most one item: the numbers of threads to res
 def allowed_threads() -> int:
     """Return how many threads BLAS may use when no limit is in force."""
     numbers = next(iter(_before), None) or _blas.numbers()
-    return max(numbers, default=int(joblib.cpu_count()))
+    return max(numbers) if numbers else int(joblib.cpu_count())
 
 
 class BlasLimit:
@@ -76,7 +76,7 @@ class BlasLimit:
                 _before[0] = [new if new != 1 else old for new, old in zip(numbers, _before[0], strict=True)]
             was_held = self in _limits
             _limits.add(self)
-            _blas.set_numbers([1] * len(numbers))
+            _blas.change(numbers, [1] * len(numbers))
             return is_one or not was_held
         finally:
             _free_lock()
@@ -97,8 +97,8 @@ class BlasLimit:
 
 def _restore() -> None:
     # a number other than 1 was set by another thread since the last look
-    pairs = zip(_blas.numbers(), _before[0], strict=True)
-    _blas.set_numbers([old if now == 1 else now for now, old in pairs])
+    numbers = _blas.numbers()
+    _blas.change(numbers, [old if now == 1 else now for now, old in zip(numbers, _before[0], strict=True)])
     _before.clear()
 
 

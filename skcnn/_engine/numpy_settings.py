@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ Result = TypeVar("Result")
 # NumPy copies elements that are not contiguous, or have another type, into buffers before it computes with them. By
 # default, a buffer has 8192 elements. Three such buffers do not fit into the L1 cache, which can double the time.
 BUFFER_ELEMENTS = 2048
+_IN_CONTEXT = int(np.__version__.split(".")[0]) >= 2  # NumPy's settings are context variables, no longer of the thread
 
 
 def set_numpy() -> None:
@@ -32,6 +34,8 @@ def restoring_numpy(work: Callable[[], Result]) -> Result:
 
     ``with np.errstate(...)`` does not restore them if a signal handler raises an exception as the block begins or ends.
     """
+    if _IN_CONTEXT:
+        return copy_context().run(work)
     errors, size = np.geterr(), np.getbufsize()
 
     def restore() -> None:
