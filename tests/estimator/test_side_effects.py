@@ -8,7 +8,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from skcnn._engine.process import BUFFER_ELEMENTS
+from skcnn._engine.numpy_settings import BUFFER_ELEMENTS
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
