@@ -3,5 +3,6 @@
 from skcnn._version import __version__
 from skcnn.classifier import NumpyCNNClassifier
 from skcnn.network import Network
+from skcnn.persistence import load, save
 
-__all__ = ["Network", "NumpyCNNClassifier", "__version__"]
+__all__ = ["Network", "NumpyCNNClassifier", "__version__", "load", "save"]

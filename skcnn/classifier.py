@@ -23,11 +23,11 @@ from skcnn._estimator.checkpoint import Checkpoint
 from skcnn._estimator.fitted import FittedStateMixin
 from skcnn._estimator.fitting import (
     batch_size_for,
-    fit_fingerprint,
     new_state,
     trained,
     training_config,
     warn_how_it_ended,
+    what_fit_depends_on,
     with_scaled_weights,
 )
 from skcnn._estimator.images import Images, warn_if_scale_is_off
@@ -47,6 +47,7 @@ from skcnn._estimator.sklearn_private import (
 from skcnn._estimator.targets import mean_weight, require_classes
 from skcnn._estimator.validation import ValidationSet, no_figures, scorer_of
 from skcnn._estimator.warning import warn, warn_if_inexact
+from skcnn._storage.missing import require_none_missing
 from skcnn._training.loop import train
 from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
@@ -395,9 +396,9 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         checkpoint : str or path-like, default=None
             A file to which `fit` saves the training state after each epoch. If the file exists, training resumes from
             it. The final weights are then the same, bit for bit, as without the interruption. With `warm_start`, the
-            classifier must have the same weights as at the start of the interrupted fit. The file is removed when
-            training is complete, but not if Ctrl-C or `max_time` ended it. It contains pickled objects, so load only
-            files that you trust.
+            classifier must have the same weights as at the start of the interrupted fit. When training is complete,
+            ``.finished`` is added to the name of the file, but not if Ctrl-C or `max_time` ended training. If this file
+            exists, the same call of `fit` returns its result without training. The files contain no code.
 
         Returns
         -------
@@ -410,7 +411,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             training diverges and the training images cannot be predicted with the weights from before either, because
             X or the initial weights are too large. The classifier does not change.
         OSError
-            If the checkpoint cannot be written.
+            If the checkpoint cannot be written, or is in use by another process.
 
         Warns
         -----
@@ -419,16 +420,24 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             previous epoch are then kept. Also if the loss is clearly higher in the last epoch than in the first, or if
             it is not lower than that of guessing by class frequencies after at least two epochs.
         """
+        validation_data = X_val, y_val, sample_weight_val
+        if checkpoint is None:
+            return self._fit(X, y, sample_weight, validation_data, None)
+        with Checkpoint(checkpoint) as file:
+            return self._fit(X, y, sample_weight, validation_data, file)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, Any, Any], file: Checkpoint | None
+    ) -> NumpyCNNClassifier:
+        """Train the network, and save the training state to a file, which is locked."""
+        require_none_missing(self.get_params().values())
         callbacks = FitCallbacks(self, X, y, sample_weight)
         n_threads, score = self._n_threads(), scorer_of(self)
         before = getattr(self, "_fitted", None) if self.warm_start else None
         model, data, sample_weight = read_data_set(self, before, X, y, sample_weight)
         require_classes(data.y, data.indices, model.classes)
-        validation_set = ValidationSet.given(self, model, X_val, y_val, sample_weight_val, n_threads, score)
-        file = saved = None
-        if checkpoint is not None:
-            file = Checkpoint(checkpoint)
-            saved = file.open(fit_fingerprint(self, before, model, data, validation_set))
+        validation_set = ValidationSet.given(self, model, *validation_data, n_threads, score)
+        saved = file and file.open(what_fit_depends_on(self, before, model, data, validation_set))
         seed = saved.seed if saved else model.seed
         model = replace(model, seed=seed, mean_weight=mean_weight(data.weight, data.indices))
         if self.early_stopping and validation_set is None:
@@ -439,9 +448,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         if batch_size > (n_samples := len(data.indices)):
             warn(f"batch_size={batch_size} is larger than the number of samples; it is clipped to {n_samples}")
         model = replace(model, batch_size=batch_size)
-        state = saved.state if saved else new_state(self, model, self.early_stopping)
+        state = new_state(self, model, self.early_stopping)
         config = training_config(self, model, schedule_from(self.learning_rate), self.max_iter, n_threads)
         data = with_scaled_weights(data, model)
+        if saved:
+            saved.restore(state, config.optimizer)
         is_exact = train(
             state,
             data,
@@ -450,9 +461,9 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             validate=validation_set or no_figures,
             save=partial(file.save, seed=seed) if file else None,
         )
-        self._hand_over(trained(model, state, config, keep_optimizer=self.warm_start))
         if file:
-            file.finish(state.stop_reason)
+            file.finish(state, seed)
+        self._hand_over(trained(model, state, config, keep_optimizer=self.warm_start))
         callbacks.end_fit()
         warn_how_it_ended(self, model, state, data, config)
         warn_if_inexact(is_exact)
@@ -490,6 +501,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             If the loss, a weight or the prediction of a training image was no longer finite. The weights from before
             the call are then kept.
         """
+        require_none_missing(self.get_params().values())
         n_threads, before = self._n_threads(), getattr(self, "_fitted", None)
         classes = check_classes(classes, before)
         model, data, _ = read_data_set(self, before, X, y, sample_weight, classes)

@@ -19,11 +19,13 @@ STOREYS = [
     {"_engine", "losses", "optimizers", "schedules", "augmentation"},
     {"network"},
     {"_training"},
+    {"_storage"},
     {"_estimator", "datasets"},
     {"classifier"},
+    {"persistence"},
     {"presets", "__init__"},
 ]
-USES_SKLEARN = {"_estimator", "classifier", "datasets"}
+USES_SKLEARN = {"_estimator", "classifier", "datasets", "persistence"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 

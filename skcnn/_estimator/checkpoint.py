@@ -2,142 +2,139 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-from collections.abc import Iterator
-from dataclasses import fields
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import joblib
+from numpy.typing import NDArray
 
+from skcnn._estimator.archives import FileKind
+from skcnn._storage.encoding import Decoder, Encoder, Json
+from skcnn._storage.files import Lock, flush_folder, resolved
+from skcnn._storage.identity import readable
+from skcnn._storage.training_state import decode_state, encode_state
 from skcnn._training.state import TrainingState
-from skcnn._values import Value
-from skcnn._version import __version__
+from skcnn.optimizers import Optimizer
 
-__all__ = ["Checkpoint", "Saved", "fingerprint"]
+__all__ = ["Checkpoint", "Saved"]
 
-_MAGIC = b"skcnn checkpoint\n"
-_HASH_SIZE = hashlib.sha256().digest_size
 _MAY_BE_RESUMED = ("interrupted", "max_time")
+_REMEDY = "remove it to start from scratch, or pass another path"
+_FILE = FileKind("checkpoint", "checkpoint", "a checkpoint", _REMEDY)
 
 
-class Saved(NamedTuple):
-    """The content of a checkpoint."""
+class Saved:
+    """The content of a checkpoint.
 
-    state: TrainingState
-    seed: int  # the seed of all random streams of training
+    Attributes
+    ----------
+    seed : int
+        The seed of all random streams of training.
+    """
+
+    def __init__(self, path: str, header: Json, arrays: dict[str, NDArray[Any]]):
+        self.seed: int = header["seed"]
+        if type(self.seed) is not int or self.seed < 0:
+            raise ValueError(f"the seed is {self.seed!r}")
+        self._path, self._header, self._arrays = path, header, arrays
+
+    def restore(self, state: TrainingState, optimizer: Optimizer) -> None:
+        """Write the content into the state with which training would start from scratch.
+
+        Raises
+        ------
+        ValueError
+            If the content does not fit.
+        """
+        with _FILE.reading(self._path):
+            decode_state(Decoder(self._arrays, {}), self._header["state"], state, optimizer)
 
 
 class Checkpoint:
     """A file from which a fit can resume. It is written completely or not at all.
 
+    It is a context manager, which locks the file for one fit.
+
     Parameters
     ----------
     path : str or path-like
-        While the checkpoint is being written, a second file exists, with ``.part`` added to this name.
+        Links and a relative path are resolved now, so a change of the working directory changes nothing. While the
+        checkpoint is in use, two more files may exist, with ``.lock`` and ``.part`` added to this name. When training
+        is complete, the file is renamed: ``.finished`` is added to its name.
 
     Raises
     ------
-    TypeError
-        If `path` is not a path.
+    TypeError, ValueError, OSError
+        If `path` is not the path of a file. On entry, if another process uses the file, or if it cannot be written, so
+        that the error occurs before the first epoch.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"checkpoint must be a path, got {path!r}")
-        self.path, self.fingerprint = Path(path), ""
-        self._part = self.path.with_name(self.path.name + ".part")
+        self.path = resolved(path, "checkpoint")
+        self.finished_path = resolved(self.path + ".finished", "checkpoint")
+        self._lock = Lock(self.path, "checkpoint")
+        self._depends_on: dict[str, Json] = {}
+        self._is_finished = False
 
-    def open(self, fingerprint: str) -> Saved | None:
+    def __enter__(self) -> Checkpoint:
+        self._lock.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.__exit__(*error)
+
+    def open(self, depends_on: dict[str, Json]) -> Saved | None:
         """Return the content of the file, or None if there is no file.
 
         Parameters
         ----------
-        fingerprint : str
-            The fingerprint of everything that the fit depends on.
+        depends_on : dict
+            Descriptions of everything that the fit depends on, by name. Those of parameters are together in a dict
+            with the name "parameters".
 
         Raises
         ------
         ValueError
-            If the file is not a checkpoint, is damaged, or has another fingerprint and so belongs to another fit.
-        OSError
-            If the file cannot be written, so that the error occurs before the first epoch.
+            If the file is not a checkpoint, is damaged, or belongs to another fit.
         """
-        self.fingerprint = fingerprint
-        saved = self._load() if self.path.exists() else None
-        with open(self._part, "wb"):
-            pass
-        self._part.unlink()
-        return saved
-
-    def _load(self) -> Saved:
-        whole, remedy = self.path.read_bytes(), "remove it to start from scratch, or pass another path"
-        head, rest = whole[: len(_MAGIC) + _HASH_SIZE], whole[len(_MAGIC) + _HASH_SIZE :]
-        if head != _MAGIC + hashlib.sha256(rest).digest():
-            raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint, or is damaged; {remedy}")
-        version, written_for, body = rest.split(b"\n", 2)
-        if (version, written_for) != (__version__.encode(), self.fingerprint.encode()):
-            what = "a fit with other parameters, data or initial weights"
-            what = what if version == __version__.encode() else f"skcnn {version.decode()}"
+        self._depends_on = depends_on
+        self._is_finished = os.path.exists(self.finished_path)
+        path = self.finished_path if self._is_finished else self.path
+        if not os.path.exists(path):
+            return None
+        header, arrays = _FILE.read(path)
+        with _FILE.reading(path):
+            differences = list(_differences(header["depends_on"], depends_on))
+            saved = Saved(path, header, arrays)
+        if differences:
             raise ValueError(
-                f"checkpoint={str(self.path)!r} was written by {what}, so this fit cannot resume from it; {remedy}"
+                f"checkpoint={path!r} was written by a fit with other parameters, data or initial weights "
+                f"({'; '.join(differences)}), so this fit cannot resume from it; {_REMEDY}"
             )
-        try:
-            return Saved(**joblib.load(io.BytesIO(body)))
-        except Exception as error:  # unpickling can run any code
-            raise ValueError(f"checkpoint={str(self.path)!r} cannot be read here: {error!r}; {remedy}") from error
+        return saved
 
     def save(self, state: TrainingState, seed: int) -> None:
         """Replace the content of the file. If the process is killed meanwhile, the old or the new content remains."""
-        rest = io.BytesIO()
-        rest.write(f"{__version__}\n{self.fingerprint}\n".encode())
-        joblib.dump({"state": state, "seed": seed}, rest)
-        try:
-            with open(self._part, "wb") as file:
-                file.write(_MAGIC + hashlib.sha256(rest.getbuffer()).digest())
-                file.write(rest.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(self._part, self.path)
-        except OSError:
-            self._part.unlink(missing_ok=True)
-            raise
+        encoder = Encoder("the state of the solver cannot be in a checkpoint; train without one")
+        content = {"seed": seed, "depends_on": self._depends_on, "state": encode_state(encoder, state)}
+        _FILE.write(self.path, encoder, content)
 
-    def finish(self, stop_reason: str | None) -> None:
-        """Remove the file, and any ``.part`` file left by a killed process, unless training can be resumed."""
-        if stop_reason not in _MAY_BE_RESUMED:
-            for path in (self.path, self._part):
-                path.unlink(missing_ok=True)
+    def finish(self, state: TrainingState, seed: int) -> None:
+        """Save the result of training and rename the file, unless training can be resumed."""
+        if self._is_finished or state.stop_reason in _MAY_BE_RESUMED:
+            return
+        self.save(state, seed)
+        os.replace(self.path, self.finished_path)
+        flush_folder(os.path.dirname(self.path))
 
 
-def fingerprint(*content: Any) -> str:
-    """Return a short text that differs if and only if the content differs, no matter which objects hold it.
-
-    Raises
-    ------
-    ValueError
-        If something cannot be pickled, because another process could not recognise it.
-    """
-    try:
-        return str(joblib.hash(list(_pieces(content)), hash_name="sha1"))
-    except Exception as error:  # pickling can run any code
-        raise ValueError(
-            "checkpoint needs parameters that can be pickled, so that another process can recognise them; instead of "
-            f"lambda functions, use functions that are defined in a module: {error}"
-        ) from error
-
-
-def _pieces(content: Any) -> Iterator[Any]:
-    """Yield the items of containers and the fields of configuration objects, one by one."""
-    if isinstance(content, Value):
-        content = {"type": type(content), **{field.name: getattr(content, field.name) for field in fields(content)}}
-    if isinstance(content, dict):
-        content = sorted(content.items(), key=lambda item: str(joblib.hash(item[0])))  # equal dicts in any order
-    if isinstance(content, list | tuple):
-        yield len(content)
-        for item in content:
-            yield from _pieces(item)
-    else:
-        yield joblib.hash(content, hash_name="sha1")
+def _differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
+    """Say in which parameters and data two fits differ."""
+    parameters = old["parameters"], new["parameters"]
+    names = sorted({*parameters[0], *parameters[1]})
+    was, is_now = ({name: of_fit.get(name) for name in names} for of_fit in parameters)
+    changes = [
+        f"{name} was {readable(was[name])} and is {readable(is_now[name])}"
+        for name in names
+        if was[name] != is_now[name]
+    ]
+    return changes + [f"{name} has changed" for name in new if name != "parameters" and old.get(name) != new[name]]

@@ -52,10 +52,11 @@ class FittedStateMixin(BaseEstimator):
         return self._fitted
 
     def _hand_over(self, model: FittedModel) -> None:
-        """Take over the model from a fit that has ended."""
-        self.__dict__.update(model.features, _fitted=model)
+        """Take over the model from a fit that has ended, in one step, which no signal handler can cut in two."""
+        attributes = vars(self) | model.features | {"_fitted": model}
         if "feature_names_in_" not in model.features:  # the last fit may have had a table
-            self.__dict__.pop("feature_names_in_", None)
+            attributes.pop("feature_names_in_", None)
+        self.__dict__ = attributes
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_skcnn_version": __version__}

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn._estimator.checkpoint import fingerprint
 from skcnn._estimator.learning import cost_of_guessing, learnt_nothing
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.targets import scaled_weight
 from skcnn._estimator.validation import ValidationSet
 from skcnn._estimator.warning import warn
+from skcnn._storage.identity import describe, digest
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.state import TrainingState
 from skcnn._training.stopping import EarlyStopping
@@ -26,15 +26,19 @@ from skcnn.schedules import Schedule
 
 __all__ = [
     "batch_size_for",
-    "fit_fingerprint",
     "new_state",
     "trained",
     "training_config",
     "warn_how_it_ended",
+    "what_fit_depends_on",
     "with_scaled_weights",
 ]
 
 Array = NDArray[Any]
+_RECOGNISED = (
+    "checkpoint needs parameters that another process can recognise; instead of lambda functions, use functions that are "
+    "defined in a module"
+)
 RISE_THAT_WARNS = 0.1  # of the loss, from the first epoch to the last. A smaller rise may be chance, as with dropout
 USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto": if the decay is decoupled, and if it is an L2 penalty
 
@@ -118,10 +122,10 @@ def trained(model: FittedModel, state: TrainingState, config: TrainingConfig, ke
     )
 
 
-def fit_fingerprint(
+def what_fit_depends_on(
     estimator: Any, before: FittedModel | None, model: FittedModel, data: DataSet, given: ValidationSet | None
-) -> str:
-    """Return the fingerprint of everything that a fit depends on.
+) -> dict[str, Any]:
+    """Describe everything that a fit depends on, for its checkpoint.
 
     Parameters
     ----------
@@ -132,14 +136,33 @@ def fit_fingerprint(
         The model to train, and the data set.
     given : ValidationSet or None
         The validation set that was passed to `fit`.
+
+    Raises
+    ------
+    ValueError
+        If another process could not recognise a parameter.
     """
-    change_nothing = ("n_jobs", "verbose", "max_time")
-    parameters = {name: v for name, v in estimator.get_params(deep=False).items() if name not in change_nothing}
+    change_nothing = ["n_jobs", "verbose", "max_time"]
     if isinstance(estimator.random_state, np.random.RandomState):
-        del parameters["random_state"]  # its state has changed; the seed that was drawn from it is in the checkpoint
-    weights = before and (before.network.params, before.network.states, len(before.history))
-    read = vars(model.image_format), data.images.X, data.y, data.weight, model.classes
-    return fingerprint(parameters, weights, read, given and (given.images.X, given.y, given.weight))
+        change_nothing.append("random_state")  # its state has changed; the seed that was drawn from it is saved
+    parameters = {name: v for name, v in estimator.get_params(deep=False).items() if name not in change_nothing}
+    image_format = [getattr(model.image_format, field.name) for field in fields(model.image_format)]
+    weights = before and [before.network.params, before.network.states, len(before.history)]
+    pieces = {
+        "X": [list(map(_or_name, image_format)), data.images.X],
+        "y": [model.classes, data.y],
+        "sample_weight or class_weight": data.weight,
+        "X_val, y_val or sample_weight_val": given and [given.images.X, given.y, given.weight],
+        "the model before the fit": weights,
+    }
+    return {
+        "parameters": {name: describe(value, name, _RECOGNISED) for name, value in parameters.items()},
+        **{name: digest(piece, name, _RECOGNISED) for name, piece in pieces.items()},
+    }
+
+
+def _or_name(value: Any) -> Any:
+    return value.name if isinstance(value, np.dtype) else value
 
 
 def warn_how_it_ended(

@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn import get_config, set_config
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 from skcnn._engine.numpy_settings import restoring_numpy
@@ -33,6 +33,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "validate_parameter_constraints",
     "with_callbacks",
 ]
 

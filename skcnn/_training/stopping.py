@@ -20,24 +20,33 @@ class EarlyStopping:
     patience : int
         Stop if the score has not improved by `tol` for more than this many epochs in a row.
     tol : float
+
+    Attributes
+    ----------
+    best_score, best_epoch : float, int
+        The best score so far, and its epoch.
+    best : Network or None
+        The network with this score.
+    stale : int
+        The number of epochs since the score last improved by `tol`.
     """
 
     def __init__(self, patience: int, tol: float):
         self.patience, self.tol = patience, tol
         self.best_score = -inf
         self.best_epoch: int | None = None
-        self._best: Network | None = None
-        self._stale = 0
+        self.best: Network | None = None
+        self.stale = 0
 
     def update(self, row: dict[str, Any], network: Network) -> bool:
         """Record an epoch, given its row of the history. Return whether to stop."""
         score = row["val_score"] if isfinite(row["val_loss"]) else nan
-        self._stale = 0 if score >= self.best_score + self.tol else self._stale + 1
+        self.stale = 0 if score >= self.best_score + self.tol else self.stale + 1
         if score > self.best_score:
-            self.best_score, self.best_epoch, self._best = score, row["epoch"], network.copy()
-        return self._stale > self.patience
+            self.best_score, self.best_epoch, self.best = score, row["epoch"], network.copy()
+        return self.stale > self.patience
 
     def restore_best(self, network: Network) -> None:
         """Write the best weights into the network."""
-        if self._best is not None:
-            network.restore(self._best)
+        if self.best is not None:
+            network.restore(self.best)

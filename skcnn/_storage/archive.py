@@ -1,0 +1,152 @@
+"""Archives: a header and arrays in one file, without code, with a checksum over all of it.
+
+An archive is a zip file, without compression, of arrays in NumPy's format and a header in JSON. So
+``numpy.load(path, allow_pickle=False)`` opens it. The comment of the zip file, which is at its very end, is the SHA-256
+of everything before it. The same content always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn._storage.files import read_file, replace_file
+
+__all__ = ["DamagedFile", "is_plain", "read_archive", "write_archive"]
+
+Array = NDArray[Any]
+_HEADER = "header.json"
+_BEGINS = b"PK\x03\x04"
+_MARK = b"skcnn sha256 "
+_HASH = 64  # characters
+_DATE = (1980, 1, 1, 0, 0, 0)  # the first one that a zip file can hold
+_KINDS = "biufcSUmM"  # numbers, text and dates, but no Python objects
+_LONGEST_NPY_HEADER = 2000
+_DEEPEST = 200  # levels of lists and objects in the header
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+class DamagedFile(ValueError):
+    """A file is not an archive, or is damaged. The message says why, or is empty."""
+
+
+def write_archive(path: str, header: dict[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Replace a file by an archive, in one step.
+
+    Parameters
+    ----------
+    path : str
+        A resolved path, which this process has locked.
+    header : dict
+        JSON.
+    arrays : mapping of str to ndarray
+    """
+    text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
+    _require_shallow(text)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_member(_HEADER), text)
+        for name in sorted(arrays):
+            with archive.open(_member(f"{name}.npy"), "w", force_zip64=arrays[name].nbytes >= 2**31 - 2**16) as file:
+                np.lib.format.write_array(file, _compact(arrays[name]), version=(1, 0), allow_pickle=False)
+        archive.comment = _MARK + b"0" * _HASH
+    with whole.getbuffer() as content:
+        content[-_HASH:] = hashlib.sha256(content[:-_HASH]).hexdigest().encode()
+        replace_file(path, content)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _DATE)
+    info.create_system, info.external_attr = 3, 0o600 << 16  # the same on all systems
+    return info
+
+
+def _compact(array: Array) -> Array:
+    """Return an array whose elements are next to each other. The memory order can change the bits of products."""
+    return np.asarray(array, order="F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C")
+
+
+def read_archive(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the header and the arrays of an archive. The arrays are writable.
+
+    Raises
+    ------
+    DamagedFile
+        If the file is not an archive, or is damaged. No more memory is used than the file is large.
+    """
+    end = len(_MARK) + _HASH
+    whole = read_file(path, _BEGINS, end, _MARK)
+    if whole is None or hashlib.sha256(memoryview(whole)[:-_HASH]).hexdigest().encode() != whole[-_HASH:]:
+        raise DamagedFile("")
+    try:
+        with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+            members = _checked_members(archive, len(whole))
+            header = _read_header(archive.read(_HEADER))
+            arrays = {name.removesuffix(".npy"): _read_array(archive.read(name)) for name in members}
+    except MemoryError:
+        raise
+    except Exception as error:  # a file with a valid checksum can still have any content
+        raise DamagedFile(str(error)) from error
+    return header, arrays
+
+
+def _checked_members(archive: zipfile.ZipFile, size: int) -> list[str]:
+    """Return the names of the arrays. Members may be neither compressed nor overlap, so their sizes are true."""
+    infos = archive.infolist()
+    names = [info.filename for info in infos]
+    if len(set(names)) < len(names) or names[:1] != [_HEADER]:
+        raise ValueError("it has other members than an archive")
+    if any(info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size for info in infos):
+        raise ValueError("it is compressed")
+    if sum(info.file_size for info in infos) > size:
+        raise ValueError("its members are larger than the file")
+    return names[1:]
+
+
+def _read_header(text: bytes) -> dict[str, Any]:
+    _require_shallow(text)
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a JSON object")
+    return header
+
+
+def _require_shallow(text: bytes) -> None:
+    """Raise ValueError if JSON is nested so deeply that reading it could exhaust the stack."""
+    brackets = np.frombuffer(_STRINGS.sub(b"", text), np.uint8)
+    opening, closing = (np.isin(brackets, list(kinds)) for kinds in (b"[{", b"]}"))
+    depth = np.cumsum(opening.astype(np.int64) - closing)
+    if len(depth) and depth.max() > _DEEPEST:
+        raise ValueError(f"its parameters are nested in more than {_DEEPEST} levels")
+
+
+def _read_array(content: bytes) -> Array:
+    """Read an array in NumPy's format. Its shape is compared with the size of the content before memory is taken."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):  # type: ignore[no-untyped-call]
+        raise ValueError("an array has another version of NumPy's format")
+    try:
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(  # type: ignore[no-untyped-call]
+            file, max_header_size=_LONGEST_NPY_HEADER
+        )
+    except MemoryError as error:  # from a deeply nested expression
+        raise ValueError("the header of an array is too complex") from error
+    data = memoryview(content)[file.tell() :]
+    if not is_plain(dtype) or any(size < 0 for size in shape) or prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"an array of {dtype} and shape {shape} does not have {len(data)} bytes")
+    order = "F" if fortran_order else "C"
+    return np.frombuffer(data, dtype).reshape(shape, order=order).copy(order=order)
+
+
+def is_plain(dtype: np.dtype[Any]) -> bool:
+    """Return whether an array of a dtype can be stored: numbers, text or dates, with at least one byte per element."""
+    return dtype.kind in _KINDS and dtype.itemsize > 0 and dtype.names is None and dtype.subdtype is None

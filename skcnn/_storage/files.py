@@ -1,0 +1,340 @@
+"""Files that are read once, replaced in one step, and locked.
+
+Python runs signal handlers between any two bytecodes, and a handler may raise an exception, as Ctrl-C does. So whatever
+is acquired here is recorded in the same call of a C function that acquires it, and is released by a function that can be
+called twice, because its first call may be cut short.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from weakref import WeakSet
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["Lock", "flush_folder", "read_file", "replace_file", "resolved"]
+
+_CLOSED_IN_CHILDREN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
+_CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_BLOCK = 2**24  # bytes
+
+
+def resolved(path: str | os.PathLike[str], name: str) -> str:
+    """Return the absolute path of a file, to which all symbolic links lead.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file need not exist.
+    name : str
+        What to call the path in error messages.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a path, or if it is empty.
+    OSError
+        If it is a folder, a device or a pipe.
+    """
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{name} must be a path, got {path!r}")
+    text = os.fspath(path)
+    if not text or "\0" in text:
+        raise ValueError(f"{name} must be the path of a file, got {path!r}")
+    whole = os.path.realpath(text)
+    try:
+        mode = os.stat(whole).st_mode
+    except FileNotFoundError:
+        if text.endswith(("/", os.sep)):
+            raise _named(errno.EISDIR, f"{name} must be the path of a file, but is one of a folder", text) from None
+        return whole
+    except OSError as error:
+        raise _named(error.errno, f"{name} cannot be used: {error.strerror}", text) from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise _named(code, f"{name} must be the path of a file, but is {kind}", text)
+    return whole
+
+
+def read_file(path: str, begins: bytes, ends_at: int, ends: bytes) -> bytes | None:
+    """Return the content of a file, or None if it does not begin and end as it must.
+
+    Both are checked before the file is read, so that a large file of another kind takes no memory.
+
+    Parameters
+    ----------
+    path : str
+    begins : bytes
+    ends_at : int
+        How many bytes before its end the file must contain `ends`.
+    ends : bytes
+    """
+    opened = _Descriptor()
+    try:
+        try:
+            descriptor = opened.open(path, os.O_RDONLY | _AT_ONCE)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size < len(begins) + ends_at:
+                return None
+            with open(descriptor, "rb", closefd=False) as file:
+                found = file.read(len(begins))
+                file.seek(status.st_size - ends_at)
+                if (found, file.read(len(ends))) != (begins, ends):
+                    return None
+                file.seek(0)
+                return file.read(status.st_size)
+        finally:
+            opened.close()
+    finally:
+        opened.close()
+
+
+def replace_file(path: str, content: bytes | memoryview) -> None:
+    """Write a file. If the process is killed meanwhile, the file has the old content or the new one.
+
+    The content is written to a second file, with ``.part`` added to the name, flushed, and then renamed. Only one
+    process at a time may do this (`Lock`), so a second file that exists already was left by a process that was killed.
+
+    Raises
+    ------
+    OSError
+        Its `filename` is the path. The old file is unchanged, and there is no second file.
+    """
+    part = _Part(path)
+    try:
+        try:
+            with _blaming(path):
+                part.write(content)
+                part.rename()
+                flush_folder(os.path.dirname(path))
+        finally:
+            part.discard()
+    finally:
+        part.discard()
+
+
+class _Part:
+    """The second file of `replace_file`."""
+
+    def __init__(self, path: str):
+        self._path, self._part = path, path + ".part"
+        self._opened, self._exists = _Descriptor(), False
+
+    def write(self, content: bytes | memoryview) -> None:
+        self._remove_stale()
+        descriptor = self._create()
+        with memoryview(content) as rest:
+            written = 0
+            while written < len(rest):
+                written += os.write(descriptor, rest[written : written + _BLOCK])
+        _flush(descriptor)
+
+    def rename(self) -> None:
+        self._opened.close()
+        os.replace(self._part, self._path)
+
+    def discard(self) -> None:
+        """Remove the file, unless it was renamed."""
+        self._opened.close()
+        if self._exists:
+            with suppress(FileNotFoundError):
+                os.unlink(self._part)
+            self._exists = False
+
+    def _remove_stale(self) -> None:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(self._part).st_mode):
+                raise OSError(errno.EEXIST, f"{os.path.basename(self._part)} is in the way, and is not a file")
+            os.unlink(self._part)
+
+    def _create(self) -> int:
+        """Create the file, with the mode of the file that it will replace."""
+        mode = None
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(os.stat(self._path).st_mode)
+        self._exists = True
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
+            descriptor = self._opened.open(self._part, flags, 0o666 if mode is None else mode)
+        except OSError:
+            self._exists = False
+            raise
+        if mode is not None and hasattr(os, "fchmod"):  # the umask may have removed bits
+            with suppress(PermissionError):  # from file systems without modes
+                os.fchmod(descriptor, mode)
+        return descriptor
+
+
+def _flush(descriptor: int) -> None:
+    if sys.platform == "darwin":
+        with suppress(OSError):  # from file systems that cannot
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync would not reach the disk
+            return
+    os.fsync(descriptor)
+
+
+def flush_folder(folder: str) -> None:
+    """Flush a folder, so that a new name in it survives a power failure. Windows and some file systems cannot."""
+    if os.name != "posix":
+        return
+    opened = _Descriptor()
+    try:
+        try:
+            with suppress(OSError):
+                os.fsync(opened.open(folder, os.O_RDONLY))
+        finally:
+            opened.close()
+    finally:
+        opened.close()
+
+
+@contextmanager
+def _blaming(path: str) -> Iterator[None]:
+    """Let an OSError name this path, instead of the second file or of no file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = path, None
+        raise
+
+
+def _named(code: int | None, message: str, path: str) -> OSError:
+    return OSError(code or errno.EIO, message, path)
+
+
+class _Descriptor:
+    """A file descriptor that is closed exactly once."""
+
+    def __init__(self) -> None:
+        self.open_ones: list[int] = []
+
+    def open(self, path: str, flags: int, mode: int = 0o666) -> int:
+        # in one C function: no signal handler can run after the file was opened and before the list has it
+        self.open_ones.extend(map(os.open, [path], [flags | _CLOSED_IN_CHILDREN], [mode]))
+        return self.open_ones[-1]
+
+    def close(self) -> None:
+        list(map(os.close, map(self.open_ones.pop, [-1] * len(self.open_ones))))  # in one C function, too
+
+
+class Lock:
+    """Lets one process, and one of its threads, use a file. It is a context manager.
+
+    An empty file, with ``.lock`` added to the name, exists meanwhile, and is locked by the operating system. So a
+    process that was killed holds no lock. If the file system has no locks, all processes get this lock.
+
+    Parameters
+    ----------
+    path : str
+        A resolved path.
+    name : str
+        What to call the path in error messages.
+    seconds : float
+        How long to wait for another process.
+
+    Raises
+    ------
+    OSError
+        On entry, if another process or thread has the lock, or if no file can be created in the folder.
+    """
+
+    def __init__(self, path: str, name: str, seconds: float = 0.0):
+        self._path, self._name, self._seconds = path, name, seconds
+        self._file = path + ".lock"
+        self._opened = _Descriptor()
+        _locks.add(self)
+
+    def __enter__(self) -> Lock:
+        try:
+            self._acquire()
+            return self
+        except BaseException:
+            self._release_surely()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._release_surely()
+
+    def _acquire(self) -> None:
+        end = time.monotonic() + self._seconds
+        while not self._try():
+            self._opened.close()
+            if time.monotonic() > end:
+                message = f"{self._name} is in use by another process or thread"
+                raise _named(errno.EBUSY, message, self._path)
+            time.sleep(0.02 if self._seconds else 0)
+
+    def _try(self) -> bool:
+        """Try to lock the file. Return False if another process has the lock, or has just removed the file."""
+        try:
+            descriptor = self._opened.open(self._file, os.O_RDWR | os.O_CREAT | _NO_LINK | _AT_ONCE)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EEXIST, f"{os.path.basename(self._file)} is in the way, and is not a file")
+            return _lock(descriptor) and os.path.samestat(status, os.lstat(self._file))
+        except FileNotFoundError:
+            if os.path.isdir(os.path.dirname(self._path)):
+                return False
+            raise _named(errno.ENOENT, f"{self._name} is in a folder that does not exist", self._path) from None
+        except OSError as error:
+            message = f"{self._name} cannot be written: {error.strerror} ({os.path.basename(self._file)})"
+            raise _named(error.errno, message, self._path) from error
+
+    def _release_surely(self) -> None:
+        try:
+            self._release()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Remove the file and the lock. A file with content was not created by a lock, so it remains."""
+        for descriptor in self._opened.open_ones:
+            status = os.fstat(descriptor)
+            is_ours = _lock(descriptor) or os.name == "nt"
+            with suppress(OSError):
+                is_ours = is_ours and os.path.samestat(status, os.lstat(self._file))
+                if os.name == "nt":  # an open file cannot be removed
+                    self._opened.close()
+                if is_ours and stat.S_ISREG(status.st_mode) and status.st_size == 0:
+                    os.unlink(self._file)
+        self._opened.close()
+
+    def forget(self) -> None:
+        """Give up the lock in a forked child. The parent keeps it."""
+        self._opened.close()
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file without waiting. Return False if another process has locked it."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _CANNOT_LOCK
+    return True
+
+
+_locks: WeakSet[Lock] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for lock in list(_locks):
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,170 @@
+"""Networks and the states of optimizers as JSON and arrays, and the checks of what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn._storage.encoding import KNOWN, Decoder, Encoder, Json
+from skcnn._values import pair
+from skcnn.layers import BatchNorm, Conv2D, Dense, Layer, Residual, Sequential
+from skcnn.layers.base import Params, Shape
+from skcnn.network import Network
+from skcnn.optimizers import Optimizer
+
+__all__ = [
+    "decode_arrays",
+    "decode_network",
+    "encode_arrays",
+    "encode_network",
+    "require_arrays_of",
+    "require_state_of",
+]
+
+Array = NDArray[Any]
+Shapes = dict[str, Shape]
+
+
+def encode_network(encoder: Encoder, network: Network) -> Json:
+    """Return a network as JSON."""
+    return {
+        "layers": [encoder.encode(layer, f"layers[{i}]") for i, layer in enumerate(network.layers)],
+        "in_shape": list(network.shapes[0]),
+        "dtype": network.dtype.name,
+        **encode_arrays(encoder, network),
+    }
+
+
+def encode_arrays(encoder: Encoder, network: Network, prefix: str = "") -> Json:
+    """Return the parameters and states of a network as JSON."""
+    return {name: encoder.encode(getattr(network, name), f"{prefix}{name}") for name in ("params", "states")}
+
+
+def decode_network(decoder: Decoder, node: Json) -> Network:
+    """Return the network of some JSON. Its arrays are checked against its layers.
+
+    Raises
+    ------
+    Exception
+        Any, if the JSON was not made by `encode_network`, or if arrays do not fit the layers.
+    """
+    layers = tuple(decoder.decode(node["layers"], "layers"))
+    in_shape, dtype = tuple(node["in_shape"]), np.dtype({"float32": "float32", "float64": "float64"}[node["dtype"]])
+    if len(in_shape) != 3 or not all(type(size) is int and size > 0 for size in in_shape):
+        raise ValueError(f"the images have the shape {in_shape}")
+    return decode_arrays(decoder, node, layers, tuple(Sequential(layers).shapes(in_shape)), dtype)
+
+
+def decode_arrays(
+    decoder: Decoder, node: Json, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], dtype: np.dtype[Any]
+) -> Network:
+    """Return a network of these layers with the parameters and states of some JSON, which are checked."""
+    trees = [decoder.decode(node[name], name) for name in ("params", "states")]
+    if any(not isinstance(tree, list) or len(tree) != len(layers) for tree in trees):
+        raise ValueError("there is not one dict of arrays for each layer")
+    params, states = ([_native(of_layer) for of_layer in tree] for tree in trees)
+    for i, layer in enumerate(layers):
+        require_arrays_of(layer, shapes[i], shapes[i + 1], params[i], states[i], dtype)
+    return Network(layers, shapes, params, states, dtype)
+
+
+def _native(tree: Any) -> Any:
+    """Return a tree with floats in the byte order of this machine."""
+    if isinstance(tree, dict):
+        return {key: _native(branch) for key, branch in tree.items()}
+    if isinstance(tree, np.ndarray) and tree.dtype.kind == "f":
+        return tree.astype(tree.dtype.newbyteorder("="), copy=False)
+    return tree
+
+
+def require_arrays_of(
+    layer: Layer, in_shape: Shape, out_shape: Shape, params: Any, state: Any, dtype: np.dtype[Any]
+) -> None:
+    """Raise ValueError unless a layer has exactly these parameters and this state. Own layers can have any.
+
+    The parameters are not drawn for this: an image or layer of a huge size would take all memory.
+    """
+    if type(layer) in (Sequential, Residual):
+        assert isinstance(layer, Sequential)
+        _require_arrays_of_chain(layer, in_shape, out_shape, params, state, dtype)
+    elif type(layer) not in KNOWN.values():
+        _require_tree(layer, params)
+        if not isinstance(state, dict):
+            raise ValueError(f"{layer!r} has a state that is not a dict")
+    else:
+        for arrays, shapes in zip((params, state), _shapes_of(layer, in_shape, out_shape), strict=True):
+            _require_shapes(layer, arrays, shapes, dtype)
+
+
+def _require_arrays_of_chain(
+    chain: Sequential, in_shape: Shape, out_shape: Shape, params: Any, state: Any, dtype: np.dtype[Any]
+) -> None:
+    shapes, params, state = chain.shapes(in_shape), dict(params), dict(state)
+    for i, layer in enumerate(chain.layers):
+        own = (tree.pop(str(i), {}) for tree in (params, state))
+        require_arrays_of(layer, shapes[i], shapes[i + 1], *own, dtype)
+    projection: Shapes = {}
+    if isinstance(chain, Residual) and in_shape != out_shape:
+        projection = {"W": (1, 1, in_shape[2], out_shape[2])}
+    _require_shapes(chain, params.pop("projection", {}), projection, dtype)
+    if params or state:
+        raise ValueError(f"{chain!r} does not have the arrays {[*params, *state]}")
+
+
+def _shapes_of(layer: Layer, in_shape: Shape, out_shape: Shape) -> tuple[Shapes, Shapes]:
+    """Return the shapes of a layer's parameters and of its state, by name."""
+    if isinstance(layer, BatchNorm):
+        channels = in_shape[-1:]
+        return dict.fromkeys(("scale", "shift"), channels), dict.fromkeys(("mean", "variance"), channels)
+    if not isinstance(layer, Conv2D | Dense):
+        return {}, {}
+    window = pair(layer.kernel_size) if isinstance(layer, Conv2D) else ()
+    of_bias = out_shape if isinstance(layer.bias, str) else out_shape[-1:]
+    return {"W": (*window, in_shape[-1], out_shape[-1])} | ({"b": of_bias} if layer.bias else {}), {}
+
+
+def _require_shapes(layer: Layer, arrays: Any, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+    is_one = isinstance(arrays, dict) and arrays.keys() == shapes.keys()
+    if not (is_one and all(isinstance(array, np.ndarray) for array in arrays.values())):
+        raise ValueError(f"{layer!r} must have the arrays {list(shapes)}")
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or arrays[name].dtype != dtype:
+            found = f"{arrays[name].dtype} {arrays[name].shape}"
+            raise ValueError(f"{name} of {layer!r} must be {dtype} of shape {shape}, but is {found}")
+
+
+def _require_tree(layer: Layer, params: Params) -> None:
+    for branch in params.values():
+        if isinstance(branch, dict):
+            _require_tree(layer, branch)
+        elif not isinstance(branch, np.ndarray):
+            raise ValueError(f"{layer!r} has parameters that are not arrays")
+
+
+def require_state_of(optimizer: Optimizer, state: Any, weights: Sequence[Array]) -> None:
+    """Raise ValueError unless an optimizer of this package has such a state. Own optimizers can have any."""
+    if _is_known(optimizer) and not _has_form(state, optimizer.init(list(weights))):
+        raise ValueError(f"the state is not one of {optimizer!r}")
+
+
+def _is_known(value: Any) -> bool:
+    """Return whether a configuration object, and all those in its fields, belong to this package."""
+    parts = [part for field in fields(value) if is_dataclass(part := getattr(value, field.name))]
+    return type(value) in KNOWN.values() and all(map(_is_known, parts)) if is_dataclass(value) else False
+
+
+def _has_form(value: Any, example: Any) -> bool:
+    """Return whether a value has the types, keys, shapes and dtypes of an example."""
+    if type(value) is not type(example):
+        return False
+    if isinstance(example, dict):
+        return value.keys() == example.keys() and all(_has_form(value[key], example[key]) for key in example)
+    if isinstance(example, list):
+        return len(value) == len(example) and all(map(_has_form, value, example))
+    if isinstance(example, np.ndarray):
+        return (value.shape, value.dtype) == (example.shape, example.dtype)
+    return bool(value >= 0)  # a count of steps

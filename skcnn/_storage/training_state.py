@@ -1,0 +1,77 @@
+"""The training state as JSON and arrays."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+from skcnn._storage.encoding import Decoder, Encoder, Json
+from skcnn._storage.networks import decode_arrays, encode_arrays, require_state_of
+from skcnn._training.state import Row, TrainingState
+from skcnn._trees import leaves
+from skcnn.network import Network
+from skcnn.optimizers import Optimizer
+
+__all__ = ["checked_history", "decode_state", "encode_state"]
+
+_COLUMNS = {"epoch", "loss", "val_loss", "val_score"}  # those that fitted attributes show
+_REASONS = (None, "max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged")
+
+
+def encode_state(encoder: Encoder, state: TrainingState) -> Json:
+    """Return a training state as JSON."""
+    stopping = state.early_stopping
+    return {
+        **encode_arrays(encoder, state.network),
+        "optimizer state": encoder.encode(state.optimizer_state, "solver.state"),
+        "early stopping": stopping
+        and {
+            "best_score": encoder.encode(stopping.best_score, "scoring"),
+            "best_epoch": stopping.best_epoch,
+            "stale": stopping.stale,
+            "best": stopping.best and encode_arrays(encoder, stopping.best, "best."),
+        },
+        "first_epoch": state.first_epoch,
+        "history": encoder.encode(state.history, "history"),
+        "stop_reason": state.stop_reason,
+        "n_seen": state.n_seen,
+        "divergence": state.divergence,
+    }
+
+
+def decode_state(decoder: Decoder, node: Json, state: TrainingState, optimizer: Optimizer) -> None:
+    """Write the content of some JSON into the state with which training would start from scratch.
+
+    Raises
+    ------
+    Exception
+        Any, if the JSON was not made by `encode_state` for such a state. The state may have changed then.
+    """
+    network = _network_like(state.network, decoder, node)
+    optimizer_state = decoder.decode(node["optimizer state"], "solver.state")
+    require_state_of(optimizer, optimizer_state, [array for _, array in leaves(network.params)])
+    history = checked_history(decoder.decode(node["history"], "history"))
+    counts = {name: node[name] for name in ("first_epoch", "n_seen")}
+    if node["stop_reason"] not in _REASONS or not all(type(n) is int and n >= 0 for n in counts.values()):
+        raise ValueError("a count or the reason why training ended is invalid")
+    if (stopping := state.early_stopping) is not None:
+        saved = node["early stopping"]
+        stopping.best_score = decoder.decode(saved["best_score"], "scoring")
+        stopping.best_epoch, stopping.stale = int(saved["best_epoch"]), int(saved["stale"])
+        stopping.best = _network_like(state.network, decoder, saved["best"]) if saved["best"] else None
+    state.network, state.optimizer_state, state.history = network, optimizer_state, history
+    state.first_epoch, state.n_seen = counts["first_epoch"], counts["n_seen"]
+    state.stop_reason, state.divergence = node["stop_reason"], str(node["divergence"])
+
+
+def _network_like(network: Network, decoder: Decoder, node: Json) -> Network:
+    return decode_arrays(decoder, node, network.layers, network.shapes, network.dtype)
+
+
+def checked_history(history: Any) -> list[Row]:
+    """Return a history. Raise ValueError if it is not one."""
+    is_one = isinstance(history, list) and all(isinstance(row, dict) and row.keys() >= _COLUMNS for row in history)
+    if not (is_one and all(type(row["epoch"]) is int and isinstance(row["loss"], Real) for row in history)):
+        raise ValueError("it has no valid history")
+    rows: list[Row] = history
+    return rows
