@@ -11,6 +11,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.model import FittedModel
+from skcnn._estimator.pickling import is_pickled_by_name, require_picklable
 from skcnn._estimator.warning import warn
 from skcnn._training.state import Row
 from skcnn._trees import is_weight, leaves
@@ -59,6 +60,10 @@ class FittedStateMixin(BaseEstimator):
         self.__dict__ = attributes
 
     def __getstate__(self) -> dict[str, Any]:
+        if is_pickled_by_name():
+            require_picklable(self.get_params(deep=False))
+            if hasattr(self, "_fitted"):
+                require_picklable(self._fitted.built_from)
         return {**super().__getstate__(), "_skcnn_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

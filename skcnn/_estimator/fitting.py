@@ -36,8 +36,8 @@ __all__ = [
 
 Array = NDArray[Any]
 _RECOGNISED = (
-    "checkpoint needs parameters that another process can recognise; instead of lambda functions, use functions that are "
-    "defined in a module"
+    "checkpoint needs parameters that another process can recognise; instead of lambda functions, use functions that "
+    "are defined in a module"
 )
 RISE_THAT_WARNS = 0.1  # of the loss, from the first epoch to the last. A smaller rise may be chance, as with dropout
 USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto": if the decay is decoupled, and if it is an L2 penalty

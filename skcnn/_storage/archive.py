@@ -132,19 +132,18 @@ def _require_shallow(text: bytes) -> None:
 def _read_array(content: bytes) -> Array:
     """Read an array in NumPy's format. Its shape is compared with the size of the content before memory is taken."""
     file = io.BytesIO(content)
-    if np.lib.format.read_magic(file) != (1, 0):  # type: ignore[no-untyped-call]
+    if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("an array has another version of NumPy's format")
     try:
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(  # type: ignore[no-untyped-call]
-            file, max_header_size=_LONGEST_NPY_HEADER
-        )
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_LONGEST_NPY_HEADER)
     except MemoryError as error:  # from a deeply nested expression
         raise ValueError("the header of an array is too complex") from error
     data = memoryview(content)[file.tell() :]
     if not is_plain(dtype) or any(size < 0 for size in shape) or prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"an array of {dtype} and shape {shape} does not have {len(data)} bytes")
-    order = "F" if fortran_order else "C"
-    return np.frombuffer(data, dtype).reshape(shape, order=order).copy(order=order)
+    order: Any = "F" if fortran_order else "C"
+    array: Array = np.frombuffer(data, dtype).reshape(shape, order=order).copy(order=order)
+    return array
 
 
 def is_plain(dtype: np.dtype[Any]) -> bool:

@@ -247,7 +247,7 @@ class Decoder:
 
     def _text_scalar(self, node: Json, where: str) -> Any:
         value = self.decode(node["text scalar"], where)
-        return {str: np.str_, bytes: np.bytes_}[type(value)](value)
+        return np.bytes_(value) if isinstance(value, bytes) else np.str_(value)
 
     def _array(self, node: Json, where: str) -> Any:
         return self._arrays[node["array"]]
@@ -302,12 +302,13 @@ class Decoder:
             message = f"custom_objects[{node['custom']!r}]: {item.__name__} cannot be made from its fields: {error!r}"
             raise CustomObjectError(message) from error
         # equal objects must stay equal, so that training can continue, even if their class does not compare fields
-        return made if item.__eq__ is not object.__eq__ else self._made.setdefault(repr(node), made)
+        eq: Any = item.__eq__
+        return made if eq is not object.__eq__ else self._made.setdefault(repr(node), made)
 
     def _decoded_fields(self, node: Json, where: str) -> dict[str, Any]:
         return {name: self.decode(item, f"{where}.{name}") for name, item in node["fields"].items()}
 
-    _decoders: Mapping[str, Callable[[Any, Json, str], Any]] = {  # noqa: RUF012
+    _decoders: Mapping[str, Callable[[Any, Json, str], Any]] = {
         "tuple": _tuple,
         "dict": _dict,
         "items": _items,
@@ -340,9 +341,9 @@ def is_made_from_fields(value: Any) -> bool:
     """Return whether a value is a dataclass that its fields define, so that an equal one can be made from them."""
     if isinstance(value, type) or not is_dataclass(value):
         return False
-    cls = type(value)
+    cls: Any = type(value)
     if "__dataclass_fields__" in vars(cls):
-        return bool(cls.__dataclass_params__.init)  # type: ignore[attr-defined]
+        return bool(cls.__dataclass_params__.init)
     # a subclass that is not decorated itself
     names = {field.name for field in fields(value)}
     return "__init__" not in vars(cls) and set(getattr(value, "__dict__", ())) <= names

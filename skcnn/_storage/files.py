@@ -1,8 +1,8 @@
 """Files that are read once, replaced in one step, and locked.
 
 Python runs signal handlers between any two bytecodes, and a handler may raise an exception, as Ctrl-C does. So whatever
-is acquired here is recorded in the same call of a C function that acquires it, and is released by a function that can be
-called twice, because its first call may be cut short.
+is acquired here is recorded by the same call of a C function that acquires it, and is released by a function that can
+be called twice, because its first call may be cut short.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ class _Descriptions(Encoder):
     def _attributes(self, value: Any, where: str) -> dict[str, Any]:
         if not hasattr(value, "__dict__"):
             raise self.refusal(value, where)
-        return vars(value)
+        attributes: dict[str, Any] = vars(value)
+        return attributes
 
     def _place(self, item: Any, value: Any, where: str) -> str:
         """Return where a class or function is defined. Raise ValueError if it cannot be found there."""

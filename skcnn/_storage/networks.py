@@ -105,8 +105,8 @@ def _require_arrays_of_chain(
 ) -> None:
     shapes, params, state = chain.shapes(in_shape), dict(params), dict(state)
     for i, layer in enumerate(chain.layers):
-        own = (tree.pop(str(i), {}) for tree in (params, state))
-        require_arrays_of(layer, shapes[i], shapes[i + 1], *own, dtype)
+        of_layer = params.pop(str(i), {}), state.pop(str(i), {})
+        require_arrays_of(layer, shapes[i], shapes[i + 1], *of_layer, dtype)
     projection: Shapes = {}
     if isinstance(chain, Residual) and in_shape != out_shape:
         projection = {"W": (1, 1, in_shape[2], out_shape[2])}

@@ -1,0 +1,50 @@
+"""Pickling: an error that names the parameter that cannot be pickled.
+
+`pickle` and `joblib.dump` store functions by their names. `copy` keeps the functions themselves, and cloudpickle, with
+which joblib sends a classifier to other processes, stores their code. An object that is pickled is not told by whom, so
+this module looks at the calling functions.
+"""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import sklearn
+
+__all__ = ["is_pickled_by_name", "require_picklable"]
+
+_BETWEEN = (str(Path(__file__).parent), str(Path(sklearn.__file__).parent), copyreg.__file__)
+_BY_NAME = ("pickle", "_pickle", "joblib.numpy_pickle")  # the modules of picklers that store functions by name
+
+
+def is_pickled_by_name() -> bool:
+    """Return whether the object whose `__getstate__` calls this is pickled by a pickler that needs functions' names."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+        frame = frame.f_back
+    if frame.f_code.co_filename == copy.__file__:
+        return False
+    caller: Any = frame
+    while caller is not None:  # the innermost pickler that is written in Python, if there is one
+        pickler = caller.f_locals.get("self")
+        if isinstance(pickler, pickle.Pickler | pickle._Pickler):
+            return type(pickler).__module__.startswith(_BY_NAME)
+        caller = caller.f_back
+    return True
+
+
+def require_picklable(parameters: dict[str, Any]) -> None:
+    """Raise PicklingError if a parameter cannot be pickled. It names the parameter and what to do."""
+    for name, value in parameters.items():
+        try:
+            pickle.dumps(value)
+        except Exception as error:  # pickling can run any code
+            raise pickle.PicklingError(
+                f"{name}={value!r} cannot be pickled; instead of lambda and local functions, use functions that are "
+                f"defined in a module, or save the classifier with skcnn.save ({error})"
+            ) from error
