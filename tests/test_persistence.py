@@ -146,7 +146,6 @@ LABELS = {
     "float": np.array([-5.0, 0.0, 1.0]),
     "big-endian": np.array([1, 2, 3], ">i4"),
     "object str": np.array(["a", "b", "c"], object),
-    "object int": np.array([1, 2, 10**6], object),
 }
 
 
