@@ -423,8 +423,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         validation_data = X_val, y_val, sample_weight_val
         if checkpoint is None:
             return self._fit(X, y, sample_weight, validation_data, None)
-        with Checkpoint(checkpoint) as file:
-            return self._fit(X, y, sample_weight, validation_data, file)
+        file = Checkpoint(checkpoint)
+        return file.hold(partial(self._fit, X, y, sample_weight, validation_data, file))
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, Any, Any], file: Checkpoint | None

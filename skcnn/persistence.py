@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
@@ -82,8 +83,7 @@ def save(clf: NumpyCNNClassifier, path: str | os.PathLike[str], *, include_optim
         "parameters": {name: encoder.encode(value, name) for name, value in clf.get_params(deep=False).items()},
         "model": encode_model(encoder, clf._fitted, include_optimizer=include_optimizer),
     }
-    with Lock(whole_path, "path", _SECONDS_FOR_OTHERS):
-        _FILE.write(whole_path, encoder, content)
+    Lock(whole_path, "path", _SECONDS_FOR_OTHERS).hold(partial(_FILE.write, whole_path, encoder, content))
 
 
 def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> NumpyCNNClassifier:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from skcnn.optimizers import Optimizer
 
 __all__ = ["Checkpoint", "Saved"]
 
+Result = TypeVar("Result")
 _MAY_BE_RESUMED = ("interrupted", "max_time")
 _REMEDY = "remove it to start from scratch, or pass another path"
 _FILE = FileKind("checkpoint", "checkpoint", "a checkpoint", _REMEDY)
@@ -50,9 +52,7 @@ class Saved:
 
 
 class Checkpoint:
-    """A file from which a fit can resume. It is written completely or not at all.
-
-    It is a context manager, which locks the file for one fit.
+    """A file from which a fit can resume. It is written completely or not at all, and is locked for the fit.
 
     Parameters
     ----------
@@ -64,8 +64,7 @@ class Checkpoint:
     Raises
     ------
     TypeError, ValueError, OSError
-        If `path` is not the path of a file. On entry, if another process uses the file, or if it cannot be written, so
-        that the error occurs before the first epoch.
+        If `path` is not the path of a file.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -75,12 +74,9 @@ class Checkpoint:
         self._depends_on: dict[str, Json] = {}
         self._is_finished = False
 
-    def __enter__(self) -> Checkpoint:
-        self._lock.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.__exit__(*error)
+    def hold(self, fit: Callable[[], Result]) -> Result:
+        """Call a function while no other process can use the file, and return its result."""
+        return self._lock.hold(fit)
 
     def open(self, depends_on: dict[str, Json]) -> Saved | None:
         """Return the content of the file, or None if there is no file.

@@ -12,8 +12,9 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 from weakref import WeakSet
 
 if sys.platform == "win32":
@@ -23,6 +24,7 @@ else:
 
 __all__ = ["Lock", "flush_folder", "read_file", "replace_file", "resolved"]
 
+Result = TypeVar("Result")
 _CLOSED_IN_CHILDREN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
@@ -230,7 +232,7 @@ class _Descriptor:
 
 
 class Lock:
-    """Lets one process, and one of its threads, use a file. It is a context manager.
+    """Lets one process, and one of its threads, use a file.
 
     An empty file, with ``.lock`` added to the name, exists meanwhile, and is locked by the operating system. So a
     process that was killed holds no lock. If the file system has no locks, all processes get this lock.
@@ -243,11 +245,6 @@ class Lock:
         What to call the path in error messages.
     seconds : float
         How long to wait for another process.
-
-    Raises
-    ------
-    OSError
-        On entry, if another process or thread has the lock, or if no file can be created in the folder.
     """
 
     def __init__(self, path: str, name: str, seconds: float = 0.0):
@@ -256,16 +253,23 @@ class Lock:
         self._opened = _Descriptor()
         _locks.add(self)
 
-    def __enter__(self) -> Lock:
-        try:
-            self._acquire()
-            return self
-        except BaseException:
-            self._release_surely()
-            raise
+    def hold(self, function: Callable[[], Result]) -> Result:
+        """Call a function while this process has the lock, and return its result.
 
-    def __exit__(self, *error: object) -> None:
-        self._release_surely()
+        Raises
+        ------
+        OSError
+            If another process or thread has the lock, or if no file can be created in the folder.
+        """
+        # not a context manager: an exception could be raised on entry to `__exit__`
+        try:
+            try:
+                self._acquire()
+                return function()
+            finally:
+                self._release()
+        finally:
+            self._release()
 
     def _acquire(self) -> None:
         end = time.monotonic() + self._seconds
@@ -291,12 +295,6 @@ class Lock:
         except OSError as error:
             message = f"{self._name} cannot be written: {error.strerror} ({os.path.basename(self._file)})"
             raise _named(error.errno, message, self._path) from error
-
-    def _release_surely(self) -> None:
-        try:
-            self._release()
-        finally:
-            self._release()
 
     def _release(self) -> None:
         """Remove the file and the lock. A file with content was not created by a lock, so it remains."""
