@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from skcnn._values import pair
 from skcnn.layers import BatchNorm, Conv2D, Dense, Layer, Residual, Sequential
 from skcnn.layers.base import Params, Shape
 from skcnn.network import Network
-from skcnn.optimizers import Optimizer
+from skcnn.optimizers import ClipNorm, Optimizer
 
 __all__ = [
     "decode_arrays",
@@ -151,10 +150,11 @@ def require_state_of(optimizer: Optimizer, state: Any, weights: Sequence[Array])
         raise ValueError(f"the state is not one of {optimizer!r}")
 
 
-def _is_known(value: Any) -> bool:
-    """Return whether a configuration object, and all those in its fields, belong to this package."""
-    parts = [part for field in fields(value) if is_dataclass(part := getattr(value, field.name))]
-    return type(value) in KNOWN.values() and all(map(_is_known, parts)) if is_dataclass(value) else False
+def _is_known(optimizer: Any) -> bool:
+    """Return whether an optimizer, and the one that it may wrap, belong to this package."""
+    if type(optimizer) is ClipNorm:
+        return _is_known(optimizer.optimizer)
+    return type(optimizer) in KNOWN.values()
 
 
 def _has_form(value: Any, example: Any) -> bool:

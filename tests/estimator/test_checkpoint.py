@@ -1,6 +1,7 @@
 """Training that stops and goes on from a checkpoint gives the same model as one that does not stop."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -336,6 +337,152 @@ def test_images_of_another_shape_are_other_data(make, data, tmp_path):
     stopped(unfitted, 8, X.reshape(-1, 6, 6), y, checkpoint=path)
     with pytest.raises(ValueError, match="other parameters, data or initial weights"):
         clone(unfitted).fit(X.reshape(-1, 4, 9), y, checkpoint=path)
+
+
+class Counting:
+    """An optimizer that is no dataclass, with a state of several types."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def init(self, weights):
+        return {"n": [0, {"x": (np.float32(1), None)}]}
+
+    def step(self, weights, grads, state, learning_rate):
+        state["n"][0] += 1
+        for w, g in zip(weights, grads, strict=True):
+            w -= learning_rate * self.size * np.sign(g) / state["n"][0]
+
+
+def test_an_optimizer_of_one_s_own_resumes(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(solver=Counting(0.5), max_iter=3, batch_size=8, augment=[trapped])
+    stopped(unfitted, 8, *data, checkpoint=path)
+    with pytest.raises(ValueError, match=r"solver was .*Counting\(size=0\.5\) and is .*Counting\(size=0\.7\)"):
+        clone(unfitted).set_params(solver=Counting(0.7)).fit(*data, checkpoint=path)
+    assert bits(clone(unfitted).fit(*data, checkpoint=path)) == bits(clone(unfitted).fit(*data))
+
+
+def test_a_state_that_cannot_be_stored_is_an_error_that_names_the_solver(make, data, tmp_path):
+    class State(Counting):
+        def init(self, weights):
+            return {"n": [0], "bad": {1, 2}}
+
+    globals()["State"], State.__qualname__ = State, "State"
+    with pytest.raises(TypeError, match=r"solver\.state\['bad'\] is \{1, 2\}, which cannot be stored without code"):
+        make(solver=State(0.5), max_iter=2).fit(*data, checkpoint=tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True, "n_iter_no_change": 1}, {"warm_start": True}])
+def test_a_finished_fit_is_not_repeated(settings, make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=4, batch_size=8, augment=trapped, **settings)
+    first = clone(unfitted).fit(*data, checkpoint=path)
+    kept = (tmp_path / "c.finished").read_bytes()
+    Trap.calls = 0
+    again = clone(unfitted).fit(*data, checkpoint=path)
+    assert Trap.calls == 0
+    assert bits(again) == bits(first)
+    assert again.history_ == first.history_
+    assert (again.t_, again.stop_reason_, again.best_iter_) == (first.t_, first.stop_reason_, first.best_iter_)
+    if "warm_start" in settings:
+        assert bits(again.partial_fit(*data)) == bits(first.partial_fit(*data))
+    assert (tmp_path / "c.finished").read_bytes() == kept
+    with pytest.raises(
+        ValueError, match=r"checkpoint='.*c\.finished' was written by a fit.*alpha was 'auto' and is 0\.5"
+    ):
+        clone(unfitted).set_params(alpha=0.5).fit(*data, checkpoint=path)
+
+
+def test_a_finished_fit_warns_as_it_did(make, data, tmp_path):
+    clf = make(solver=SGD(), learning_rate_init=1e9, max_iter=3)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="Training diverged in epoch 2: at a learning rate of"):
+            clone(clf).fit(*data, checkpoint=tmp_path / "c")
+
+
+def test_a_kill_between_the_last_save_and_the_new_name_loses_nothing(make, data, tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, batch_size=8, augment=trapped)
+    first = clone(unfitted).fit(*data, checkpoint=path)
+    (tmp_path / "c.finished").rename(path)
+    Trap.calls = 0
+    assert bits(clone(unfitted).fit(*data, checkpoint=path)) == bits(first)
+    assert Trap.calls == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["c.finished"]
+
+
+def test_the_error_says_what_differs(make, data, tmp_path):
+    X, y = data
+    unfitted = make(max_iter=3, batch_size=8, augment=[trapped], solver=SGD())
+    stopped(unfitted, 8, *data, checkpoint=tmp_path / "c")
+    for change, arguments, text in [
+        (
+            {"solver": SGD(0.5)},
+            (X, y),
+            r"\(solver was SGD\(momentum=0\.9, .*\) and is SGD\(momentum=0\.5, [^;]*\)\), so",
+        ),
+        ({"max_iter": 4}, (X, y), r"\(max_iter was 3 and is 4\), so"),
+        ({"alpha": 1, "tol": 1}, (X, y), r"\(alpha was 'auto' and is 1; tol was 0\.0001 and is 1\), so"),
+        ({}, (X * 2, y), r"\(X has changed\), so"),
+        ({}, (X, 2 - y), r"\(y has changed\), so"),
+        ({}, (X, y, 1.0 + y), r"\(sample_weight or class_weight has changed\), so"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            clone(unfitted).set_params(**change).fit(*arguments, checkpoint=tmp_path / "c")
+
+
+def test_equal_data_in_another_memory_order_is_the_same_data(make, data, tmp_path):
+    (X, y), path = data, tmp_path / "c"
+    unfitted = make(max_iter=3, batch_size=8, augment=[trapped])
+    stopped(unfitted, 8, X, y, checkpoint=path)
+    resumed = clone(unfitted).fit(np.asfortranarray(X), np.repeat(y, 2)[::2], checkpoint=path)
+    assert bits(resumed) == bits(clone(unfitted).fit(X, y))
+
+
+def test_a_relative_path_is_resolved_at_the_start(make, data, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Trap.at, Trap.what = 2, lambda: os.chdir(tmp_path / "elsewhere")
+    make(max_iter=3, augment=trapped).fit(*data, checkpoint="c")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert (tmp_path / "c.finished").exists()
+
+
+def test_a_path_that_is_no_file_is_an_error_before_training(make, data, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    clf = make(augment=trapped)
+    for path, error in [("", ValueError), (b"c", TypeError), (tmp_path / "pipe", OSError), ("/dev/null", OSError)]:
+        with pytest.raises(error, match="checkpoint must be"):
+            clf.fit(*data, checkpoint=path)
+    assert Trap.calls == 0
+
+
+def test_a_second_fit_meanwhile_is_refused_and_the_first_ends(make, data, tmp_path):
+    path = tmp_path / "c"
+    unfitted = make(max_iter=3, augment=trapped)
+    whole = clone(unfitted).fit(*data)
+
+    def fit_again():
+        with pytest.raises(OSError, match=r"checkpoint is in use by another process or thread: '.*c'"):
+            clone(unfitted).fit(*data, checkpoint=path)
+
+    Trap.calls, Trap.at, Trap.what = 0, 3, fit_again
+    assert bits(clone(unfitted).fit(*data, checkpoint=path)) == bits(whole)
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(make, data, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    clf = make()
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*c'"):
+            clf.fit(*data, checkpoint=tmp_path / "c")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not hasattr(clf, "network_")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -1,15 +1,18 @@
 """Copies of a classifier: pickle, joblib, memory maps and deepcopy."""
 
+import io
 import pickle
 import subprocess
 import sys
-from copy import deepcopy
+from copy import copy, deepcopy
 
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.model_selection import GridSearchCV
 
 from skcnn import NumpyCNNClassifier
 from skcnn._estimator import fitted as module
@@ -38,6 +41,7 @@ def test_a_new_process_gives_the_same_bytes(fitted, all_digits, library, tmp_pat
     load = "joblib.load(path)" if library == "joblib" else "pickle.loads(pathlib.Path(path).read_bytes())"
     script = f"""
 import pathlib, pickle, sys, joblib
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 path, out = sys.argv[1:]
 pathlib.Path(out).write_bytes({load}.predict_proba(load_digits().data).tobytes())
@@ -101,6 +105,57 @@ except ImportError:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "blocked\n"
     assert np.load(tmp_path / "proba.npy").tobytes() == clf.predict_proba(data[0]).tobytes()
+
+
+WRITERS = {
+    **{f"protocol {p}": lambda clf, path, p=p: pickle.dumps(clf, protocol=p) for p in range(6)},
+    "in a list": lambda clf, path: pickle.dumps([clf]),
+    "in Python": lambda clf, path: pickle._dumps(clf),
+    "joblib": joblib.dump,
+    "joblib zlib": lambda clf, path: joblib.dump(clf, path, compress=3),
+}
+
+
+@pytest.mark.parametrize("parameter", ["learning_rate", "augment", "scoring", "initializer"])
+@pytest.mark.parametrize("way", WRITERS)
+def test_a_function_that_cannot_be_pickled_is_an_error_that_names_the_parameter(way, parameter, make, tmp_path):
+    value = {
+        "learning_rate": lambda epoch, n_epochs: 1.0,
+        "augment": [lambda images, rng: images],
+        "scoring": lambda clf, X, y: 1.0,
+        "initializer": [Conv2D(2, initializer=lambda shape, rng: np.zeros(shape)), Flatten()],
+    }[parameter]
+    name = "layers" if parameter == "initializer" else parameter
+    text = rf"{name}=.*<lambda>.* cannot be pickled; instead of lambda and local functions, .* skcnn\.save"
+    with pytest.raises(pickle.PicklingError, match=text):
+        WRITERS[way](make(**{name: value}), tmp_path / "model")
+
+
+def test_a_function_in_the_network_that_cannot_be_pickled_is_named_too(make, data):
+    layers = [Conv2D(2, initializer=lambda shape, rng: rng.normal(size=shape)), Flatten()]
+    clf = make(layers=layers, n_kernels=(16, 32), hidden_layer_sizes=(100,)).fit(*data).set_params(layers=None)
+    with pytest.raises(pickle.PicklingError, match=r"layers=.* cannot be pickled"):
+        pickle.dumps(clf)
+
+
+class ByValue(pickle._Pickler):
+    """A pickler that can also store lambda functions, as dill does."""
+
+    def save_function(self, function):
+        self.save_reduce(str, ("the code",), obj=function)
+
+    dispatch = {**pickle._Pickler.dispatch, type(lambda: 0): save_function}  # noqa: RUF012
+
+
+def test_functions_survive_where_they_always_did(make, data):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    clf = make(learning_rate=lambda epoch, n_epochs: 1.0).fit(*data)
+    probabilities = clf.predict_proba(data[0]).tobytes()
+    for same in (copy(clf), deepcopy([clf])[0], cloudpickle.loads(cloudpickle.dumps(clf)), clone(clf).fit(*data)):
+        assert same.predict_proba(data[0]).tobytes() == probabilities
+    ByValue(io.BytesIO()).dump(clf)
+    search = GridSearchCV(clf, {"alpha": [0.1, 0.2]}, cv=2, n_jobs=2, error_score="raise").fit(*data)
+    assert search.best_estimator_.predict(data[0]).shape == (40,)
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -1,0 +1,55 @@
+"""Archives: what comes back, and what is refused."""
+
+import numpy as np
+import pytest
+
+from skcnn._storage.archive import DamagedFile, read_archive, write_archive
+
+ARRAYS = {
+    "float": np.arange(6.0).reshape(2, 3),
+    "Fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "none": np.zeros((0, 3), np.float32),
+    "number": np.array(3, np.int8),
+    "strided": np.arange(12)[::2],
+    "text": np.array(["a", "ü", ""]),
+    "dates": np.array(["2020-01-01", "NaT"], "M8[D]"),
+    "big-endian": np.arange(3, dtype=">i4"),
+    "long double": np.array([1.5], np.longdouble),
+}
+
+
+def test_arrays_come_back(tmp_path):
+    path = str(tmp_path / "file")
+    write_archive(path, {"a": [1, {"b": None}]}, ARRAYS)
+    header, arrays = read_archive(path)
+    assert header == {"a": [1, {"b": None}]}
+    assert arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert (arrays[name].dtype, arrays[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(arrays[name], array)
+        assert arrays[name].flags.f_contiguous == np.ascontiguousarray(array).flags.f_contiguous or name == "Fortran"
+        assert arrays[name].flags.writeable
+    assert arrays["Fortran"].flags.f_contiguous
+
+
+@pytest.mark.parametrize("depth", [10, 300, 100_000])
+def test_a_header_that_is_nested_too_deeply(depth, tmp_path):
+    header, path = {}, str(tmp_path / "file")
+    for _ in range(min(depth, 900)):
+        header = {"[": header}
+    if depth == 10:
+        write_archive(path, header, {})
+        assert read_archive(path)[0] == header
+    else:
+        with pytest.raises(ValueError, match="nested in more than 200 levels"):
+            write_archive(path, header, {})
+
+
+def test_any_change_of_a_byte_is_found(tmp_path):
+    path = tmp_path / "file"
+    write_archive(str(path), {"a": 1}, {"x": np.arange(3)})
+    content = path.read_bytes()
+    for i in range(len(content)):
+        path.write_bytes(content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :])
+        with pytest.raises(DamagedFile):
+            read_archive(str(path))
