@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from skcnn._estimator.fitted import VersionWarning
 from skcnn._estimator.warning import warn
-from skcnn._storage.archive import DamagedFile, read_archive, write_archive
+from skcnn._storage.archive import CONTENT_ERRORS, DamagedFile, read_archive, write_archive
 from skcnn._storage.encoding import CustomObjectError, Encoder
 from skcnn._version import __version__
 
@@ -85,8 +85,8 @@ class FileKind:
         """Turn any error about the content of a file into a ValueError that names the file."""
         try:
             yield
-        except (OSError, MemoryError, CustomObjectError):
+        except CustomObjectError:
             raise
-        except Exception as error:  # a file with a valid checksum can still have any content
+        except CONTENT_ERRORS as error:  # a file with a valid checksum can still have any content
             message = f"{self._argument}={path!r} is not {self._article}, or is damaged; {self._remedy}"
             raise ValueError(f"{message} ({error})" if str(error) else message) from error

@@ -16,6 +16,8 @@ from typing import Any
 
 import sklearn
 
+from skcnn._storage.archive import CONTENT_ERRORS
+
 __all__ = ["is_pickled_by_name", "require_picklable"]
 
 _BETWEEN = (str(Path(__file__).parent), str(Path(sklearn.__file__).parent), copyreg.__file__)
@@ -43,7 +45,7 @@ def require_picklable(parameters: dict[str, Any]) -> None:
     for name, value in parameters.items():
         try:
             pickle.dumps(value)
-        except Exception as error:  # pickling can run any code
+        except (pickle.PickleError, *CONTENT_ERRORS) as error:
             raise pickle.PicklingError(
                 f"{name}={value!r} cannot be pickled; instead of lambda and local functions, use functions that are "
                 f"defined in a module, or save the classifier with skcnn.save ({error})"

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from math import prod
@@ -21,9 +22,26 @@ from numpy.typing import NDArray
 
 from skcnn._storage.files import read_file, replace_file
 
-__all__ = ["DamagedFile", "is_plain", "read_archive", "write_archive"]
+__all__ = ["CONTENT_ERRORS", "DamagedFile", "is_plain", "read_archive", "write_archive"]
 
 Array = NDArray[Any]
+# the errors that reading wrong content can raise. The exceptions of signal handlers are usually others, and come out
+CONTENT_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    StopIteration,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Warning,
+    struct.error,
+    zipfile.BadZipFile,
+)
 _HEADER = "header.json"
 _BEGINS = b"PK\x03\x04"
 _MARK = b"skcnn sha256 "
@@ -53,12 +71,16 @@ def write_archive(path: str, header: dict[str, Any], arrays: Mapping[str, Array]
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
     _require_shallow(text)
     whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+    archive = zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED)
+    try:
         archive.writestr(_member(_HEADER), text)
         for name in sorted(arrays):
             with archive.open(_member(f"{name}.npy"), "w", force_zip64=arrays[name].nbytes >= 2**31 - 2**16) as file:
                 np.lib.format.write_array(file, _compact(arrays[name]), version=(1, 0), allow_pickle=False)
         archive.comment = _MARK + b"0" * _HASH
+        archive.close()
+    finally:
+        archive.fp = None  # after an error, `close` would raise another error instead
     with whole.getbuffer() as content:
         content[-_HASH:] = hashlib.sha256(content[:-_HASH]).hexdigest().encode()
         replace_file(path, content)
@@ -92,9 +114,7 @@ def read_archive(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
             members = _checked_members(archive, len(whole))
             header = _read_header(archive.read(_HEADER))
             arrays = {name.removesuffix(".npy"): _read_array(archive.read(name)) for name in members}
-    except MemoryError:
-        raise
-    except Exception as error:  # a file with a valid checksum can still have any content
+    except CONTENT_ERRORS as error:  # a file with a valid checksum can still have any content
         raise DamagedFile(str(error)) from error
     return header, arrays
 

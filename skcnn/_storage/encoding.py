@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn import augmentation, layers, optimizers, schedules
-from skcnn._storage.archive import is_plain
+from skcnn._storage.archive import CONTENT_ERRORS, is_plain
 from skcnn._storage.missing import Missing
 from skcnn._values import Value
 from skcnn.layers import Layer
@@ -295,7 +295,7 @@ class Decoder:
         values = self._decoded_fields(node, where)
         try:
             made = item(**values)
-        except Exception as error:  # it is the user's code
+        except CONTENT_ERRORS as error:  # it is the user's code
             missing = _first_missing(values)
             if missing is not None:
                 return missing

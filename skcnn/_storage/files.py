@@ -62,6 +62,8 @@ def resolved(path: str | os.PathLike[str], name: str) -> str:
             raise _named(errno.EISDIR, f"{name} must be the path of a file, but is one of a folder", text) from None
         return whole
     except OSError as error:
+        if error.errno is None:  # it is from a signal handler
+            raise
         raise _named(error.errno, f"{name} cannot be used: {error.strerror}", text) from error
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
@@ -174,14 +176,14 @@ class _Part:
             self._exists = False
             raise
         if mode is not None and hasattr(os, "fchmod"):  # the umask may have removed bits
-            with suppress(PermissionError):  # from file systems without modes
+            with _ignoring(errno.EPERM, errno.EOPNOTSUPP):  # from file systems without modes
                 os.fchmod(descriptor, mode)
         return descriptor
 
 
 def _flush(descriptor: int) -> None:
     if sys.platform == "darwin":
-        with suppress(OSError):  # from file systems that cannot
+        with _ignoring(errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP):  # from file systems that cannot
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync would not reach the disk
             return
     os.fsync(descriptor)
@@ -194,7 +196,7 @@ def flush_folder(folder: str) -> None:
     opened = _Descriptor()
     try:
         try:
-            with suppress(OSError):
+            with _ignoring(errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF):
                 os.fsync(opened.open(folder, os.O_RDONLY))
         finally:
             opened.close()
@@ -203,17 +205,28 @@ def flush_folder(folder: str) -> None:
 
 
 @contextmanager
+def _ignoring(*codes: int) -> Iterator[None]:
+    """Suppress some errors of the system, but not an OSError from a signal handler, such as TimeoutError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in codes:
+            raise
+
+
+@contextmanager
 def _blaming(path: str) -> Iterator[None]:
     """Let an OSError name this path, instead of the second file or of no file."""
     try:
         yield
     except OSError as error:
-        error.filename, error.filename2 = path, None
+        if error.errno is not None:  # it is not from a signal handler
+            error.filename, error.filename2 = path, None
         raise
 
 
-def _named(code: int | None, message: str, path: str) -> OSError:
-    return OSError(code or errno.EIO, message, path)
+def _named(code: int, message: str, path: str) -> OSError:
+    return OSError(code, message, path)
 
 
 class _Descriptor:
@@ -293,6 +306,8 @@ class Lock:
                 return False
             raise _named(errno.ENOENT, f"{self._name} is in a folder that does not exist", self._path) from None
         except OSError as error:
+            if error.errno is None:  # it is from a signal handler
+                raise
             message = f"{self._name} cannot be written: {error.strerror} ({os.path.basename(self._file)})"
             raise _named(error.errno, message, self._path) from error
 
@@ -301,7 +316,7 @@ class Lock:
         for descriptor in self._opened.open_ones:
             status = os.fstat(descriptor)
             is_ours = _lock(descriptor) or os.name == "nt"
-            with suppress(OSError):
+            with _ignoring(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY):
                 is_ours = is_ours and os.path.samestat(status, os.lstat(self._file))
                 if os.name == "nt":  # an open file cannot be removed
                     self._opened.close()
@@ -322,6 +337,8 @@ def _lock(descriptor: int) -> bool:
         else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if error.errno is None:  # it is from a signal handler
+            raise
         return error.errno in _CANNOT_LOCK
     return True
 
