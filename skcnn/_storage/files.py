@@ -172,7 +172,7 @@ class _Part:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
             descriptor = self._opened.open(self._part, flags, 0o666 if mode is None else mode)
-        except OSError:
+        except FileExistsError:  # another process has created it
             self._exists = False
             raise
         if mode is not None and hasattr(os, "fchmod"):  # the umask may have removed bits

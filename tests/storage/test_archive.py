@@ -1,9 +1,13 @@
 """Archives: what comes back, and what is refused."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
+from skcnn._storage import archive, files
 from skcnn._storage.archive import DamagedFile, read_archive, write_archive
+from tests.storage.interruptions import raised_at
 
 ARRAYS = {
     "float": np.arange(6.0).reshape(2, 3),
@@ -53,3 +57,21 @@ def test_any_change_of_a_byte_is_found(tmp_path):
         path.write_bytes(content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :])
         with pytest.raises(DamagedFile):
             read_archive(str(path))
+
+
+class Interrupted(Exception):
+    """Raised by a signal handler."""
+
+
+@pytest.mark.parametrize("error", [Interrupted, TimeoutError, KeyboardInterrupt])
+def test_an_exception_of_a_signal_handler_comes_out(error, tmp_path):
+    path = str(tmp_path / "file")
+    arrays = {"x": np.arange(3)}
+    modules = [archive, files] if error is TimeoutError else [archive, files, zipfile]  # which hides any OSError
+    for n in range(1, 10**5, 7):
+        if not raised_at(n, error(), modules, lambda: write_archive(path, {"a": 1}, arrays)):
+            break
+    for n in range(1, 10**5, 7):
+        if not raised_at(n, error(), modules, lambda: read_archive(path)):
+            break
+    assert n > 300, "the whole way was tried"

@@ -12,6 +12,7 @@ import pytest
 
 from skcnn._storage import files
 from skcnn._storage.files import Lock, replace_file, resolved
+from tests.storage.interruptions import raised_at
 
 
 @pytest.fixture
@@ -107,39 +108,9 @@ def test_the_file_and_its_folder_are_flushed(path, monkeypatch):
     assert flushed == [f"{path}.part", os.path.dirname(path)]
 
 
-class Interrupted(Exception):
-    """Raised by a signal handler."""
-
-
-def interrupted_at(n, function):
-    """Call a function, and raise an exception before the n-th bytecode of the module. Return whether it has so many."""
-    seen = 0
-
-    def trace(frame, event, arg):
-        nonlocal seen
-        frame.f_trace_opcodes = True
-        seen += event == "opcode"
-        if seen == n and event == "opcode":
-            raise Interrupted
-        return trace
-
-    def only_in_files(frame, event, arg):
-        return trace(frame, event, arg) if frame.f_code.co_filename == files.__file__ else None
-
-    before = sys.gettrace()
-    sys.settrace(only_in_files)
-    try:
-        function()
-    except Interrupted:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
-
-
 def test_an_exception_of_a_signal_handler_leaves_no_lock_and_no_file(path):
     n, descriptors = 1, len(os.listdir("/proc/self/fd"))
-    while interrupted_at(n, lambda: write(path)):
+    while raised_at(n, TimeoutError(), [files], lambda: write(path)):
         assert names(path) in ([], ["c"]), n
         assert len(os.listdir("/proc/self/fd")) == descriptors, n
         n += 1
