@@ -35,7 +35,7 @@ class Saved:
 
     def __init__(self, path: str, header: Json, arrays: dict[str, NDArray[Any]]):
         self.seed: int = header["seed"]
-        if type(self.seed) is not int or self.seed < 0:
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise ValueError(f"the seed is {self.seed!r}")
         self._path, self._header, self._arrays = path, header, arrays
 

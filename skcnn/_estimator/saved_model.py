@@ -84,8 +84,8 @@ def decode_model(decoder: Decoder, node: Json) -> FittedModel:
 
 def _decoded_plain(decoder: Decoder, node: Json, name: str) -> Any:
     value = decoder.decode(node[name], name)
-    is_negative = isinstance(value, Real) and name != "best_score" and value < 0
-    if not isinstance(value, _PLAIN[name]) or is_negative or (name == "batch_size" and value == 0):
+    is_in_range = value is None or name in ("stop_reason", "best_score") or 0 <= value < 2**63
+    if not isinstance(value, _PLAIN[name]) or not is_in_range or (name == "batch_size" and value == 0):
         raise ValueError(f"{name} is {value!r}")
     return value
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -50,7 +49,6 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the first one that a zip file can hold
 _KINDS = "biufcSUmM"  # numbers, text and dates, but no Python objects
 _LONGEST_NPY_HEADER = 2000
 _DEEPEST = 200  # levels of lists and objects in the header
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class DamagedFile(ValueError):
@@ -142,11 +140,22 @@ def _read_header(text: bytes) -> dict[str, Any]:
 
 def _require_shallow(text: bytes) -> None:
     """Raise ValueError if JSON is nested so deeply that reading it could exhaust the stack."""
-    brackets = np.frombuffer(_STRINGS.sub(b"", text), np.uint8)
-    opening, closing = (np.isin(brackets, list(kinds)) for kinds in (b"[{", b"]}"))
+    characters = np.frombuffer(text, np.uint8)
+    outside = _is_outside_strings(characters)
+    opening, closing = (np.isin(characters, list(kinds)) & outside for kinds in (b"[{", b"]}"))
     depth = np.cumsum(opening.astype(np.int64) - closing)
     if len(depth) and depth.max() > _DEEPEST:
         raise ValueError(f"its parameters are nested in more than {_DEEPEST} levels")
+
+
+def _is_outside_strings(characters: Array) -> Array:
+    """Return which characters of some JSON are outside its strings."""
+    index = np.arange(len(characters))
+    last_other = np.maximum.accumulate(np.where(characters == ord("\\"), -1, index))  # than a backslash
+    n_backslashes = np.append(0, (index - last_other)[:-1])  # directly before each character
+    quotes = (characters == ord('"')) & (n_backslashes % 2 == 0)
+    outside: Array = np.cumsum(quotes) % 2 == 0
+    return outside
 
 
 def _read_array(content: bytes) -> Array:

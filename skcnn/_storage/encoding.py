@@ -39,6 +39,7 @@ _NAMES = {item: name for name, item in KNOWN.items()}
 _LABELS = (str, bytes, int, float, bool, type(None), np.generic)  # the items of arrays of objects that can be stored
 _DTYPE = re.compile(r"[<>|=]?[a-zA-Z]\d{0,9}(\[\w{1,20}\])?")
 _BITS = 63  # larger integers are not plain JSON: other programs would round them
+_MOST_BITS = 4096  # computing with much larger integers takes long
 
 
 class Encoder:
@@ -96,6 +97,8 @@ class Encoder:
         return str.__str__(value)
 
     def _int(self, value: int, where: str) -> Json:
+        if value.bit_length() > _MOST_BITS:
+            raise TypeError(f"{where} is an integer of {value.bit_length()} bits, which cannot be stored")
         return int(value) if value.bit_length() <= _BITS else {"int": hex(value)}
 
     def _float(self, value: float, where: str) -> Json:
@@ -234,6 +237,8 @@ class Decoder:
         return bytes.fromhex(node["bytes"])
 
     def _int(self, node: Json, where: str) -> Any:
+        if len(node["int"]) > _MOST_BITS:
+            raise ValueError(f"{where} is too large")
         return int(node["int"], 16)
 
     def _float(self, node: Json, where: str) -> Any:

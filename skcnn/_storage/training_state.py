@@ -52,7 +52,7 @@ def decode_state(decoder: Decoder, node: Json, state: TrainingState, optimizer: 
     require_state_of(optimizer, optimizer_state, [array for _, array in leaves(network.params)])
     history = checked_history(decoder.decode(node["history"], "history"))
     counts = {name: node[name] for name in ("first_epoch", "n_seen")}
-    if node["stop_reason"] not in _REASONS or not all(type(n) is int and n >= 0 for n in counts.values()):
+    if node["stop_reason"] not in _REASONS or not all(type(n) is int and 0 <= n < 2**63 for n in counts.values()):
         raise ValueError("a count or the reason why training ended is invalid")
     if (stopping := state.early_stopping) is not None:
         saved = node["early stopping"]

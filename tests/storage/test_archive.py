@@ -1,5 +1,9 @@
 """Archives: what comes back, and what is refused."""
 
+import hashlib
+import io
+import json
+import time
 import zipfile
 
 import numpy as np
@@ -47,6 +51,40 @@ def test_a_header_that_is_nested_too_deeply(depth, tmp_path):
     else:
         with pytest.raises(ValueError, match="nested in more than 200 levels"):
             write_archive(path, header, {})
+
+
+@pytest.mark.parametrize(
+    "header", [{"a": '["'}, {"a": "\\"}, {"a": '\\"['}, {"[[": ["]", {"\\\\": '"'}]}, {"a": "[" * 999}]
+)
+def test_brackets_in_strings_do_not_count(header, tmp_path):
+    path = str(tmp_path / "file")
+    write_archive(path, header, {})
+    assert read_archive(path)[0] == header
+    deep = json.loads('{"a":' * 201 + json.dumps(header) + "}" * 201)
+    with pytest.raises(ValueError, match="nested in more than 200 levels"):
+        write_archive(path, deep, {})
+
+
+@pytest.mark.parametrize("part", ["[", '{"a":', '"a\\', '"', "\\", "9", '"]', "]"])
+def test_a_large_header_that_is_no_json_is_refused_at_once(part, tmp_path):
+    path = tmp_path / "file"
+    content = craft({"header.json": part * (2**20 // len(part))})
+    path.write_bytes(content)
+    start = time.perf_counter()
+    with pytest.raises(DamagedFile):
+        read_archive(str(path))
+    assert time.perf_counter() - start < 1
+
+
+def craft(members):
+    """Return an archive with a valid checksum."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+        file.comment = b"skcnn sha256 " + b"0" * 64
+    content = whole.getvalue()[:-64]
+    return content + hashlib.sha256(content).hexdigest().encode()
 
 
 def test_any_change_of_a_byte_is_found(tmp_path):
