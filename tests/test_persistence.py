@@ -120,7 +120,7 @@ SETTINGS = {
         "augment": (Flip(), Shift(1), Rotate(5), Crop(0.9), Cutout(2)),
         "activation": LeakyReLU(0.2),
     },
-    "sequences": {"n_kernels": [2, 3], "kernel_size": ((3, 2), 3), "pool_size": [1, 2], "padding": ("same", (1, 0))},
+    "sequences": {"n_kernels": [4, 6], "kernel_size": ((3, 2), 3), "pool_size": [1, 2], "padding": ("same", (1, 0))},
     "class weights": {"class_weight": {0: 1.0, 1: 2, np.int64(2): np.float64(0.5)}},
     "random state": {"random_state": np.random.RandomState(3)},
     "batch norm": {"batch_norm": True, "dropout": 0.2, "batch_size": 8},
@@ -129,7 +129,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_loaded_classifier_is_the_same(name, make, data, tmp_path):
-    clf = make(**{"max_iter": 2, **SETTINGS[name]}).fit(*data)
+    clf = make(**{"max_iter": 3, "batch_size": 4, "hidden_layer_sizes": 16, **SETTINGS[name]}).fit(*data)
     same = again(clf, tmp_path)
     if name == "random state":
         assert clf.random_state.random_sample(700).tobytes() == same.random_state.random_sample(700).tobytes()
@@ -195,7 +195,7 @@ def test_without_the_optimizer_the_file_is_smaller_and_training_starts_with_a_ne
 
 def test_the_file_is_hardly_larger_than_the_weights(tmp_path):
     X, y = np.zeros((20, 28, 28), np.uint8), np.arange(20) % 10
-    clf = NumpyCNNClassifier(**EXERCISE, random_state=0).fit(X, y)
+    clf = NumpyCNNClassifier(**{**EXERCISE, "max_iter": 1}, random_state=0).fit(X, y)
     skcnn.save(clf, tmp_path / "model")
     weights = clf.network_.n_params * 4
     assert (tmp_path / "model").stat().st_size <= 1.05 * weights + 10_000

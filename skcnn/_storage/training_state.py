@@ -35,6 +35,7 @@ def encode_state(encoder: Encoder, state: TrainingState) -> Json:
         "history": encoder.encode(state.history, "history"),
         "stop_reason": state.stop_reason,
         "n_seen": state.n_seen,
+        "penalty": encoder.encode(state.penalty, "penalty"),
         "divergence": state.divergence,
     }
 
@@ -57,11 +58,13 @@ def decode_state(decoder: Decoder, node: Json, state: TrainingState, optimizer: 
     if (stopping := state.early_stopping) is not None:
         saved = node["early stopping"]
         stopping.best_score = decoder.decode(saved["best_score"], "scoring")
-        stopping.best_epoch, stopping.stale = int(saved["best_epoch"]), int(saved["stale"])
+        stopping.best_epoch = None if saved["best_epoch"] is None else int(saved["best_epoch"])
+        stopping.stale = int(saved["stale"])
         stopping.best = _network_like(state.network, decoder, saved["best"]) if saved["best"] else None
     state.network, state.optimizer_state, state.history = network, optimizer_state, history
     state.first_epoch, state.n_seen = counts["first_epoch"], counts["n_seen"]
     state.stop_reason, state.divergence = node["stop_reason"], str(node["divergence"])
+    state.penalty = float(decoder.decode(node["penalty"], "penalty"))
 
 
 def _network_like(network: Network, decoder: Decoder, node: Json) -> Network:

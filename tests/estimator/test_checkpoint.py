@@ -356,7 +356,7 @@ class Counting:
 
 def test_an_optimizer_of_one_s_own_resumes(make, data, tmp_path):
     path = tmp_path / "c"
-    unfitted = make(solver=Counting(0.5), max_iter=3, batch_size=8, augment=[trapped])
+    unfitted = make(solver=Counting(0.5), learning_rate_init=0.3, max_iter=3, batch_size=8, augment=[trapped])
     stopped(unfitted, 8, *data, checkpoint=path)
     with pytest.raises(ValueError, match=r"solver was .*Counting\(size=0\.5\) and is .*Counting\(size=0\.7\)"):
         clone(unfitted).set_params(solver=Counting(0.7)).fit(*data, checkpoint=path)

@@ -8,11 +8,11 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from skcnn._engine.numpy_settings import BUFFER_ELEMENTS
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import NumpyCNNClassifier
+from skcnn._engine.numpy_settings import BUFFER_ELEMENTS
 
 pytestmark = pytest.mark.usefixtures("small_shards")
 
