@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
+from io import BufferedReader
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,7 @@ DEBIAN_PACKAGE = Path("/usr/share/datasets/fashion-mnist")
 _PREFIXES = {"train": "train", "test": "t10k"}
 _N_TRAIN = 60_000
 _UINT8 = 0x08  # the code of this type in IDX files
+_SHAPES: dict[str, tuple[int, ...]] = {"images": (28, 28), "labels": ()}
 
 
 def load_fashion_mnist(
@@ -53,9 +56,10 @@ def load_fashion_mnist(
     Raises
     ------
     ValueError
-        If `subset` is not one of these names, or a file is damaged.
+        If `subset` is not one of these names, or if a file is damaged or is not a file of Fashion-MNIST.
     OSError
-        If a named folder does not contain the files, or if they cannot be fetched. The message says how to get them.
+        If a named folder does not contain the files, or if they cannot be read or fetched. The message says how to get
+        them.
 
     References
     ----------
@@ -74,10 +78,10 @@ def load_fashion_mnist(
 
 def _folder(data_home: str | os.PathLike[str] | None) -> Path | None:
     """Return the folder that contains the files, or None if no folder is named and the package is not installed."""
-    named = data_home if data_home is not None else os.environ.get("SKCNN_DATA")
-    folder = Path(named) if named else DEBIAN_PACKAGE
-    complete = all(_find(folder, prefix, kind) for prefix in _PREFIXES.values() for kind in ("images", "labels"))
-    if named and not complete:
+    named = data_home if data_home is not None else os.environ.get("SKCNN_DATA") or None
+    folder = DEBIAN_PACKAGE if named is None else Path(named)
+    complete = all(_find(folder, prefix, kind) for prefix in _PREFIXES.values() for kind in _SHAPES)
+    if named is not None and not complete:
         raise FileNotFoundError(f"{folder} does not contain the four files of Fashion-MNIST. {_HOW_TO_GET_THEM}")
     return folder if complete else None
 
@@ -88,22 +92,35 @@ def _find(folder: Path, prefix: str, kind: str) -> Path | None:
 
 
 def _read_subset(folder: Path, subset: str) -> tuple[Array, Array]:
-    images, labels = (_read_idx(_find(folder, _PREFIXES[subset], kind)) for kind in ("images", "labels"))
-    if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
+    paths = [_find(folder, _PREFIXES[subset], kind) for kind in _SHAPES]
+    images, labels = (_read_idx(path, shape) for path, shape in zip(paths, _SHAPES.values(), strict=True))
+    if labels.shape != images.shape[:1]:
         raise ValueError(f"{folder}: the {subset} files do not match: images {images.shape}, labels {labels.shape}")
+    if labels.max(initial=0) >= len(CLASSES):
+        raise ValueError(f"{paths[1]} is damaged: it contains the label {labels.max()}, but the labels are 0 to 9")
     return images, labels.astype(np.int64)
 
 
-def _read_idx(path: Path | None) -> Array:
+def _read_idx(path: Path | None, shape_of_one: tuple[int, ...]) -> Array:
     """Read an IDX file: two zero bytes, the type, the number of axes, their lengths (big-endian), the elements."""
     assert path is not None
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    n_axes = content[3] if len(content) > 3 else 0
-    start = 4 + 4 * n_axes
-    shape = tuple(np.frombuffer(content[4:start], ">u4").tolist()) if len(content) >= start else ()
-    if content[:3] != bytes((0, 0, _UINT8)) or not shape or len(content) - start != prod(shape):
-        raise ValueError(f"{path} is damaged or is not an IDX file of bytes")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            shape = _read_shape(file, shape_of_one)
+            content = file.read(prod(shape) + 1)  # never more than needed to see that the file is too long
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not shape or len(content) != prod(shape):
+        raise ValueError(f"{path} is damaged or is not an IDX file of bytes with the shape {('n', *shape_of_one)}")
+    return np.frombuffer(content, np.uint8).reshape(shape).copy()
+
+
+def _read_shape(file: gzip.GzipFile | BufferedReader, shape_of_one: tuple[int, ...]) -> tuple[int, ...]:
+    """Read the header of an IDX file. Return () unless it declares images or labels of the expected shape."""
+    n_axes = 1 + len(shape_of_one)
+    start, lengths = file.read(4), np.frombuffer(file.read(4 * n_axes).ljust(4 * n_axes, b"\0"), ">u4").tolist()
+    is_expected = start == bytes((0, 0, _UINT8, n_axes)) and tuple(lengths[1:]) == shape_of_one
+    return tuple(lengths) if is_expected and 1 <= lengths[0] <= _N_TRAIN else ()
 
 
 def _fetch(subset: str) -> tuple[Array, Array]:

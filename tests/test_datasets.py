@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -96,3 +97,82 @@ def test_what_cannot_be_fetched_says_how_to_get_it(no_files, monkeypatch):
     monkeypatch.setattr(datasets, "fetch_openml", fail)
     with pytest.raises(OSError, match=r"could not be fetched from OpenML \(no network\).*SKCNN_DATA"):
         load_fashion_mnist()
+
+
+def replaced(folder, stem, content):
+    """Replace a file by one with this content, compressed if it was."""
+    path = next(iter(folder.glob(f"{stem}*")))
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-5], lambda b: b[:30], lambda b: b[: len(b) // 2] + b"x" * 99, bytes])
+def test_a_damaged_compressed_file_is_named(arrays, tmp_path, damage):
+    for name, both in arrays.items():
+        for kind, array in zip(("images-idx3", "labels-idx1"), both, strict=True):
+            (tmp_path / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(idx(array)))
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(damage(path.read_bytes()) if damage is not bytes else b"no gzip file")
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is damaged"):
+        load_fashion_mnist(data_home=tmp_path)
+
+
+def header(*lengths, n_axes=None):
+    return bytes((0, 0, 8, n_axes or len(lengths))) + np.array(lengths, dtype=">u4").tobytes()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        header(2**20, 2**20, 2**20),
+        header(2**32 - 1, 28, 28),
+        header(60_001, 28, 28),
+        header(0, 28, 28),
+        header(7, 28, 27),
+        header(7, 784),
+        header(28, 28, 28, n_axes=255),
+        header(*([1] * 255)),
+    ],
+    ids=lambda start: start[:20].hex(),
+)
+def test_a_shape_of_other_data_is_refused(folder, start):
+    replaced(folder, "train-images", start + bytes(10**6))
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.* with the shape \('n', 28, 28\)"):
+        load_fashion_mnist(data_home=folder)
+
+
+def test_no_more_is_read_than_the_shape_needs(folder, arrays):
+    replaced(folder, "train-images", idx(arrays["train"][0]) + bytes(10**8))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.* is damaged"):
+        load_fashion_mnist(data_home=folder)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10**6
+
+
+def test_labels_are_those_of_the_ten_classes(folder, arrays):
+    labels = arrays["train"][1].copy()
+    labels[3] = 10
+    replaced(folder, "train-labels", idx(labels))
+    with pytest.raises(ValueError, match=r"train-labels-idx1-ubyte.* is damaged: it contains the label 10, but"):
+        load_fashion_mnist(data_home=folder)
+
+
+def test_images_and_labels_must_match(folder, arrays):
+    replaced(folder, "train-labels", idx(arrays["train"][1][:5]))
+    with pytest.raises(ValueError, match=r"the train files do not match: images \(7, 28, 28\), labels \(5,\)"):
+        load_fashion_mnist(data_home=folder)
+
+
+def test_a_folder_in_place_of_a_file_is_no_file(folder):
+    path = next(iter(folder.glob("train-images*")))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(FileNotFoundError, match="does not contain the four files"):
+        load_fashion_mnist(data_home=folder)
+
+
+def test_an_empty_name_is_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="does not contain the four files"):
+        load_fashion_mnist(data_home="")
