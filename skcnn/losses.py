@@ -87,12 +87,12 @@ class SoftmaxCrossEntropy(Value):
         return _weighted(losses, d_logits, weight)
 
     def probabilities(self, logits: Array) -> Array:
-        return softmax(logits)
+        return _without_ties(softmax(logits), self.decide(logits))
 
     def log_probabilities(self, logits: Array) -> Array:
         shifted = logits - logits.max(axis=1, keepdims=True)
         out: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return out
+        return _without_ties(out, self.decide(logits))
 
     def decide(self, logits: Array) -> Array:
         decided: Array = logits.argmax(axis=1)
@@ -133,10 +133,10 @@ class SigmoidCrossEntropy(Value):
         return _weighted(losses, d_logits, weight)
 
     def probabilities(self, logits: Array) -> Array:
-        return np.hstack([sigmoid(-logits), sigmoid(logits)])
+        return _without_ties(np.hstack([sigmoid(-logits), sigmoid(logits)]), self.decide(logits))
 
     def log_probabilities(self, logits: Array) -> Array:
-        return np.hstack([-_softplus(logits), -_softplus(-logits)])
+        return _without_ties(np.hstack([-_softplus(logits), -_softplus(-logits)]), self.decide(logits))
 
     def decide(self, logits: Array) -> Array:
         return (logits[:, 0] > 0).astype(np.intp)
@@ -150,6 +150,19 @@ def loss_for(n_classes: int, label_smoothing: float = 0.0) -> Loss:
 def _softplus(z: Array) -> Array:
     """log(1 + exp(z))."""
     out: Array = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    return out
+
+
+def _without_ties(out: Array, decided: Array) -> Array:
+    """Make the (log) probability of the class that was decided on the first largest one of its row, in place.
+
+    If logits differ only in their last digits, rounding can make several probabilities equal. The one that should be
+    larger is then made larger by one unit in the last place.
+    """
+    differs = out.argmax(axis=1) != decided
+    if differs.any():
+        rows = np.flatnonzero(differs)
+        out[rows, decided[rows]] = np.nextafter(out[rows].max(axis=1), out.dtype.type(np.inf))
     return out
 
 

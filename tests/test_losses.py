@@ -192,3 +192,28 @@ def test_losses_are_those_of_torch(torch, loss, shape, size, weighted, seed):
     expected.sum().backward()
     np.testing.assert_allclose(losses, expected.detach().numpy(), rtol=1e-12, atol=1e-9)
     np.testing.assert_allclose(d_logits, z.grad.numpy(), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_the_decision_is_the_largest_probability(n_classes, dtype):
+    """Logits that differ only in their last digits have probabilities that rounding would make equal."""
+    rng = np.random.default_rng(0)
+    base = rng.choice([0.0, 1e-30, 1.0, 10.0, 100.0], (5000, 1)).astype(dtype)
+    steps = rng.integers(-2, 3, (5000, 1 if n_classes == 2 else n_classes))
+    logits = (base + steps * np.spacing(base)).astype(dtype)
+    logits *= rng.choice([-1, 1], (5000, 1)).astype(dtype)
+    if n_classes == 2:
+        logits = np.concatenate([logits, steps * dtype(1e-20), steps * np.finfo(dtype).smallest_subnormal])
+    loss = loss_for(n_classes)
+    decided, sums = loss.decide(logits), loss.probabilities(logits).sum(axis=1)
+    np.testing.assert_array_equal(loss.probabilities(logits).argmax(axis=1), decided)
+    np.testing.assert_array_equal(loss.log_probabilities(logits).argmax(axis=1), decided)
+    np.testing.assert_allclose(sums, 1, rtol=1e-6)
+
+
+def test_of_equal_logits_the_first_class_wins():
+    for n_classes, logits in ((2, np.zeros((1, 1))), (3, np.zeros((1, 3)))):
+        loss = loss_for(n_classes)
+        assert loss.decide(logits)[0] == loss.probabilities(logits).argmax() == 0
+        assert len(np.unique(loss.probabilities(logits))) == 1
