@@ -6,18 +6,26 @@ object (`dataclasses.replace`), so changing one model never changes another.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import MISSING, Field, dataclass, fields
+from math import frexp, inf, isfinite, ldexp, nan
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 Pair = tuple[int, int]
+Closed = Literal["left", "right", "both", "neither"]
+LARGEST_COUNT = sys.maxsize  # no length, index or slice of an array is larger
 
 
 @dataclass(frozen=True)
 class Value:
     """Base of all configuration objects.
 
-    Its repr shows the fields in `always_shown` and those that differ from their defaults.
+    Its repr shows the fields in `always_shown` and those that differ from their defaults. The checks of numbers turn
+    other types of numbers into ints and floats: NumPy's small integers would overflow, and its floats would make arrays
+    of float32 compute in double precision.
     """
 
     always_shown: ClassVar[tuple[str, ...]] = ()
@@ -32,15 +40,34 @@ class Value:
             raise ValueError(f"{type(self).__name__}: {name} must be {expected}, got {getattr(self, name)!r}")
 
     def _check_count(self, name: str, minimum: int = 1) -> None:
-        self._check(name, is_count(getattr(self, name), minimum), f"an int of at least {minimum}")
+        value = getattr(self, name)
+        too_large = isinstance(value, Integral) and int(value) > LARGEST_COUNT
+        limit = f" and at most {LARGEST_COUNT}" if too_large else ""
+        self._check(name, is_count(value, minimum), f"an int of at least {minimum}{limit}")
+        self._make_plain(name)
 
     def _check_size(self, name: str, minimum: int = 1) -> None:
         fits = is_size(getattr(self, name), minimum)
         self._check(name, fits, f"an int of at least {minimum} or a pair (rows, columns) of such ints")
+        self._make_plain(name)
 
-    def _check_number(self, name: str, low: float, high: float) -> None:
+    def _check_number(self, name: str, low: float = -inf, high: float = inf, closed: Closed = "left") -> None:
+        self._check(name, is_number(getattr(self, name), low, high, closed), _expected(low, high, closed))
+        self._make_plain(name)
+
+    def _check_in(self, dtype: Any, name: str, *, may_be_zero: bool) -> None:
+        """Raise ValueError if a field overflows in `dtype` or, unless it may be zero there, is rounded to 0."""
         value = getattr(self, name)
-        self._check(name, is_real(value) and low <= value < high, f"a number in [{low}, {high})")
+        with np.errstate(all="ignore"):
+            rounded = np.dtype(dtype).type(value)
+        if not np.isfinite(rounded) or (rounded == 0 and not may_be_zero):
+            remedy = "larger" if rounded == 0 else "smaller"
+            raise ValueError(
+                f"{type(self).__name__}: {name}={value!r} is {rounded:g} in {np.dtype(dtype)}: it must be {remedy}"
+            )
+
+    def _make_plain(self, name: str) -> None:
+        object.__setattr__(self, name, plain(getattr(self, name)))
 
 
 def _is_default(field: Field[Any], value: object) -> bool:
@@ -52,12 +79,40 @@ def _is_default(field: Field[Any], value: object) -> bool:
 
 def is_count(value: object, minimum: int = 1) -> bool:
     """Return whether `value` is an integer of at least `minimum`. NumPy integers are accepted, bools are not."""
-    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= minimum
+    is_integer = not isinstance(value, bool) and isinstance(value, Integral)
+    return is_integer and minimum <= int(value) <= LARGEST_COUNT  # type: ignore[call-overload]
 
 
-def is_real(value: object) -> bool:
-    """Return whether `value` is a real number. NumPy numbers are accepted, bools are not."""
-    return not isinstance(value, bool) and isinstance(value, Real)
+def is_number(value: object, low: float = -inf, high: float = inf, closed: Closed = "left") -> bool:
+    """Return whether `value` is a finite number in an interval. NumPy numbers are accepted, bools are not."""
+    number = as_float(value)
+    above = low <= number if closed in ("left", "both") else low < number
+    below = number <= high if closed in ("right", "both") else number < high
+    return isfinite(number) and above and below
+
+
+def as_float(value: object) -> float:
+    """Return a number as a float: an infinity if it is too large for a float, NaN if it is no real number or a bool."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return nan
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf  # type: ignore[operator]
+
+
+def plain(value: Any) -> Any:
+    """Return numbers, and those in tuples and lists, as ints and floats. Anything else is returned unchanged."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(plain, value)) if type(value) in (tuple, list) else value
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def power_of_two(value: float) -> float:
+    """Return the largest power of two that is not larger than a positive number. Division by it changes no digit."""
+    return ldexp(1.0, frexp(value)[1] - 1)
 
 
 def is_size(value: object, minimum: int = 1) -> bool:
@@ -71,6 +126,15 @@ def pair(size: Any) -> Pair:
     """Return a size, given as an int or a pair, as a pair: 3 -> (3, 3), (3, 5) -> (3, 5)."""
     rows, columns = size if isinstance(size, tuple) else (size, size)
     return int(rows), int(columns)
+
+
+def _expected(low: float, high: float, closed: Closed) -> str:
+    """Describe an interval for error messages."""
+    if high < inf:
+        left, right = "[" if closed in ("left", "both") else "(", "]" if closed in ("right", "both") else ")"
+        return f"a number in {left}{low}, {high}{right}"
+    lower = "of at least" if closed in ("left", "both") else "above"
+    return "a finite number" if low == -inf else f"a finite number {lower} {low}"
 
 
 def times(size: Any) -> str:

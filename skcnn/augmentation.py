@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._values import Value, is_real
+from skcnn._values import Value
 
 __all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Shift"]
 
@@ -45,8 +45,7 @@ class Flip(Value):
 
     def __post_init__(self) -> None:
         self._check("axis", self.axis in ("horizontal", "vertical"), "'horizontal' or 'vertical'")
-        fits = is_real(self.probability) and 0 <= self.probability <= 1
-        self._check("probability", fits, "a number in [0, 1]")
+        self._check_number("probability", 0, 1, closed="both")
 
     def __call__(self, images: Array, rng: Rng) -> Array:
         chosen = rng.random(len(images)) < self.probability
@@ -80,7 +79,8 @@ class Shift(Value):
 
     def __call__(self, images: Array, rng: Rng) -> Array:
         n, h, w, _ = images.shape
-        moves = rng.integers(-int(self.pixels), int(self.pixels), (2, n, 1), endpoint=True)
+        moves = rng.integers(-self.pixels, self.pixels, (2, n, 1), endpoint=True)
+        moves = np.clip(moves, -max(h, w), max(h, w))  # farther away, there is only the edge
         rows, columns = (np.clip(np.arange(size) + move, 0, size - 1) for size, move in zip((h, w), moves, strict=True))
         out: Array = images[np.arange(n)[:, np.newaxis, np.newaxis], rows[:, :, np.newaxis], columns[:, np.newaxis]]
         return out
@@ -99,7 +99,7 @@ class Rotate(Value):
     degrees: float = 10.0
 
     def __post_init__(self) -> None:
-        self._check("degrees", is_real(self.degrees) and 0 <= self.degrees <= 180, "a number in [0, 180]")
+        self._check_number("degrees", 0, 180, closed="both")
 
     def __call__(self, images: Array, rng: Rng) -> Array:
         angle = np.radians(rng.uniform(-self.degrees, self.degrees, len(images)))
@@ -123,7 +123,7 @@ class Crop(Value):
     smallest: float = 0.8
 
     def __post_init__(self) -> None:
-        self._check("smallest", is_real(self.smallest) and 0 < self.smallest <= 1, "a number in (0, 1]")
+        self._check_number("smallest", 0, 1, closed="right")
 
     def __call__(self, images: Array, rng: Rng) -> Array:
         n, h, w, _ = images.shape
@@ -158,9 +158,9 @@ class Cutout(Value):
         n, h, w, _ = images.shape
         inside = []
         for length in (h, w):
-            first = rng.integers(0, length, (n, 1)) - int(self.size) // 2
+            first = rng.integers(0, length, (n, 1)) - self.size // 2
             position = np.arange(length)
-            inside.append((first <= position) & (position < first + int(self.size)))
+            inside.append((first <= position) & (position < first + self.size))
         cut = inside[0][:, :, np.newaxis] & inside[1][:, np.newaxis]
         return np.where(cut[..., np.newaxis], images.dtype.type(0), images)
 

@@ -30,7 +30,8 @@ from skcnn._estimator.fitting import (
     what_fit_depends_on,
     with_scaled_weights,
 )
-from skcnn._estimator.images import Images, warn_if_scale_is_off
+from skcnn._estimator.images import Images
+from skcnn._estimator.magnitudes import warn_if_scale_is_off
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.parameters import NestedParametersMixin
 from skcnn._estimator.prediction import predict
@@ -40,6 +41,7 @@ from skcnn._estimator.sklearn_private import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
+    Number,
     StrOptions,
     fit_context,
     with_callbacks,
@@ -49,6 +51,7 @@ from skcnn._estimator.validation import ValidationSet, no_figures, scorer_of
 from skcnn._estimator.warning import warn, warn_if_inexact
 from skcnn._storage.missing import require_none_missing
 from skcnn._training.loop import train
+from skcnn._values import LARGEST_COUNT
 from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
 from skcnn.optimizers import OPTIMIZERS, Optimizer
@@ -57,7 +60,8 @@ from skcnn.schedules import SCHEDULES, Constant, Schedule, schedule_from
 __all__ = ["NumpyCNNClassifier"]
 
 Array = NDArray[Any]
-_COUNT = Interval(Integral, 1, None, closed="left")
+_COUNT = Interval(Integral, 1, LARGEST_COUNT, closed="both")
+MOST_THREADS = 1024  # no computer is faster with more
 
 
 def _has_partial_fit(classifier: Any) -> bool:
@@ -167,8 +171,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the previous fit, with a new schedule of `max_iter` epochs.
     n_jobs : int or None, default=None
-        The number of threads. None: as many as the BLAS library may use when the call begins. -1: one per core. The
-        results are the same, bit for bit, for any number.
+        The number of threads. None: as many as the BLAS library may use when the call begins. -1: one per core, -2: one
+        fewer, and so on. The results are the same, bit for bit, for any number.
     verbose : int, default=0
         Whether to print a line per epoch. On a terminal or in a notebook, this also shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -253,30 +257,30 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         "hidden_layer_sizes": [_COUNT, list, tuple],
         "activation": [StrOptions(set(ACTIVATIONS)), Layer, list, tuple],
         "stride": [_COUNT, list, tuple],
-        "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, None, closed="left"), list, tuple],
+        "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, LARGEST_COUNT, closed="both"), list, tuple],
         "pool": [StrOptions(set(POOLS)), list, tuple],
         "batch_norm": ["boolean"],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "dropout": [Number(Real, 0, 1, closed="left"), list, tuple],
         "layers": [list, tuple, None],
         "image_shape": [list, tuple, None],
         "data_format": [StrOptions({"channels_last", "channels_first"})],
         "scaling": [StrOptions({"auto", "standard"}), list, tuple, None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "solver": [StrOptions(set(OPTIMIZERS)), HasMethods(["init", "step"])],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_init": [Number(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(SCHEDULES)), callable],
-        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Number(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), _COUNT],
         "max_iter": [_COUNT],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "max_time": [Number(Real, 0, None, closed="neither"), None],
         "shuffle": ["boolean"],
         "augment": [callable, list, tuple, None],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "label_smoothing": [Number(Real, 0, 1, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [Number(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [_COUNT],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Number(Real, 0, None, closed="left")],
         "scoring": [str, callable, None],
         "warm_start": ["boolean"],
         "n_jobs": [Integral, None],
@@ -410,6 +414,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             If an argument or parameter is invalid, or if the checkpoint is damaged or belongs to another fit. Also if
             training diverges and the training images cannot be predicted with the weights from before either, because
             X or the initial weights are too large. The classifier does not change.
+        MemoryError
+            If the network is far too large for this computer.
         OSError
             If the checkpoint cannot be written, or is in use by another process.
 
@@ -447,9 +453,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         batch_size = batch_size_for(self, len(data.indices))
         if batch_size > (n_samples := len(data.indices)):
             warn(f"batch_size={batch_size} is larger than the number of samples; it is clipped to {n_samples}")
-        model = replace(model, batch_size=batch_size)
         state = new_state(self, model, self.early_stopping)
-        config = training_config(self, model, schedule_from(self.learning_rate), self.max_iter, n_threads)
+        config = training_config(self, model, batch_size, schedule_from(self.learning_rate), self.max_iter, n_threads)
         data = with_scaled_weights(data, model)
         if saved:
             saved.restore(state, config.optimizer)
@@ -474,8 +479,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> NumpyCNNClassifier:
         """Train for one epoch on the given samples, at the constant learning rate `learning_rate_init`.
 
-        The first call fixes the scaling, the batch size, and the mean by which sample weights are divided.
-        `early_stopping` and `learning_rate` are ignored.
+        The first call fixes the scaling, and the mean by which sample weights are divided. With ``batch_size="auto"``,
+        the batch size depends on the number of samples in each call. `early_stopping` and `learning_rate` are ignored.
 
         Parameters
         ----------
@@ -505,14 +510,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         n_threads, before = self._n_threads(), getattr(self, "_fitted", None)
         classes = check_classes(classes, before)
         model, data, _ = read_data_set(self, before, X, y, sample_weight, classes)
-        if model.batch_size is None:
-            model = replace(
-                model,
-                batch_size=batch_size_for(self, len(data.indices)),
-                mean_weight=mean_weight(data.weight, data.indices),
-            )
+        if model.mean_weight is None:
+            model = replace(model, mean_weight=mean_weight(data.weight, data.indices))
+        batch_size = batch_size_for(self, len(data.indices))
         state = new_state(self, model, early_stopping=False)
-        config = training_config(self, model, Constant(), 1, n_threads)
+        config = training_config(self, model, batch_size, Constant(), 1, n_threads)
         data = with_scaled_weights(data, model)
         is_exact = train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
         self._hand_over(trained(model, state, config, keep_optimizer=True))
@@ -593,7 +595,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         model = self._model  # the same model for the whole call, even if another thread refits meanwhile
         rows = read_images(self, model, X)
         if self.scaling is not None:
-            warn_if_scale_is_off(rows, model.image_format)
+            warn_if_scale_is_off(rows, model.magnitudes, model.image_format, "X")
 
         def checked(logits: Array) -> Array:
             if not np.isfinite(logits).all():
@@ -607,4 +609,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         return predict(model.network, images, len(rows), self._n_threads(), checked)
 
     def _n_threads(self) -> int:
-        return allowed_threads() if self.n_jobs is None else int(joblib.effective_n_jobs(self.n_jobs))
+        if self.n_jobs is None:
+            return allowed_threads()
+        n_jobs = int(self.n_jobs)  # NumPy's small integers would overflow
+        return min(int(joblib.effective_n_jobs(n_jobs)), MOST_THREADS)

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._memory import require_memory
+
 __all__ = ["INITIALIZERS", "Initializer"]
 
 Initializer = str | Callable[[tuple[int, ...], np.random.Generator], NDArray[Any]]
@@ -53,6 +55,11 @@ def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Genera
         The type of the result. Weights are drawn in float64 and then rounded, so both precisions start from the same
         weights.
 
+    Raises
+    ------
+    MemoryError
+        If the weights are far too large for this computer.
+
     Returns
     -------
     ndarray of `shape`
@@ -64,6 +71,8 @@ def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Genera
     >>> W.shape, round(float(W.var() * 5 * 5 * 16), 1)
     ((5, 5, 16, 32), 2.0)
     """
+    # training needs the weights, two copies, and the gradients
+    require_memory(4 * prod(shape) * np.dtype(dtype).itemsize, f"training weights of shape {shape}")
     weights = initializer(shape, rng) if callable(initializer) else _draw_named(initializer, shape, rng)
     if np.shape(weights) != shape:
         raise ValueError(f"initializer {initializer!r} returned shape {np.shape(weights)}, needed {shape}")

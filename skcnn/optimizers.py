@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._values import Value, is_real
+from skcnn._values import Value
 
 __all__ = [
     "SGD",
@@ -86,17 +86,16 @@ class SGD(Value):
         return {"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {}
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
-        momentum = float(self.momentum)  # with a NumPy float, NumPy would compute float32 arrays in double precision
-        if not momentum:
+        if not self.momentum:
             for w, g in zip(weights, grads, strict=True):
                 g *= learning_rate
                 w -= g
             return
         for w, g, v in zip(weights, grads, state["velocities"], strict=True):
             g *= learning_rate
-            v *= momentum
+            v *= self.momentum
             v -= g
-            w += momentum * v - g if self.nesterov else v
+            w += self.momentum * v - g if self.nesterov else v
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,16 +132,17 @@ class Adam(Value):
     def __post_init__(self) -> None:
         for name in ("beta_1", "beta_2"):
             self._check_number(name, 0, 1)
-        self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < 1, "a number in (0, 1)")
+        self._check_number("epsilon", 0, 1, closed="neither")
 
     def init(self, weights: list[Array]) -> State:
+        _check_epsilon(self, weights)
         zeros = [np.zeros_like(w) for w in weights]
         return {"n_steps": 0, "means": zeros, "squares": [z.copy() for z in zeros]}
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
         state["n_steps"] += 1
         t = state["n_steps"]
-        beta_1, beta_2, epsilon = float(self.beta_1), float(self.beta_2), float(self.epsilon)
+        beta_1, beta_2, epsilon = self.beta_1, self.beta_2, self.epsilon
         rate = learning_rate / (1 - beta_1**t)
         correction = 1 / sqrt(1 - beta_2**t)
         for w, g, m, v in zip(weights, grads, state["means"], state["squares"], strict=True):
@@ -216,14 +216,15 @@ class RMSprop(Value):
     def __post_init__(self) -> None:
         for name in ("rho", "momentum"):
             self._check_number(name, 0, 1)
-        self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < 1, "a number in (0, 1)")
+        self._check_number("epsilon", 0, 1, closed="neither")
 
     def init(self, weights: list[Array]) -> State:
+        _check_epsilon(self, weights)
         state = {"squares": [np.zeros_like(w) for w in weights]}
         return state | ({"velocities": [np.zeros_like(w) for w in weights]} if self.momentum else {})
 
     def step(self, weights: list[Array], grads: list[Array], state: State, learning_rate: float) -> None:
-        rho, momentum, epsilon = float(self.rho), float(self.momentum), float(self.epsilon)
+        rho, momentum, epsilon = self.rho, self.momentum, self.epsilon
         for i, (w, g, v) in enumerate(zip(weights, grads, state["squares"], strict=True)):
             v *= rho
             part = np.multiply(1 - rho, g, out=np.empty_like(g))
@@ -274,7 +275,7 @@ class ClipNorm(Value):
     def __post_init__(self) -> None:
         fits = not isinstance(self.optimizer, type) and callable(getattr(self.optimizer, "step", None))
         self._check("optimizer", fits, "an optimizer object, as in Adam()")
-        self._check("max_norm", is_real(self.max_norm) and 0 < self.max_norm < np.inf, "a finite number above 0")
+        self._check_number("max_norm", 0, closed="neither")
 
     @property
     def decouples_decay(self) -> bool:
@@ -287,8 +288,14 @@ class ClipNorm(Value):
         norm = sqrt(sum(float(np.vdot(g, g)) for g in grads))
         if norm > self.max_norm:
             for g in grads:
-                g *= float(self.max_norm) / norm
+                g *= self.max_norm / norm
         self.optimizer.step(weights, grads, state, learning_rate)
+
+
+def _check_epsilon(optimizer: Adam | RMSprop, weights: list[Array]) -> None:
+    """Raise ValueError if epsilon is rounded to 0, because the gradient of a weight may be 0 too."""
+    for w in weights:
+        optimizer._check_in(w.dtype, "epsilon", may_be_zero=False)
 
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}

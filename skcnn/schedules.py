@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import cos, inf, pi, pow
+from math import cos, inf, isfinite, pi, pow
 from typing import Any, ClassVar
 
-from skcnn._values import Value, is_real
+import numpy as np
+
+from skcnn._values import Value, as_float
 
 __all__ = [
     "Constant",
@@ -123,7 +125,7 @@ class Cosine(Value):
 
     def __post_init__(self) -> None:
         self._check_number("final", 0, 1)
-        self._check("warm_up", is_real(self.warm_up) and 0 <= self.warm_up < inf, "a finite number of at least 0")
+        self._check_number("warm_up", 0)
 
     def __call__(self, epoch: float, n_epochs: int) -> float:
         if epoch < self.warm_up:
@@ -201,7 +203,7 @@ class ReduceOnPlateau(Value):
     def __post_init__(self) -> None:
         self._check_number("factor", 0, 1)
         self._check_count("patience", 0)
-        self._check("tol", is_real(self.tol) and 0 <= self.tol < inf, "a finite number of at least 0")
+        self._check_number("tol", 0)
         self._check("metric", self.metric in ("loss", "val_loss"), "'loss' or 'val_loss'")
 
     def __call__(self, epoch: float, n_epochs: int, history: History = ()) -> float:
@@ -230,10 +232,21 @@ SCHEDULES: dict[str, Callable[[], Schedule]] = {
 
 
 def factor(schedule: Schedule, epoch: float, n_epochs: int, history: History) -> float:
-    """Return the factor of a schedule at the time `epoch`, in epochs."""
-    if getattr(schedule, "needs_history", False):
-        return float(schedule(epoch, n_epochs, history))
-    return float(schedule(epoch, n_epochs))
+    """Return the factor of a schedule at the time `epoch`, in epochs.
+
+    Raises
+    ------
+    ValueError
+        If the schedule does not return a finite number.
+    """
+    arguments = (history,) if getattr(schedule, "needs_history", False) else ()
+    value: Any = schedule(epoch, n_epochs, *arguments)
+    number = as_float(value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value)
+    if not isfinite(number):
+        raise ValueError(
+            f"learning_rate={schedule!r} must return a finite number, but at epoch {epoch:g} it is {value!r}"
+        )
+    return number
 
 
 def schedule_from(schedule: str | Schedule) -> Schedule:

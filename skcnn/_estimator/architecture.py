@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from skcnn import layers as layer_types
-from skcnn._values import is_count, is_real, is_size, pair
+from skcnn._memory import require_memory
+from skcnn._values import is_count, is_number, is_size, pair, plain
 from skcnn.layers import (
     ELU,
     GELU,
@@ -168,14 +171,26 @@ def build_network(
     ------
     ValueError
         If a layer does not fit, or the last one returns feature maps.
+    MemoryError
+        If the network is far too large for this computer.
     """
-    shape = Sequential(layers).out_shape(in_shape)
+    *_, shape = shapes = Sequential(layers).shapes(in_shape)
     if len(shape) != 1:
         raise ValueError(
             f"the last layer returns feature maps of shape {shape}, but it must return rows; append Flatten() or "
             "GlobalAvgPool2D()"
         )
-    return Network.build([*layers, Dense(n_outputs, initializer="glorot_uniform")], in_shape, rng, dtype)
+    output_layer = Dense(n_outputs, initializer="glorot_uniform")
+    try:
+        # training needs all feature maps and their gradients
+        largest = max(range(len(layers)), key=lambda index: prod(shapes[index + 1]))
+        what = f"the feature maps of one image, of which layers[{largest}] {layers[largest]!r} returns the largest,"
+        require_memory(2 * sum(map(prod, shapes)) * np.dtype(dtype).itemsize, what)
+        return Network.build([*layers, output_layer], in_shape, rng, dtype)
+    except MemoryError as error:
+        where = "; ".join([str(error), *getattr(error, "__notes__", ())])  # a note may name the layer
+        sizes = "n_kernels, kernel_size, padding, hidden_layer_sizes or layers"
+        raise MemoryError(f"the network is too large, so {sizes} must be smaller: {where}") from error
 
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:
@@ -239,7 +254,7 @@ def _is_activation(value: object) -> bool:
 
 
 def _is_rate(value: object) -> bool:
-    return is_real(value) and 0 <= value < 1  # type: ignore[operator]
+    return is_number(value, 0, 1)
 
 
 def _is_pool(value: object) -> bool:
@@ -251,7 +266,7 @@ def _is_padding(value: object) -> bool:
 
 
 def _counts(name: str, value: Any) -> list[int]:
-    counts = [value] if is_count(value, -(2**62)) else value
+    counts = [value] if isinstance(value, Integral) else value
     if not isinstance(counts, tuple | list) or not all(is_count(count) for count in counts):
         raise ValueError(f"{name} must be an int of at least 1 or a sequence of such ints, got {value!r}")
     return [int(count) for count in counts]
@@ -271,7 +286,7 @@ def _per_layer(name: str, value: Any, n_layers: int, fits: Any) -> list[Any]:
     for index, item in enumerate(values):
         if not fits(item):
             raise ValueError(f"{name}{f'[{index}]' if one_each else ''} is out of range: {item!r}; {_EXPECTED[name]}")
-    return values
+    return [plain(item) for item in values]
 
 
 _SIZES = ("kernel_size", "stride", "pool_size", "padding")

@@ -44,21 +44,20 @@ USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto": if the decay is decou
 
 
 def batch_size_for(estimator: Any, n_samples: int) -> int:
-    """Return the number of samples per batch."""
+    """Return the number of samples per batch, given the number of samples of this call."""
     if estimator.batch_size == "auto":
         return min(max(n_samples // 100, 8), 64, n_samples)
     return int(estimator.batch_size)
 
 
 def training_config(
-    estimator: Any, model: FittedModel, schedule: Schedule, n_epochs: int, n_threads: int
+    estimator: Any, model: FittedModel, batch_size: int, schedule: Schedule, n_epochs: int, n_threads: int
 ) -> TrainingConfig:
     """Return the training config for a model, from an estimator's parameters."""
     optimizer = optimizer_from(estimator.solver)
     alpha = estimator.alpha
     if alpha == "auto":
         alpha = USUAL_DECAY if decouples_decay(optimizer) else USUAL_PENALTY
-    assert model.batch_size is not None
     return TrainingConfig(
         loss=loss_for(len(model.classes), float(estimator.label_smoothing)),
         optimizer=optimizer,
@@ -66,12 +65,12 @@ def training_config(
         # plain floats: a NumPy float would make float32 compute in double precision
         learning_rate=float(estimator.learning_rate_init),
         alpha=float(alpha),
-        batch_size=model.batch_size,
-        n_epochs=n_epochs,
-        shuffle=estimator.shuffle,
+        batch_size=batch_size,
+        n_epochs=int(n_epochs),
+        shuffle=bool(estimator.shuffle),
         seed=model.seed,
         n_threads=n_threads,
-        max_time=estimator.max_time,
+        max_time=None if estimator.max_time is None else float(estimator.max_time),
         augment=augmentations_from(estimator.augment),
     )
 
@@ -100,7 +99,7 @@ def new_state(estimator: Any, model: FittedModel, early_stopping: bool) -> Train
     continues = optimizer is not None and optimizer == optimizer_from(estimator.solver)
     return TrainingState(
         network=model.network.copy(),
-        early_stopping=EarlyStopping(estimator.n_iter_no_change, estimator.tol) if early_stopping else None,
+        early_stopping=EarlyStopping(int(estimator.n_iter_no_change), float(estimator.tol)) if early_stopping else None,
         optimizer_state=deepcopy(optimizer_state) if continues else None,
         first_epoch=len(model.history),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import isqrt, prod
+from math import inf, isqrt, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skcnn._caching import cached_property
 from skcnn._estimator.warning import warn
-from skcnn._values import is_count, is_real
+from skcnn._values import as_float, is_count, power_of_two
 
 __all__ = [
     "ImageFormat",
@@ -24,6 +24,7 @@ __all__ = [
     "image_format_for",
     "image_shape_for",
     "numeric_dtype",
+    "parts",
     "require_same_shape",
     "scaling_for",
     "stack_shape",
@@ -35,8 +36,7 @@ DataFormat = Literal["channels_last", "channels_first"]
 Scaling = Literal["auto", "standard"] | tuple[float, float] | None
 FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 DARK = 64  # uint8 images with only values below this are probably not photographs
-ROWS_THAT_TELL = 256  # how many images are checked for a wrong scale
-SCALE_IS_OFF = 10  # factor from which the scale is probably wrong
+SMALL_VARIANCE = 1e-200  # the squares of which it is the mean may have lost digits
 SAMPLES_AT_A_TIME = 1024
 
 
@@ -177,13 +177,22 @@ class ImageFormat:
         """The largest magnitude to expect: the end of the range, or four standard deviations from the mean."""
         if isinstance(self.width, float):
             return float(abs(self.center) + self.width / 2)
-        return float(np.max(np.abs(self.center) + 4 * self.width))
+        with np.errstate(over="ignore"):
+            return float(np.max(np.abs(self.center) + 4 * self.width))
 
     def scale_of(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
         """Return center and width in the dtype in which X of a dtype is scaled."""
-        # if the dtype of X does not fit into the network's dtype, X is scaled in float64 and then rounded
-        exact = self.dtype if np.can_cast(dtype, self.dtype) else np.float64
+        # if the dtype of X or the scale does not fit into the network's dtype, X is scaled in float64 and then rounded
+        exact = self.dtype if np.can_cast(dtype, self.dtype) and self._scale_fits() else np.float64
         return np.asarray(self.center, dtype=exact), np.asarray(self.width, dtype=exact)
+
+    def _scale_fits(self) -> bool:
+        """Return whether center and width are neither too large nor too small for `dtype`. They always fit float64."""
+        if self.dtype == np.float64:
+            return True
+        limits = np.finfo(self.dtype)
+        fits = (limits.tiny <= self.width) & (self.width <= limits.max) & (np.abs(self.center) <= limits.max)
+        return bool(np.all(fits))
 
     def read(self, rows: Array, scale: tuple[Array, Array] | None = None) -> Array:
         """Convert rows (n, h * w * c) of any numeric type to images (n, h, w, c), a C-contiguous copy."""
@@ -212,21 +221,6 @@ class Images:
 
     def __getitem__(self, indices: slice | Array) -> Array:
         return self.format.read(self.X[indices], self._scale)
-
-
-def warn_if_scale_is_off(X: Array, format: ImageFormat, name: str = "X") -> None:
-    """Warn if the pixels are ten times as large as those in training, or a tenth as large.
-
-    Only the first images are checked. Dark uint8 images do not warn, because their range is always 0 to 255.
-    """
-    rows = X[:ROWS_THAT_TELL]
-    largest = max(float(rows.max()), -float(rows.min()))
-    factor = largest / format.largest
-    if factor >= SCALE_IS_OFF or (0 < factor <= 1 / SCALE_IS_OFF and X.dtype != np.uint8):
-        warn(
-            f"the pixels of {name} reach {largest:.3g}, but those in training reached about {format.largest:.3g}; "
-            "check that both have the same scale"
-        )
 
 
 def require_same_shape(shape: tuple[int, ...], fitted: ImageFormat) -> None:
@@ -289,7 +283,7 @@ def scaling_for(scaling: Scaling, images: Images, indices: Array, weight: Array 
     Raises
     ------
     ValueError
-        If the range or the standard deviation of the data is too large for its dtype.
+        If the range or the standard deviation is too large or too small for float64.
     """
     if scaling is None:
         return 0.0, 1.0
@@ -298,29 +292,34 @@ def scaling_for(scaling: Scaling, images: Images, indices: Array, weight: Array 
     if isinstance(scaling, str) and scaling == "standard":
         center, width = _moments(images, indices, weight)
     else:
-        low, high = _range(images.X, indices) if isinstance(scaling, str) else scaling
+        low, high = _range(images.X, indices) if isinstance(scaling, str) else map(float, scaling)
         center, width = low / 2 + high / 2, high - low
-    precision = np.result_type(images.X.dtype, images.format.dtype)
-    if not (np.isfinite(center).all() and np.all(width <= np.finfo(precision).max)):
-        raise ValueError(f"scaling={scaling!r}: X is spread too widely for {precision}; its scale would be {width}")
-    constant = width <= 1e-12 * np.abs(center)  # the values differ only by rounding
-    return center, np.where(constant, 1.0, width)[()]
+    if not (np.isfinite(center).all() and np.isfinite(width).all()):
+        raise ValueError(f"scaling={scaling!r}: X is spread too widely for float64; its scale would be {width}")
+    if isinstance(scaling, str):
+        constant = width <= 1e-12 * np.abs(center)  # the values differ only by rounding
+        width = np.where(constant, 1.0, width)[()]
+    if np.any(width < np.finfo(np.float64).tiny):
+        raise ValueError(
+            f"scaling={scaling!r}: the range of X is too small for float64; its scale would be {width}. "
+            "Multiply X by a large number"
+        )
+    return center, width
 
 
 def is_scaling(scaling: Any) -> bool:
     """Return whether `scaling` is a valid value of the parameter."""
     if scaling is None or isinstance(scaling, str):
         return scaling in (None, "auto", "standard")
-    numbers = isinstance(scaling, tuple | list) and len(scaling) == 2 and all(map(is_real, scaling))
-    return numbers and bool(np.isfinite(scaling).all()) and scaling[0] < scaling[1]
+    if not isinstance(scaling, tuple | list) or len(scaling) != 2:
+        return False
+    low, high = map(as_float, scaling)
+    return -inf < low < high < inf
 
 
 def _range(X: Array, indices: Array) -> tuple[float, float]:
-    if len(indices) == len(X):
-        low, high = float(X.min()), float(X.max())
-    else:
-        extremes = [(part.min(), part.max()) for part in (X[some] for some in _parts(indices))]
-        low, high = float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))
+    extremes = [(rows.min(), rows.max()) for rows in parts(X, indices)]
+    low, high = float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))
     if X.dtype != np.uint8:
         return low, high
     if 0 < high < DARK:
@@ -335,16 +334,27 @@ def _moments(images: Images, indices: Array, weight: Array | None) -> tuple[Arra
     """Return each channel's weighted mean and standard deviation, in two passes."""
     plain = ImageFormat(images.format.shape, images.format.data_format, np.dtype(np.float64))
 
+    largest = 1.0 if weight is None else power_of_two(weight[indices].max())
+
     def mean_over_samples(function: Any) -> Array:
         total, weights = np.zeros(images.format.shape[2]), 0.0
         for part in _parts(indices):
-            w = np.ones(len(part)) if weight is None else weight[part].astype(np.float64)
+            w = np.ones(len(part)) if weight is None else weight[part] / largest
             total = total + w @ function(plain.read(images.X[part])).mean(axis=(1, 2))
             weights += w.sum()
         return total / weights
 
     center = mean_over_samples(lambda x: x)
-    return center, np.sqrt(mean_over_samples(lambda x: (x - center) ** 2))
+    variance = mean_over_samples(lambda x: (x - center) ** 2)
+    if np.any(variance < SMALL_VARIANCE):
+        factor = np.where(variance < SMALL_VARIANCE, 2.0**600, 1.0)
+        return center, np.sqrt(mean_over_samples(lambda x: ((x - center) * factor) ** 2)) / factor
+    return center, np.sqrt(variance)
+
+
+def parts(X: Array, indices: Array) -> Iterator[Array]:
+    """Yield the rows of X at `indices`: all at once if they are all rows, otherwise copies of some rows at a time."""
+    return iter([X]) if len(indices) == len(X) else (X[part] for part in _parts(indices))
 
 
 def _parts(indices: Array) -> Iterator[Array]:

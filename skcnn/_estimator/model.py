@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from skcnn._estimator.images import ImageFormat
+from skcnn._estimator.magnitudes import NONE_SEEN, Magnitudes
 from skcnn._training.state import Row
 from skcnn.losses import Loss, loss_for
 from skcnn.network import Network
@@ -38,8 +39,8 @@ class FittedModel:
         The number of samples trained on, added up over all epochs.
     mean_weight : float or None
         The mean by which sample weights are divided. None before the first training.
-    batch_size : int or None
-        None before the first training.
+    magnitudes : Magnitudes
+        Those of all images trained on.
     optimizer : tuple of Optimizer and dict, or None
         The optimizer and its state, if training can be continued.
     stop_reason : str or None
@@ -58,7 +59,7 @@ class FittedModel:
     history: tuple[Row, ...] = ()
     n_seen: int = 0
     mean_weight: float | None = None
-    batch_size: int | None = None
+    magnitudes: Magnitudes = NONE_SEEN
     optimizer: tuple[Optimizer, State] | None = None
     stop_reason: str | None = None
     best_epoch: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from
 from skcnn._estimator.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
+from skcnn._estimator.magnitudes import ROWS_THAT_TELL, magnitudes, warn_if_scale_is_off, warn_if_scales_are_mixed
 from skcnn._estimator.model import FittedModel
-from skcnn._estimator.sklearn_private import check_sample_weight
-from skcnn._estimator.targets import check_labels, encode, sample_weights
+from skcnn._estimator.targets import check_labels, check_weights, encode, sample_weights
 from skcnn._training.config import DataSet
 from skcnn._training.randomness import stream
 
@@ -49,15 +50,24 @@ def read_data_set(
     if classes is None:
         classes = np.unique(y) if model is None else model.classes
     y_index = encode("y", y, classes)
-    if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+    sample_weight = check_weights("sample_weight", sample_weight, rows)
     weight = sample_weights(sample_weight, estimator.class_weight, y_index, classes)
     indices = np.arange(len(y_index)) if weight is None else np.flatnonzero(weight > 0)
     if model is None:
         model = _new_model(estimator, features, classes, rows, stack_shape(X) or rows.shape, indices, weight)
     elif model.built_from != _built_from(estimator):
         _refuse_other_parameters(model.built_from, _built_from(estimator))
+    model = _with_magnitudes(model, rows, indices)
     return model, DataSet(Images(rows, model.image_format), y_index, weight, indices), sample_weight
+
+
+def _with_magnitudes(model: FittedModel, rows: Array, indices: Array) -> FittedModel:
+    """Return the model with the magnitudes of the images to train on. Warn if their scale seems to be wrong."""
+    if model.history and model.built_from["scaling"] is not None:
+        warn_if_scale_is_off(rows[indices[:ROWS_THAT_TELL]], model.magnitudes, model.image_format, "X")
+    found = magnitudes(rows, indices)
+    warn_if_scales_are_mixed(rows, indices, found)
+    return replace(model, magnitudes=model.magnitudes.including(found))
 
 
 def check_classes(classes: Any, model: FittedModel | None) -> Array | None:
@@ -92,8 +102,11 @@ def _validated(estimator: Any, X: Any, y: Any, model: FittedModel | None) -> tup
         attributes.pop(name, None)
     attributes.update(model.features if model else {})
     flat = flatten(X)
-    with np.errstate(all="ignore"):  # sums of huge values of both signs are not an error here
-        validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=model is None)
+    try:
+        with np.errstate(all="ignore"):  # sums of huge values of both signs are not an error here
+            validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=model is None)
+    except OverflowError as error:
+        raise ValueError(f"X contains a number that is too large for float64: {error}") from error
     return validated, {name: attributes[name] for name in _SET_BY_SKLEARN if name in attributes}
 
 

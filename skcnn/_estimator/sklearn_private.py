@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial, wraps
+from math import inf
 from typing import Any
 
 from sklearn import get_config, set_config
@@ -13,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 from skcnn._engine.numpy_settings import restoring_numpy
 from skcnn._engine.surely import surely
+from skcnn._values import is_number
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -26,10 +28,20 @@ except ImportError:  # scikit-learn 1.6 to 1.8
         return method
 
 
+class Number(Interval):
+    """A real number in an interval that fits into a float. Fractions are accepted, and integers of any size."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether `val` is such a number."""
+        low, high = (inf if end is None else float(end) for end in (self.left, self.right))
+        return is_number(val, low, high, self.closed)
+
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "Number",
     "StrOptions",
     "check_sample_weight",
     "fit_context",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,19 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-__all__ = ["check_labels", "encode", "mean_weight", "require_classes", "sample_weights", "scaled_weight"]
+from skcnn._estimator.sklearn_private import check_sample_weight
+from skcnn._values import as_float, power_of_two
+
+__all__ = [
+    "check_labels",
+    "check_weights",
+    "encode",
+    "mean_weight",
+    "moderate",
+    "require_classes",
+    "sample_weights",
+    "scaled_weight",
+]
 
 Array = NDArray[Any]
 ClassWeight = dict[Any, float] | str | None
@@ -45,6 +58,27 @@ def encode(name: str, y: Array, classes: Array) -> Array:
     return np.searchsorted(classes, y)
 
 
+def check_weights(name: str, weight: Any, X: Array) -> Array | None:
+    """Return the weights of the samples X as an array (n,), or None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite numbers of at least 0, one for each sample. The message begins with `name`.
+    """
+    if weight is None:
+        return None
+    try:
+        checked: Array = check_sample_weight(weight, X, ensure_non_negative=True)
+        if checked.dtype == object:  # from a single integer that is too large for int64
+            checked = checked.astype(np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not (np.isrealobj(checked) and np.isfinite(checked).all()):  # scikit-learn does not check a single number
+        raise ValueError(f"{name} must contain finite numbers, got {weight!r}")
+    return checked
+
+
 def sample_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Array, classes: Array) -> Array | None:
     """Multiply the weights of samples and classes.
 
@@ -65,26 +99,41 @@ def sample_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Ar
     Raises
     ------
     ValueError
-        If `class_weight` has other labels, or weights that are negative or not finite. Also if all weights are 0.
+        If `class_weight` has other labels, or weights that are negative or not finite. Also if all weights are 0, or if
+        the largest one does not fit into float64.
     """
     if sample_weight is None and class_weight is None:
         return None
-    weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
-    if isinstance(class_weight, str):
-        totals = np.bincount(y, weights=weight, minlength=len(classes))
-        weight = weight / np.where(totals > 0, totals, 1.0)[y]
-    elif class_weight is not None:
-        weight = weight * _class_weights(class_weight, classes)[y]
-    if not np.any(weight > 0):
+    of_samples = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
+    of_classes = _class_weights(class_weight, classes)[y] if isinstance(class_weight, dict) else np.ones(len(y))
+    if not np.any((of_samples > 0) & (of_classes > 0)):
         raise ValueError("sample_weight and class_weight leave no samples: all weights are zero")
+    if isinstance(class_weight, str):
+        return _balanced(of_samples, y)
+    with np.errstate(all="ignore"):
+        weight: Array = of_samples * of_classes
+    limits = np.finfo(np.float64)
+    if not limits.tiny <= weight.max() <= limits.max:
+        raise ValueError(
+            f"sample_weight and class_weight: the largest weight is {weight.max():.3g}, but it must be between "
+            f"{limits.tiny:.3g} and {limits.max:.3g}; multiply all weights by the same number"
+        )
     return weight
 
 
+def _balanced(weight: Array, y: Array) -> Array:
+    weight = weight / power_of_two(float(weight.max()))  # so that their sums cannot overflow
+    totals = np.bincount(y, weights=weight)
+    balanced: Array = weight / np.where(totals > 0, totals, 1.0)[y]
+    return balanced
+
+
 def _class_weights(class_weight: dict[Any, float], classes: Array) -> Array:
-    # with a dict, y is not used, but must be given
-    weights: Array = compute_class_weight(class_weight, classes=classes, y=classes)
-    if not (np.isfinite(weights).all() and np.all(weights >= 0)):
+    numbers = {label: as_float(weight) for label, weight in class_weight.items()}
+    if not all(0 <= number < inf for number in numbers.values()):
         raise ValueError(f"class_weight must contain finite numbers of at least 0, got {class_weight}")
+    # with a dict, y is not used, but must be given
+    weights: Array = compute_class_weight(numbers, classes=classes, y=classes)
     return weights
 
 
@@ -97,8 +146,29 @@ def mean_weight(weight: Array | None, indices: Array) -> float:
 
 
 def scaled_weight(weight: Array | None, mean: float | None, dtype: Any) -> Array | None:
-    """Divide weights by their mean. Return None if they are then all 1, so that equal weights change nothing at all."""
-    return None if weight is None or np.all(weight == mean) else (weight / mean).astype(dtype)
+    """Divide weights by their mean. Return None if they are then all 1, so that equal weights change nothing at all.
+
+    Raises
+    ------
+    ValueError
+        If a weight is then too large for `dtype`.
+    """
+    if weight is None or np.all(weight == mean):
+        return None
+    with np.errstate(all="ignore"):
+        scaled: Array = (weight / mean).astype(dtype)
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            f"sample_weight: divided by the mean weight of the first call, {mean:.3g}, the largest weight "
+            f"{weight.max():.3g} is too large for {np.dtype(dtype)}"
+        )
+    return scaled
+
+
+def moderate(weight: Array | None) -> Array | None:
+    """Return weights whose sum neither overflows nor loses digits: the same, unless they are huge or tiny."""
+    unit = 1.0 if weight is None else power_of_two(float(weight.max()))
+    return weight if weight is None or 2.0**-500 <= unit <= 2.0**500 else weight / unit
 
 
 def require_classes(y: Array, indices: Array, classes: Array) -> None:

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._engine.calculation import calculate
-from skcnn._estimator.images import Images, warn_if_scale_is_off
+from skcnn._estimator.images import Images
+from skcnn._estimator.magnitudes import warn_if_scale_is_off
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.prediction import predict
 from skcnn._estimator.reading import read_images
-from skcnn._estimator.sklearn_private import check_sample_weight
-from skcnn._estimator.targets import check_labels, encode
+from skcnn._estimator.targets import check_labels, check_weights, encode, moderate
 from skcnn._training.config import DataSet
 from skcnn._training.state import Row
-from skcnn._values import is_real
+from skcnn._values import as_float
 from skcnn.network import Network
 
 __all__ = ["ValidationSet", "no_figures", "scorer_of"]
@@ -80,16 +80,12 @@ class ValidationSet:
         except ValueError as error:
             raise ValueError(f"X_val, y_val: {error}") from error
         if estimator.scaling is not None:
-            warn_if_scale_is_off(rows, model.image_format, "X_val")
-        if sample_weight is not None:
-            try:
-                sample_weight = check_sample_weight(sample_weight, rows, ensure_non_negative=True)
-            except ValueError as error:
-                raise ValueError(f"sample_weight_val: {error}") from error
-            if not sample_weight.any():
-                raise ValueError("sample_weight_val leaves no samples: all weights are zero")
+            warn_if_scale_is_off(rows, model.magnitudes, model.image_format, "X_val")
+        weight = check_weights("sample_weight_val", sample_weight, rows)
+        if weight is not None and not weight.any():
+            raise ValueError("sample_weight_val leaves no samples: all weights are zero")
         y_index = encode("y_val", y, model.classes)
-        return cls(model, Images(rows, model.image_format), y_index, sample_weight, n_threads, score)
+        return cls(model, Images(rows, model.image_format), y_index, moderate(weight), n_threads, score)
 
     @classmethod
     def split(
@@ -109,7 +105,7 @@ class ValidationSet:
             If one of the two parts would have no sample of some class.
         """
         kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
-        weight = None if sample_weight is None else sample_weight[held]
+        weight = None if sample_weight is None else moderate(sample_weight[held])
         images = Images(data.images.X[held], model.image_format)
         return replace(data, indices=kept), cls(model, images, data.y[held], weight, n_threads, score)
 
@@ -146,7 +142,7 @@ def scorer_of(estimator: Any) -> Scorer | None:
         fitted.scaling = None
         weights = {"sample_weight": weight} if takes_weights and weight is not None else {}
         value = scorer(fitted, X, y, **weights)
-        if not (is_real(value) and isfinite(value)):
+        if not isfinite(as_float(value)):
             raise ValueError(
                 f"scoring={estimator.scoring!r} must return a finite number for the validation set, got {value}"
             )

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._values import is_real
-from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Forward, Layer, Params, Shape
+from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Forward, Layer, Params, Rng, Shape
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
 
@@ -89,7 +88,11 @@ class ELU(Layer):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        self._check("alpha", is_real(self.alpha) and 0 <= self.alpha < np.inf, "a finite number of at least 0")
+        self._check_number("alpha", 0)
+
+    def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
+        self._check_in(dtype, "alpha", may_be_zero=True)
+        return {}
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         zeros = _zeros(x.shape, x.dtype)

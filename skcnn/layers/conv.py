@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from skcnn._caching import cached_property
 from skcnn._kernels.convolution import Convolution, Kernels
 from skcnn._kernels.feature_maps import PadWidth, dilate, output_size, pad
 from skcnn._kernels.plan import convolution
-from skcnn._values import Pair, is_real, is_size, pair, times
+from skcnn._memory import require_memory
+from skcnn._values import Pair, is_size, pair, times
 from skcnn.initializers import INITIALIZERS, Initializer, draw, is_initializer
 from skcnn.layers.base import (
     PREDICT,
@@ -30,6 +32,8 @@ from skcnn.layers.base import (
 )
 
 __all__ = ["Conv2D"]
+
+LARGEST_STRIDE = 2**31  # no feature map is larger; the products of larger strides would overflow
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,24 +103,30 @@ class Conv2D(Layer):
         self._check_size("stride")
         fits = self.padding in ("same", "valid") if isinstance(self.padding, str) else is_size(self.padding, 0)
         self._check("padding", fits, "'same', 'valid', an int of at least 0 or a pair of such ints")
-        self._check("pad_value", is_real(self.pad_value) and bool(np.isfinite(self.pad_value)), "a finite number")
+        self._make_plain("padding")
+        self._check_number("pad_value")
         fits = isinstance(self.bias, bool | np.bool_) or (isinstance(self.bias, str) and self.bias == "position")
         self._check("bias", fits, "True, False or 'position'")
         self._check("initializer", is_initializer(self.initializer), f"callable or one of {INITIALIZERS}")
 
     def out_shape(self, in_shape: Shape) -> Shape:
         require_map(in_shape)
-        size, stride = pair(self.kernel_size), pair(self.stride)
-        pad_width = _pad_width(self.padding, size, stride, in_shape[:2])
-        padded = tuple(in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
+        size, stride, padded = pair(self.kernel_size), pair(self.stride), self._padded_size(in_shape)
         if size[0] > padded[0] or size[1] > padded[1]:
             with_padding = f" ({times(padded)} with its padding)" if padded != in_shape[:2] else ""
             raise ValueError(f"kernel {times(size)} does not fit the {times(in_shape[:2])} feature map{with_padding}")
         rows, columns = (output_size(*axis) for axis in zip(padded, size, stride, strict=True))
-        return rows, columns, int(self.n_kernels)
+        return rows, columns, self.n_kernels
+
+    def _padded_size(self, in_shape: Shape) -> Shape:
+        pad_width = _pad_width(self.padding, pair(self.kernel_size), pair(self.stride), in_shape[:2])
+        return tuple(in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
 
     def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
-        shape = (*pair(self.kernel_size), in_shape[2], int(self.n_kernels))
+        self._check_in(dtype, "pad_value", may_be_zero=True)
+        shape = (*pair(self.kernel_size), in_shape[2], self.n_kernels)
+        n_padded = prod(self._padded_size(in_shape)) * in_shape[2]
+        require_memory(n_padded * np.dtype(dtype).itemsize, "a feature map with its padding")
         params: Params = {"W": draw(self.initializer, shape, rng, dtype)}
         if self.bias:
             out_shape = self.out_shape(in_shape)
@@ -187,7 +197,9 @@ class _Plan:
 
 @lru_cache(maxsize=1024)  # every training step needs the same plan
 def _plan(padding: Any, in_shape: Shape, kernel_size: int | Pair, strides: int | Pair, n_kernels: int) -> _Plan:
-    size, stride, n_kernels = pair(kernel_size), pair(strides), int(n_kernels)
+    size = pair(kernel_size)
+    row_stride, column_stride = (min(step, LARGEST_STRIDE) for step in pair(strides))
+    stride = row_stride, column_stride
     pad_width = _pad_width(padding, size, stride, in_shape[:2])
     rows, columns = (in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
     algorithm = convolution((rows, columns), size, stride, in_shape[2], n_kernels)

@@ -80,13 +80,12 @@ class Dense(Layer):
             raise ValueError(
                 f"needs rows, got feature maps of shape {in_shape}; put Flatten() or GlobalAvgPool2D() before it"
             )
-        return (int(self.n_units),)
+        return (self.n_units,)
 
     def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
-        units = int(self.n_units)
-        params: Params = {"W": draw(self.initializer, (in_shape[0], units), rng, dtype)}
+        params: Params = {"W": draw(self.initializer, (in_shape[0], self.n_units), rng, dtype)}
         if self.bias:
-            params["b"] = np.zeros(units, dtype)
+            params["b"] = np.zeros(self.n_units, dtype)
         return params
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:

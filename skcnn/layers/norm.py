@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcnn._values import is_real
 from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange, Forward, Layer, Params, Rng, Shape
 
 __all__ = ["BatchNorm"]
@@ -68,11 +67,10 @@ class BatchNorm(Layer):
 
     def __post_init__(self) -> None:
         self._check_number("momentum", 0, 1)
-        self._check("epsilon", is_real(self.epsilon) and 0 < self.epsilon < np.inf, "a finite number above 0")
+        self._check_number("epsilon", 0, closed="neither")
 
     def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
-        if np.dtype(dtype).type(self.epsilon) == 0:
-            raise ValueError(f"epsilon={self.epsilon!r} is 0 in {np.dtype(dtype)}: it must be larger")
+        self._check_in(dtype, "epsilon", may_be_zero=False)
         return {"scale": np.ones(in_shape[-1], dtype), "shift": np.zeros(in_shape[-1], dtype)}
 
     def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
@@ -135,8 +133,7 @@ class BatchNorm(Layer):
         return factor, params["shift"] - state["mean"] * factor
 
     def _running(self, old: Array, of_batch: Array) -> Array:
-        momentum = float(self.momentum)
-        return momentum * old + (1 - momentum) * of_batch
+        return self.momentum * old + (1 - self.momentum) * of_batch
 
 
 def _rows(x: Array) -> Array:

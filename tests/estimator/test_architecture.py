@@ -142,7 +142,7 @@ def test_sizes_out_of_range(make, images, name, value):
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ({"n_kernels": 0}, r"'n_kernels' parameter .* must be an int in the range \[1, inf\).* Got 0"),
+        ({"n_kernels": 0}, r"'n_kernels' parameter .* must be an int in the range \[1, 9223372036854775807\].* Got 0"),
         ({"n_kernels": (2, 0)}, r"n_kernels must be an int of at least 1 or a sequence of such ints, got \(2, 0\)"),
         ({"n_kernels": ()}, r"n_kernels must .* at least one .*got \(\)"),
         ({"hidden_layer_sizes": (0,)}, r"hidden_layer_sizes must be an int of at least 1 or a sequence"),

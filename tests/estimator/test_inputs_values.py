@@ -60,6 +60,14 @@ def test_a_spread_beyond_float64_is_named(make, data, scaling, values):
         make(scaling=scaling).fit(X, data[1])
 
 
+@pytest.mark.parametrize("form", [list, np.array])
+def test_an_integer_beyond_float64_is_named(make, data, fitted, form):
+    X = form(with_value(data[0].astype(object), 10**400).tolist())
+    for action in (lambda: make().fit(X, data[1]), lambda: fitted.predict(X)):
+        with pytest.raises(ValueError, match="X contains a number that is too large for float64"):
+            action()
+
+
 HUGE = {
     "positive": np.full((1, 36), 1e308),
     "negative": np.full((1, 36), -1e308),

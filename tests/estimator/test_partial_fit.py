@@ -97,3 +97,22 @@ def test_a_chunk_smaller_than_the_batch_does_not_warn(make, data):
     X, y = data
     clf = make(batch_size=200).partial_fit(X[:20], y[:20], classes=[0, 1, 2])
     assert clf.partial_fit(X, y).n_iter_ == 2
+
+
+@pytest.mark.parametrize("n_first", [1, 20, 1000])
+def test_the_batch_size_depends_on_the_samples_of_each_call(split_digits, n_first):
+    X, _, y, _ = split_digits
+    batches = []
+
+    def watched(images, rng):
+        batches.append(len(images))
+        return images
+
+    clf = NumpyCNNClassifier(**QUICK, scaling=(0, 16), augment=watched)
+    clf.partial_fit(X[:n_first], y[:n_first], classes=range(10))
+    batches.clear()
+    clf.partial_fit(X[:1000], y[:1000])
+    assert set(batches) == {10}
+    batches.clear()
+    clf.partial_fit(X[:3], y[:3])
+    assert batches == [3]

@@ -150,3 +150,64 @@ def test_a_class_in_a_thousand(make, class_weight):
     majority, minority = recalls(class_weight)
     assert minority > 0.5
     assert majority > 0.5  # not all rows are called the rare class
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-307, 1e300, 1e307])
+@pytest.mark.parametrize("settings", [{}, {"class_weight": "balanced"}, {"class_weight": {0: 2.0, 1: 1.0, 2: 3.0}}])
+def test_huge_and_tiny_weights_mean_the_same(make, data, unit, settings):
+    """Their sums would overflow, and their squares would vanish."""
+    weight = 1.0 + data[1]
+    usual = {**settings, "early_stopping": True, "max_iter": 2, "scaling": "standard"}
+    if isinstance(settings.get("class_weight"), dict) and unit == 1e307:
+        unit = 1e306
+    plain = make(**usual).fit(*data, sample_weight=weight)
+    extreme = make(**usual).fit(*data, sample_weight=weight * unit)
+    np.testing.assert_allclose(extreme.predict_proba(data[0]), plain.predict_proba(data[0]), rtol=1e-9)
+    np.testing.assert_allclose(extreme.validation_scores_, plain.validation_scores_)
+    np.testing.assert_allclose(extreme.validation_loss_curve_, plain.validation_loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e307])
+def test_huge_and_tiny_class_weights_and_validation_weights(make, data, unit):
+    X, y = data
+    arguments = {"X_val": X, "y_val": y}
+    plain = make(class_weight={0: 1, 1: 2, 2: 3}).fit(X, y, **arguments, sample_weight_val=1.0 + y)
+    weights = {"class_weight": {0: unit, 1: 2 * unit, 2: 3 * unit}}
+    extreme = make(**weights).fit(X, y, **arguments, sample_weight_val=unit * (1.0 + y))
+    np.testing.assert_allclose(extreme.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
+    np.testing.assert_allclose(extreme.validation_loss_curve_, plain.validation_loss_curve_, rtol=1e-9)
+
+
+def test_a_product_that_vanishes_beside_others_is_a_weight_of_zero(make, data):
+    X, y = data
+    weight = np.where(np.arange(40) == 1, 1e-300, 1.0)
+    clf = make(class_weight={1: 1e-300}).fit(X, y, sample_weight=weight)
+    assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(("unit", "largest"), [(1e200, "inf"), (1e-200, "0"), (1e-155, "1e-310")])
+def test_products_beyond_float64_are_named(make, data, unit, largest):
+    text = rf"sample_weight and class_weight: the largest weight is {largest}, but it must be between 2.23e-308 and"
+    clf = make(class_weight=dict.fromkeys(range(3), unit))
+    with pytest.raises(ValueError, match=text):
+        clf.fit(*data, sample_weight=np.full(40, unit))
+
+
+@pytest.mark.parametrize("value", [10**400, np.nan, np.inf, 1j, "a"])
+@pytest.mark.parametrize("name", ["sample_weight", "sample_weight_val"])
+def test_a_single_weight_must_be_a_finite_number(make, data, name, value):
+    X, y = data
+    with pytest.raises(ValueError, match=name):
+        make().fit(X, y, X_val=X, y_val=y, **{name: value})
+
+
+@pytest.mark.parametrize("value", ["a", "1", None, 1j, 10**400, [1.0]])
+def test_class_weights_must_be_numbers(make, data, value):
+    with pytest.raises(ValueError, match="class_weight must contain finite numbers of at least 0, got"):
+        make(class_weight={0: value, 1: 1, 2: 1}).fit(*data)
+
+
+def test_a_later_weight_too_large_for_the_first_is_named(make, data):
+    clf = make(dtype="float32").partial_fit(*data, sample_weight=np.full(40, 1e-300), classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"sample_weight: .* mean weight of the first call, 1e-300, .*float32"):
+        clf.partial_fit(*data, sample_weight=np.full(40, 1e300))
