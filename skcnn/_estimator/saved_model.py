@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._estimator.images import ImageFormat
+from skcnn._estimator.magnitudes import Magnitudes
 from skcnn._estimator.model import FittedModel
 from skcnn._storage.encoding import Decoder, Encoder, Json, names_of_own_layers
 from skcnn._storage.networks import decode_network, encode_network, require_state_of
@@ -26,7 +27,6 @@ _PLAIN: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "n_seen": (int,),
     "mean_weight": (Real, type(None)),
-    "batch_size": (int, type(None)),
     "stop_reason": (str, type(None)),
     "best_epoch": (int, type(None)),
     "best_score": (Real, type(None)),
@@ -41,6 +41,7 @@ def encode_model(encoder: Encoder, model: FittedModel, *, include_optimizer: boo
         "features": encoder.encode(model.features, "features"),
         "classes": encoder.encode(model.classes, "classes_"),
         "image_format": _encoded_format(encoder, model.image_format),
+        "magnitudes": {name: encoder.encode(value, name) for name, value in vars(model.magnitudes).items()},
         "built_from": {name: encoder.encode(value, name) for name, value in model.built_from.items()},
         "history": encoder.encode(list(model.history), "history_"),
         "optimizer": kept and [encoder.encode(kept[0], "solver"), encoder.encode(kept[1], "solver.state")],
@@ -72,6 +73,7 @@ def decode_model(decoder: Decoder, node: Json) -> FittedModel:
         features=decoder.decode(node["features"], "features"),
         classes=decoder.decode(node["classes"], "classes_"),
         image_format=_decoded_format(decoder, node["image_format"]),
+        magnitudes=_decoded_magnitudes(decoder, node["magnitudes"]),
         built_from={name: decoder.decode(value, name) for name, value in node["built_from"].items()},
         network=network,
         history=tuple(checked_history(decoder.decode(node["history"], "history_"))),
@@ -85,7 +87,7 @@ def decode_model(decoder: Decoder, node: Json) -> FittedModel:
 def _decoded_plain(decoder: Decoder, node: Json, name: str) -> Any:
     value = decoder.decode(node[name], name)
     is_in_range = value is None or name in ("stop_reason", "best_score") or 0 <= value < 2**63
-    if not isinstance(value, _PLAIN[name]) or not is_in_range or (name == "batch_size" and value == 0):
+    if not isinstance(value, _PLAIN[name]) or not is_in_range:
         raise ValueError(f"{name} is {value!r}")
     return value
 
@@ -108,6 +110,14 @@ def _decoded_format(decoder: Decoder, node: Json) -> ImageFormat:
     if image_format.data_format not in ("channels_last", "channels_first"):
         raise ValueError(f"data_format is {image_format.data_format!r}")
     return image_format
+
+
+def _decoded_magnitudes(decoder: Decoder, node: Json) -> Magnitudes:
+    found = Magnitudes(**{name: decoder.decode(value, name) for name, value in node.items()})
+    numbers = (found.smallest, found.largest, found.log_sum)
+    if not all(isinstance(number, float) and number == number for number in numbers) or type(found.count) is not int:
+        raise ValueError(f"the magnitudes of the images are {found}")
+    return found
 
 
 def _require_consistent(model: FittedModel) -> None:

@@ -21,8 +21,9 @@ from skcnn.optimizers import AdamW, ClipNorm
 from skcnn.schedules import Cosine
 
 DATA = Path(__file__).parent / "data"
-X = (np.arange(24 * 36) * 7 % 64).reshape(24, 6, 6) / 64  # no random numbers, which may change
-y = np.array(["red", "green", "blue"], object)[np.arange(24) % 3]
+kind = np.arange(24) % 3
+X = (np.arange(24 * 36) * 7 % 64).reshape(24, 6, 6) / 64 + kind[:, None, None]  # no random numbers, which may change
+y = np.array(["red", "green", "blue"], object)[kind]
 FOLDERS = sorted(path.name for path in DATA.iterdir())
 
 
@@ -45,7 +46,7 @@ def make(**parameters):
     return NumpyCNNClassifier(
         layers=[Conv2D(2, initializer="glorot_normal"), block, MaxPool2D(), Flatten()], dtype="float32",
         solver=ClipNorm(AdamW(beta_1=np.float32(0.5)), max_norm=2), augment=(Shift(1),), batch_size=8,
-        class_weight={"red": 1, "green": np.float64(2), "blue": 1.5}, max_iter=3, warm_start=True, random_state=0,
+        class_weight={"red": 1, "green": np.float64(2), "blue": 1.5}, max_iter=3, learning_rate_init=0.05, warm_start=True, random_state=0,
         **parameters,
     )  # fmt: skip
 
