@@ -104,11 +104,8 @@ def _restore() -> None:
 
 def _free_lock() -> None:
     """Release the lock as often as this thread holds it. An interrupted call may have kept it."""
-    try:
-        while True:
-            _lock.release()
-    except RuntimeError:  # this thread does not hold it any more
-        pass
+    while _lock._is_owned():  # type: ignore[attr-defined]  # as in threading.Condition
+        _lock.release()
 
 
 def _after_fork_in_child() -> None:

@@ -190,7 +190,7 @@ class Sequential(Layer):
                 caches.append(cache)
                 del passing  # it holds x, and the memory of x is needed again
         except Exception as error:
-            self._name(operations[len(caches)], error)
+            self._name(operations[min(len(caches), len(operations) - 1)], error)
             raise
         return x, caches if context.train else None
 
