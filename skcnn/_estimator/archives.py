@@ -89,4 +89,5 @@ class FileKind:
             raise
         except CONTENT_ERRORS as error:  # a file with a valid checksum can still have any content
             message = f"{self._argument}={path!r} is not {self._article}, or is damaged; {self._remedy}"
-            raise ValueError(f"{message} ({error})" if str(error) else message) from error
+            reason = str(error)[:200]  # it may contain a large part of the file
+            raise ValueError(f"{message} ({reason})" if reason else message) from error

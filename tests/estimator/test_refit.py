@@ -1,12 +1,16 @@
 """A classifier that is fitted again: it is the old one until the new one is complete."""
 
 import threading
+from copy import copy
+from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
+from skcnn._estimator import fitted
 from skcnn.layers import Conv2D, Flatten
+from tests.storage.interruptions import raised_at
 
 
 def weights(clf):
@@ -127,3 +131,16 @@ def test_fitted_attributes_do_not_exist_before_fit(make):
         assert not hasattr(clf, name)
     with pytest.raises(NotFittedError, match="NumpyCNNClassifier instance is not fitted yet"):
         clf.classes_  # noqa: B018
+
+
+def test_an_exception_while_the_result_is_handed_over_leaves_the_old_or_the_new_model(make, data):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(data[0], columns=[f"pixel {i}" for i in range(36)])
+    old, new = make().fit(table, data[1]), make().fit(data[0][:, :16], data[1])
+    n, clf = 1, copy(old)
+    while raised_at(n, KeyboardInterrupt(), [fitted], partial(clf._hand_over, new._model)):
+        state = clf._model is new._model, clf.n_features_in_ == 16, not hasattr(clf, "feature_names_in_")
+        assert state in ((True,) * 3, (False,) * 3), n
+        n, clf = n + 1, copy(old)
+    assert n > 20, "the whole way was tried"
+    assert clf._model is new._model
