@@ -136,7 +136,11 @@ def test_an_epoch_that_cannot_predict_is_not_saved(images, tmp_path):
     clf = NumpyCNNClassifier(**DEEP, **LEAP, random_state=0)
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
         clf.fit(*images, checkpoint=tmp_path / "here")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["here.finished"], "only the result, which was undone"
+    again = NumpyCNNClassifier(**DEEP, **LEAP, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
+        again.fit(*images, checkpoint=tmp_path / "here")
+    np.testing.assert_array_equal(again.predict_proba(images[0]), clf.predict_proba(images[0]))
 
 
 def test_it_is_the_output_in_prediction_that_counts(data):
