@@ -54,6 +54,8 @@ class Value:
     def _check_number(self, name: str, low: float = -inf, high: float = inf, closed: Closed = "left") -> None:
         self._check(name, is_number(getattr(self, name), low, high, closed), _expected(low, high, closed))
         self._make_plain(name)
+        if abs(getattr(self, name)) > LARGEST_COUNT:  # NumPy has no such integers
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     def _check_in(self, dtype: Any, name: str, *, may_be_zero: bool) -> None:
         """Raise ValueError if a field overflows in `dtype` or, unless it may be zero there, is rounded to 0."""

@@ -100,7 +100,7 @@ class Workers:
                 end.acquire()
                 _thread.start_new_thread(self._work, (end,))
             except RuntimeError as error:  # there are too many threads, or the interpreter is shutting down
-                if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                if not str(error).startswith("can't"):
                     raise  # it was raised by a signal handler
                 self._ends.pop()
                 self.n_threads = len(self._ends) + 1

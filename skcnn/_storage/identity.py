@@ -77,7 +77,8 @@ class _Descriptions(Encoder):
     def _place(self, item: Any, value: Any, where: str) -> str:
         """Return where a class or function is defined. Raise ValueError if it cannot be found there."""
         name = getattr(item, "__qualname__", item.__name__)
-        module = getattr(item, "__module__", None) or "builtins"
+        # before NumPy 2, its functions do not say where they are defined
+        module = "numpy" if isinstance(item, np.ufunc) else getattr(item, "__module__", None) or "builtins"
         found: Any = sys.modules.get(module)
         if item is not partial and item is not MethodType:
             for part in name.split("."):
