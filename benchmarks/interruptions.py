@@ -38,6 +38,7 @@ from threadpoolctl import ThreadpoolController
 from skcnn import NumpyCNNClassifier
 from skcnn._engine import sharding
 
+SINGLE_INSTRUCTIONS = sys.version_info[:2] != (3, 12)  # Python 3.12 may crash when they are traced; else whole lines
 LONGEST = 30  # seconds after which a call hangs
 LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
 
@@ -234,7 +235,7 @@ class Trace:
             sys.settrace(None)
 
     def trace(self, frame, event, argument):
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        frame.f_trace_opcodes, frame.f_trace_lines = SINGLE_INSTRUCTIONS, not SINGLE_INSTRUCTIONS
         self.n_instructions += 1
         if self.n_instructions == self.at:
             sys.settrace(None)

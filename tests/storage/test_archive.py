@@ -101,6 +101,8 @@ class Interrupted(Exception):
     """Raised by a signal handler."""
 
 
+# Python complains when it deletes half-made objects of io and zipfile, which hold only memory
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("error", [Interrupted, TimeoutError, KeyboardInterrupt])
 def test_an_exception_of_a_signal_handler_comes_out(error, tmp_path):
     path = str(tmp_path / "file")
