@@ -27,6 +27,7 @@ import time
 import warnings
 from collections import Counter
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ class Call:
     def __init__(self, clf, method, *arguments, after=lambda: None, **keywords):
         self.clf, self.method, self.arguments, self.keywords = clf, method, arguments, keywords
         self.after, self.X = after, arguments[0]
-        self.before = self.clf.predict_proba(self.X)
+        self.before, self.attributes = self.clf.predict_proba(self.X), deepcopy(vars(clf))
         self.fitted = [self.before] if method.startswith("predict") else [self.before, self.once(clone(clf))]
 
     def __call__(self):
@@ -107,8 +108,15 @@ class Call:
 
     def is_right(self):
         """Return whether the classifier predicts as before or as after the call."""
-        proba = self.clf.predict_proba(self.X)
+        try:
+            proba = self.clf.predict_proba(self.X)
+        except Exception:  # it may be half changed
+            return False
         return self.method == "partial_fit" or any(np.array_equal(proba, known) for known in self.fitted)
+
+    def repair(self):
+        """Undo what an interruption has done to the classifier."""
+        self.clf.__dict__ = deepcopy(self.attributes)
 
 
 def own_calls():
@@ -180,7 +188,8 @@ def interrupted(call, interrupt, point):
     if seconds > 1:
         found.append("the interruption took more than a second")
     if not call.is_right():
-        found.append("the classifier predicts something else")
+        found.append("the classifier predicts something else, or fails to")
+        call.repair()
     thread = threading.Thread(target=call.is_right, daemon=True)
     thread.start()
     thread.join(10)
