@@ -68,14 +68,14 @@ class BlasLimit:
             _lock.acquire()
             if self._is_released:
                 return True
+            was_held = self in _limits
+            _limits.add(self)  # first, so that a signal handler that predicts does not restore the numbers
             numbers = _blas.numbers()
             is_new, is_one = not _before, set(numbers) <= {1}
             if is_new:
                 _before.append(numbers)
             elif not is_one:  # the other thread's wish takes effect when no limit is in force
                 _before[0] = [new if new != 1 else old for new, old in zip(numbers, _before[0], strict=True)]
-            was_held = self in _limits
-            _limits.add(self)
             _blas.change(numbers, [1] * len(numbers))
             return is_one or not was_held
         finally:
@@ -98,14 +98,19 @@ class BlasLimit:
 def _restore() -> None:
     # a number other than 1 was set by another thread since the last look
     numbers = _blas.numbers()
-    _blas.change(numbers, [old if now == 1 else now for now, old in zip(numbers, _before[0], strict=True)])
+    for before in _before[:1]:  # none if a signal handler has predicted meanwhile, and so has restored them
+        _blas.change(numbers, [old if now == 1 else now for now, old in zip(numbers, before, strict=True)])
     _before.clear()
 
 
 def _free_lock() -> None:
     """Release the lock as often as this thread holds it. An interrupted call may have kept it."""
     while _lock._is_owned():  # type: ignore[attr-defined]  # as in threading.Condition
-        _lock.release()
+        try:
+            _lock.release()
+        except RuntimeError as error:  # a signal handler has predicted meanwhile, and so has released it
+            if "un-acquired" not in str(error):
+                raise
 
 
 def _after_fork_in_child() -> None:

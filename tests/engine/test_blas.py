@@ -7,6 +7,7 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skcnn import NumpyCNNClassifier
+from skcnn._engine import blas
 from skcnn._engine.blas import BlasLimit, allowed_threads
 from skcnn._engine.calculation import calculate
 from skcnn._engine.surely import surely
@@ -187,3 +188,36 @@ def test_blas_threads_are_the_same_after_fit_predict_and_failure(uint8_images):
             with pytest.raises(ValueError, match="too large"):
                 clf.set_params(scaling=None).fit(X.astype(float), y).predict(X / 255 * 1.7e308)
             assert blas_threads() == before
+
+
+def test_a_signal_handler_may_predict_at_any_point():
+    def nested():
+        calculate(lambda calculation: None)
+
+    before, n = blas_threads(), 1
+    while called_at(n, nested, lambda: calculate(lambda calculation: calculation.exact(blas_threads))):
+        assert blas_threads() == before, n
+        n += 1
+    assert n > 100
+
+
+def called_at(n, handler, function):
+    """Call a function, and `handler` before the n-th bytecode of `skcnn._engine.blas`. Return if there are so many."""
+    seen = 0
+
+    def trace(frame, event, arg):
+        nonlocal seen
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            seen += 1
+            if seen == n:
+                handler()  # tracing is off meanwhile
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(lambda frame, event, arg: trace if frame.f_code.co_filename == blas.__file__ else None)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return seen >= n
