@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["Progress"]
@@ -30,14 +31,14 @@ class Progress:
             return  # with a closed or missing stderr, some versions of tqdm return an incomplete bar
         from tqdm.auto import tqdm  # imported here, because only verbose needs it
 
-        with suppress(*_NO_OUTPUT):
+        with _ignoring_lost_output():
             # disable=None: no bar if the output is not a terminal
             self._bar = tqdm(total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False)
 
     def end_step(self, loss: float) -> None:
         """Count one step; `loss` is the mean of the epoch so far."""
         if self._bar is not None and not self._bar.disable:
-            with suppress(*_NO_OUTPUT):
+            with _ignoring_lost_output():
                 self._bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
                 self._bar.update()
 
@@ -51,7 +52,7 @@ class Progress:
         last = "val_f1" if row.get("val_score") == row.get("val_accuracy") else "val_score"
         shown = (name for name in (*_SHOWN, last) if row.get(name) is not None)
         figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
-        with suppress(*_NO_OUTPUT):
+        with _ignoring_lost_output():
             print(f"{self._title}: {row['seconds']:.1f}s {figures}", flush=True)  # fits 80 columns
         return False
 
@@ -59,10 +60,23 @@ class Progress:
         """Remove the bar before a line or a traceback is printed."""
         bar, self._bar = self._bar, None
         if bar is not None:
-            with suppress(*_NO_OUTPUT):
+            with _ignoring_lost_output():
                 bar.close()
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")
-# raised if stdout or stderr is closed or missing, which must not end training
-_NO_OUTPUT = (ValueError, OSError, AttributeError)
+
+
+@contextmanager
+def _ignoring_lost_output() -> Iterator[None]:
+    """Suppress the errors of a stdout or stderr that is closed or missing, which must not end training.
+
+    An OSError from a signal handler, such as TimeoutError, comes out.
+    """
+    try:
+        yield
+    except (ValueError, AttributeError):
+        pass
+    except OSError as error:
+        if error.errno is None:
+            raise

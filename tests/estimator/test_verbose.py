@@ -34,3 +34,17 @@ def test_verbose_prints_a_clean_line_an_epoch_where_there_is_no_terminal(split_d
     assert out.err == ""
     NumpyCNNClassifier(**QUICK).fit(X, y)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_time_limit_in_the_output_comes_out(split_digits, stream, monkeypatch):
+    class Terminal(io.StringIO):
+        def write(self, text):
+            raise TimeoutError("by the handler of SIGALRM")
+
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, stream, Terminal())
+    with pytest.raises(TimeoutError, match="SIGALRM"):
+        NumpyCNNClassifier(verbose=1, **QUICK).fit(split_digits[0], split_digits[2])
