@@ -45,7 +45,7 @@ def require_picklable(parameters: dict[str, Any]) -> None:
     for name, value in parameters.items():
         try:
             pickle.dumps(value)
-        except (pickle.PickleError, *CONTENT_ERRORS) as error:
+        except (pickle.PickleError, RuntimeError, *CONTENT_ERRORS) as error:
             raise pickle.PicklingError(
                 f"{name}={value!r} cannot be pickled; instead of lambda and local functions, use functions that are "
                 f"defined in a module, or save the classifier with skcnn.save ({error})"

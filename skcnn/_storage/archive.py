@@ -24,7 +24,8 @@ from skcnn._storage.files import read_file, replace_file
 __all__ = ["CONTENT_ERRORS", "DamagedFile", "is_plain", "read_archive", "write_archive"]
 
 Array = NDArray[Any]
-# the errors that reading wrong content can raise. The exceptions of signal handlers are usually others, and come out
+# the errors that reading wrong content can raise. The exceptions of signal handlers are usually others, and come out:
+# RuntimeError, or one of its subclasses, is a usual choice
 CONTENT_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -32,7 +33,8 @@ CONTENT_ERRORS = (
     BufferError,
     EOFError,
     LookupError,
-    RuntimeError,
+    NotImplementedError,
+    RecursionError,
     StopIteration,
     SyntaxError,
     TypeError,
@@ -49,6 +51,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the first one that a zip file can hold
 _KINDS = "biufcSUmM"  # numbers, text and dates, but no Python objects
 _LONGEST_NPY_HEADER = 2000
 _DEEPEST = 200  # levels of lists and objects in the header
+_MOST_LISTS, _BYTES_PER_LIST = 50_000, 50  # lists and objects in the header: any number if they have content
+_MOST_MEMBERS = 10_000
 
 
 class DamagedFile(ValueError):
@@ -67,10 +71,13 @@ def write_archive(path: str, header: dict[str, Any], arrays: Mapping[str, Array]
     arrays : mapping of str to ndarray
     """
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
-    _require_shallow(text)
+    _require_moderate(text)
+    if len(arrays) >= _MOST_MEMBERS:
+        raise ValueError(f"{len(arrays)} arrays cannot be stored, only {_MOST_MEMBERS - 1}")
     whole = io.BytesIO()
-    archive = zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED)
+    archive: Any = None
     try:
+        archive = zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED)
         archive.writestr(_member(_HEADER), text)
         for name in sorted(arrays):
             with archive.open(_member(f"{name}.npy"), "w", force_zip64=arrays[name].nbytes >= 2**31 - 2**16) as file:
@@ -78,7 +85,8 @@ def write_archive(path: str, header: dict[str, Any], arrays: Mapping[str, Array]
         archive.comment = _MARK + b"0" * _HASH
         archive.close()
     finally:
-        archive.fp = None  # after an error, `close` would raise another error instead
+        if archive is not None:
+            archive.fp = None  # after an error, `close` would raise another error instead
     with whole.getbuffer() as content:
         content[-_HASH:] = hashlib.sha256(content[:-_HASH]).hexdigest().encode()
         replace_file(path, content)
@@ -125,27 +133,36 @@ def _checked_members(archive: zipfile.ZipFile, size: int) -> list[str]:
         raise ValueError("it has other members than an archive")
     if any(info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size for info in infos):
         raise ValueError("it is compressed")
+    if any(info.flag_bits & 1 for info in infos):
+        raise ValueError("it is encrypted")
+    if len(infos) > _MOST_MEMBERS:
+        raise ValueError(f"it has {len(infos)} members")
     if sum(info.file_size for info in infos) > size:
         raise ValueError("its members are larger than the file")
     return names[1:]
 
 
 def _read_header(text: bytes) -> dict[str, Any]:
-    _require_shallow(text)
+    _require_moderate(text)
     header = json.loads(text)
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")
     return header
 
 
-def _require_shallow(text: bytes) -> None:
-    """Raise ValueError if JSON is nested so deeply that reading it could exhaust the stack."""
+def _require_moderate(text: bytes) -> None:
+    """Raise ValueError if JSON is nested so deeply that reading it could exhaust the stack.
+
+    Also if it consists of so many nearly empty lists and objects that reading it would take long.
+    """
     characters = np.frombuffer(text, np.uint8)
     outside = _is_outside_strings(characters)
     opening, closing = (np.isin(characters, list(kinds)) & outside for kinds in (b"[{", b"]}"))
     depth = np.cumsum(opening.astype(np.int64) - closing)
     if len(depth) and depth.max() > _DEEPEST:
         raise ValueError(f"its parameters are nested in more than {_DEEPEST} levels")
+    if (n_lists := int(opening.sum())) > _MOST_LISTS + len(text) // _BYTES_PER_LIST:
+        raise ValueError(f"its parameters have {n_lists} lists and objects")
 
 
 def _is_outside_strings(characters: Array) -> Array:

@@ -9,6 +9,7 @@ fields, for dataclasses): whoever reads them passes the objects.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from math import isfinite, prod
@@ -40,6 +41,8 @@ _LABELS = (str, bytes, int, float, bool, type(None), np.generic)  # the items of
 _DTYPE = re.compile(r"[<>|=]?[a-zA-Z]\d{0,9}(\[\w{1,20}\])?")
 _BITS = 63  # larger integers are not plain JSON: other programs would round them
 _MOST_BITS = 4096  # computing with much larger integers takes long
+_MOST_EQUAL_HASHES = 100  # of the keys of a dict
+_MOST_RANDOM_STATES = 1000  # making one takes 0.2 ms
 
 
 class Encoder:
@@ -208,6 +211,7 @@ class Decoder:
     def __init__(self, arrays: Mapping[str, Array], custom_objects: Mapping[str, Any]):
         self._arrays, self._custom = arrays, custom_objects
         self._made: dict[str, Any] = {}
+        self._n_random_states = 0
 
     def decode(self, node: Json, where: str) -> Any:
         """Return the value of some JSON.
@@ -218,7 +222,10 @@ class Decoder:
             Any, if the JSON was not made by `Encoder`.
         """
         if isinstance(node, list):
-            return [self.decode(item, f"{where}[{index}]") for index, item in enumerate(node)]
+            return [
+                self.decode(item, f"{where}[{index}]") if isinstance(item, list | dict) else item
+                for index, item in enumerate(node)
+            ]
         if not isinstance(node, dict):
             return node
         tag = next(iter(node))
@@ -231,7 +238,11 @@ class Decoder:
         return {key: self.decode(item, f"{where}[{key!r}]") for key, item in node["dict"].items()}
 
     def _items(self, node: Json, where: str) -> Any:
-        return {self.decode(key, where): self.decode(item, where) for key, item in node["items"]}
+        keys = [self.decode(key, where) for key, _ in node["items"]]
+        most_equal = max(Counter(map(hash, keys)).values(), default=0)
+        if most_equal > _MOST_EQUAL_HASHES:  # the time would be the square of this number
+            raise ValueError(f"{where} has {most_equal} keys with equal hashes")
+        return {key: self.decode(item, where) for key, (_, item) in zip(keys, node["items"], strict=True)}
 
     def _bytes(self, node: Json, where: str) -> Any:
         return bytes.fromhex(node["bytes"])
@@ -266,6 +277,9 @@ class Decoder:
         return array.reshape(shape)
 
     def _random_state(self, node: Json, where: str) -> Any:
+        self._n_random_states += 1
+        if self._n_random_states > _MOST_RANDOM_STATES:
+            raise ValueError(f"there are more than {_MOST_RANDOM_STATES} random states")
         key, position, has_gauss, gauss = self.decode(_list(node["random state"]), where)
         if (key.dtype, key.shape) != (np.uint32, (624,)) or not 0 <= position <= 624:
             raise ValueError(f"{where} is not the state of a RandomState")
@@ -300,7 +314,7 @@ class Decoder:
         values = self._decoded_fields(node, where)
         try:
             made = item(**values)
-        except CONTENT_ERRORS as error:  # it is the user's code
+        except (RuntimeError, *CONTENT_ERRORS) as error:  # it is the user's code
             missing = _first_missing(values)
             if missing is not None:
                 return missing

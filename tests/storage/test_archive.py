@@ -65,6 +65,31 @@ def test_brackets_in_strings_do_not_count(header, tmp_path):
         write_archive(path, deep, {})
 
 
+@pytest.mark.parametrize("item", [[], {}, {"a": []}, [[[]]]], ids=str)
+def test_a_header_of_very_many_empty_lists_is_refused_at_once(item, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(craft({"header.json": json.dumps({"a": [item] * 500_000})}))
+    start = time.perf_counter()
+    with pytest.raises(DamagedFile, match=r"have \d+ lists and objects"):
+        read_archive(str(path))
+    assert time.perf_counter() - start < 1
+
+
+def test_a_header_of_many_lists_with_content(tmp_path):
+    header, path = {"history": [{"epoch": i, "loss": 0.1234567890123456} for i in range(100_000)]}, str(tmp_path / "a")
+    write_archive(path, header, {})
+    assert read_archive(path)[0] == header
+
+
+def test_the_number_of_arrays_is_limited(tmp_path):
+    path, array = tmp_path / "file", np.zeros(1)
+    with pytest.raises(ValueError, match="10000 arrays cannot be stored, only 9999"):
+        write_archive(str(path), {}, {str(i): array for i in range(10_000)})
+    path.write_bytes(craft({"header.json": "{}", **{f"{i}.npy": "" for i in range(10_000)}}))
+    with pytest.raises(DamagedFile, match="it has 10001 members"):
+        read_archive(str(path))
+
+
 @pytest.mark.parametrize("part", ["[", '{"a":', '"a\\', '"', "\\", "9", '"]', "]"])
 def test_a_large_header_that_is_no_json_is_refused_at_once(part, tmp_path):
     path = tmp_path / "file"
@@ -103,7 +128,7 @@ class Interrupted(Exception):
 
 # Python complains when it deletes half-made objects of io and zipfile, which hold only memory
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("error", [Interrupted, TimeoutError, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [Interrupted, TimeoutError, KeyboardInterrupt, RuntimeError])
 def test_an_exception_of_a_signal_handler_comes_out(error, tmp_path):
     path = str(tmp_path / "file")
     arrays = {"x": np.arange(3)}
