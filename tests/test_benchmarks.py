@@ -13,6 +13,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
     ("command", "summary"),
     [
         ("determinism.py --settings default --no-processes", "17 comparisons, 0 faults"),
+        ("random_fits.py --fits 60", "; the slowest took"),
+        ("soak.py --minutes 0.05", " 0 figures grew"),
     ],
 )
 def test_a_small_run_finds_no_fault(command, summary):
