@@ -5,8 +5,8 @@
     python benchmarks/soak.py --minutes 0.1     # a few seconds: too short to find a small leak
     python benchmarks/soak.py --peer            # the same for MLPClassifier
 
-In turn: fits, failed fits, interrupted fits, predictions, partial fits, pickles and files. The figures of the process are
-taken after every round. The first figures are the highest of five rounds after a warm-up, which takes a third of the
+In turn: fits, failed fits, interrupted fits, predictions, partial fits, pickles and files. The process is
+measured after every round. The first figures are the highest of five rounds after a warm-up, which takes a third of the
 time, and the last ones are the lowest of the last five rounds. Memory may grow by 5 percent, nothing else may grow.
 """
 
