@@ -22,6 +22,7 @@ class Progress:
     def __init__(self, verbose: bool):
         self._verbose = verbose
         self._bar: Any = None
+        self._kind: Any = None
         self._title = ""
 
     def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
@@ -31,9 +32,13 @@ class Progress:
             return  # with a closed or missing stderr, some versions of tqdm return an incomplete bar
         from tqdm.auto import tqdm  # imported here, because only verbose needs it
 
+        class Bar(tqdm):
+            monitor_interval = 0  # no thread, which would remain
+
+        self._kind = Bar
         with _ignoring_lost_output():
             # disable=None: no bar if the output is not a terminal
-            self._bar = tqdm(total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False)
+            self._bar = Bar(total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False, miniters=1)
 
     def end_step(self, loss: float) -> None:
         """Count one step; `loss` is the mean of the epoch so far."""
@@ -59,12 +64,22 @@ class Progress:
     def close(self) -> None:
         """Remove the bar before a line or a traceback is printed."""
         bar, self._bar = self._bar, None
+        if self._kind is not None:
+            _free_lock(self._kind.get_lock())
         if bar is not None:
             with _ignoring_lost_output():
                 bar.close()
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")
+
+
+def _free_lock(lock: Any) -> None:
+    """Release tqdm's lock, which an exception of a signal handler may have kept: other threads would wait for ever."""
+    for part in getattr(lock, "locks", ()):  # one between processes, one between threads
+        is_owned = part._semlock._is_mine if hasattr(part, "_semlock") else part._is_owned
+        while is_owned():
+            part.release()
 
 
 @contextmanager

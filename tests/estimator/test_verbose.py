@@ -3,8 +3,11 @@
 import io
 import re
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import tqdm.auto
 
 from skcnn import NumpyCNNClassifier
 from tests.estimator.helpers import QUICK
@@ -48,3 +51,34 @@ def test_a_time_limit_in_the_output_comes_out(split_digits, stream, monkeypatch)
     monkeypatch.setattr(sys, stream, Terminal())
     with pytest.raises(TimeoutError, match="SIGALRM"):
         NumpyCNNClassifier(verbose=1, **QUICK).fit(split_digits[0], split_digits[2])
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_bar_leaves_no_thread(split_digits, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(tqdm.auto.tqdm, "monitor", None)
+    before = set(threading.enumerate())
+    NumpyCNNClassifier(verbose=1, **QUICK).fit(split_digits[0], split_digits[2])
+    assert "Epoch 1/2" in sys.stderr.getvalue()
+    assert set(threading.enumerate()) <= before
+
+
+def test_an_interruption_does_not_keep_the_lock_of_the_bar(split_digits, monkeypatch):
+    class Interrupted(type(tqdm.tqdm.get_lock())):
+        def __enter__(self):
+            self.acquire()
+            raise KeyboardInterrupt  # by a signal handler
+
+    lock = Interrupted()
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(tqdm.tqdm, "_lock", lock)
+    with pytest.raises(KeyboardInterrupt):
+        NumpyCNNClassifier(verbose=1, **QUICK).fit(split_digits[0], split_digits[2])
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(
+            lambda: all(part.acquire(timeout=1) and not part.release() for part in lock.locks)
+        ).result()
