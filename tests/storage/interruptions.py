@@ -1,5 +1,6 @@
 """Exceptions at any point of some code, as signal handlers raise them."""
 
+import gc
 import sys
 
 _NOT = ("__init__", "__del__", "close")
@@ -27,6 +28,7 @@ def raised_at(n, error, modules, function):
         return trace(frame, event, arg) if code.co_filename in paths and code.co_name not in _NOT else None
 
     before, found = sys.gettrace(), None
+    gc.disable()  # it would delete objects of earlier calls, in which errors are ignored
     sys.settrace(trace_calls)
     try:
         function()
@@ -34,5 +36,6 @@ def raised_at(n, error, modules, function):
         found = raised
     finally:
         sys.settrace(before)
+        gc.enable()
     assert found is (error if seen >= n else None)
     return found is not None
