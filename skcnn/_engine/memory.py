@@ -23,7 +23,7 @@ __all__ = ["keeping_memory"]
 Result = TypeVar("Result")
 
 LARGEST_BLOCK = 2**25 - 2**16  # bytes
-WORTH_TRIMMING = 0.1  # seconds: after a shorter calculation, returning the memory would take a noticeable part of it
+WORTH_TRIMMING = 0.5  # seconds: after a shorter calculation, returning the memory would take a noticeable part of it
 
 
 def keeping_memory(work: Callable[[], Result]) -> Result:

@@ -36,7 +36,7 @@ FIT = """
 from skcnn import NumpyCNNClassifier
 
 X, y = np.random.default_rng(0).random((400, 28, 28)), np.arange(400) % 3
-clf = NumpyCNNClassifier(max_iter=3, random_state=0).fit(X, y)
+clf = NumpyCNNClassifier(max_iter=8, random_state=0).fit(X, y)
 """
 
 
