@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 __all__ = ["Progress"]
@@ -22,7 +23,6 @@ class Progress:
     def __init__(self, verbose: bool):
         self._verbose = verbose
         self._bar: Any = None
-        self._kind: Any = None
         self._title = ""
 
     def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
@@ -30,15 +30,11 @@ class Progress:
         self._title = f"Epoch {number}/{n_epochs}"
         if not self._verbose or getattr(sys.stderr, "closed", True):
             return  # with a closed or missing stderr, some versions of tqdm return an incomplete bar
-        from tqdm.auto import tqdm  # imported here, because only verbose needs it
-
-        class Bar(tqdm):
-            monitor_interval = 0  # no thread, which would remain
-
-        self._kind = Bar
         with _ignoring_lost_output():
             # disable=None: no bar if the output is not a terminal
-            self._bar = Bar(total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False, miniters=1)
+            self._bar = _bar_class()(
+                total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False, miniters=1
+            )
 
     def end_step(self, loss: float) -> None:
         """Count one step; `loss` is the mean of the epoch so far."""
@@ -64,14 +60,29 @@ class Progress:
     def close(self) -> None:
         """Remove the bar before a line or a traceback is printed."""
         bar, self._bar = self._bar, None
-        if self._kind is not None:
-            _free_lock(self._kind.get_lock())
+        if self._verbose:
+            _free_lock(_bar_class().get_lock())
         if bar is not None:
             with _ignoring_lost_output():
                 bar.close()
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")
+
+
+@cache
+def _bar_class() -> Any:
+    from tqdm.auto import tqdm  # imported here, because only verbose needs it
+
+    tqdm.get_lock()  # it makes the lock if there is none; then the subclass shares it
+
+    class Bar(tqdm):
+        monitor_interval = 0  # no thread, which would remain
+
+        def __del__(self) -> None:
+            """Do nothing, for `Progress` closes its bars. tqdm fails here if an exception interrupted ``__init__``."""
+
+    return Bar
 
 
 def _free_lock(lock: Any) -> None:

@@ -128,7 +128,8 @@ def failures(setting, expected):
     ]
 
 
-QUICK = ("default", "float32", "early-stopping", "batch-norm", "layers-residual")  # the other settings take minutes
+# the other settings take minutes
+QUICK = ("default", "early-stopping-sgd-float32", "batch-norm-dropout-per-layer-early-stopping")
 
 
 # the small data of the checks make an estimator warn for good reasons; conftest.py sets SCIPY_ARRAY_API=1, without

@@ -68,14 +68,14 @@ def test_the_bar_leaves_no_thread(split_digits, monkeypatch):
 
 
 def test_an_interruption_does_not_keep_the_lock_of_the_bar(split_digits, monkeypatch):
-    class Interrupted(type(tqdm.tqdm.get_lock())):
+    class Interrupted(type(tqdm.auto.tqdm.get_lock())):
         def __enter__(self):
             self.acquire()
             raise KeyboardInterrupt  # by a signal handler
 
     lock = Interrupted()
     monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setattr(tqdm.tqdm, "_lock", lock)
+    monkeypatch.setattr(tqdm.auto.tqdm, "_lock", lock)
     with pytest.raises(KeyboardInterrupt):
         NumpyCNNClassifier(verbose=1, **QUICK).fit(split_digits[0], split_digits[2])
     with ThreadPoolExecutor(1) as executor:
