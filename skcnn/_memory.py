@@ -21,7 +21,7 @@ def require_memory(n_bytes: int, what: str) -> None:
     """Raise MemoryError if `what` needs more bytes than there are."""
     if n_bytes > memory():
         raise MemoryError(
-            f"{what} would need at least {_in_gib(n_bytes)} of memory, but there are only {_in_gib(memory())}"
+            f"{what} would need {_in_mib(n_bytes)} of memory or more, but there are only {_in_mib(memory())}"
         )
 
 
@@ -37,6 +37,6 @@ def memory() -> int:
     return min(limits)
 
 
-def _in_gib(n_bytes: int) -> str:
+def _in_mib(n_bytes: int) -> str:
     # integers, because a number of bytes may be too large for a float
-    return f"{n_bytes // 2**30:,} GiB"
+    return f"{n_bytes // 2**20:,} MiB"

@@ -31,7 +31,6 @@ from skcnn._estimator.fitting import (
     with_scaled_weights,
 )
 from skcnn._estimator.images import Images
-from skcnn._estimator.magnitudes import warn_if_scale_is_off
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.parameters import NestedParametersMixin
 from skcnn._estimator.prediction import predict
@@ -48,7 +47,7 @@ from skcnn._estimator.sklearn_private import (
 )
 from skcnn._estimator.targets import mean_weight, require_classes
 from skcnn._estimator.validation import ValidationSet, no_figures, scorer_of
-from skcnn._estimator.warning import warn, warn_if_inexact
+from skcnn._estimator.warning import warn
 from skcnn._storage.missing import require_none_missing
 from skcnn._training.loop import train
 from skcnn._values import LARGEST_COUNT
@@ -236,7 +235,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     -----
     Prediction does not change the classifier, so any number of threads can share it. If one thread fits it again, the
     other threads predict with the old model until the new one is complete. Do not fit the same classifier in two
-    threads at the same time. If a fit raises an exception, the classifier does not change.
+    threads at the same time. If training raises an exception, the classifier does not change.
 
     Examples
     --------
@@ -458,7 +457,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         data = with_scaled_weights(data, model)
         if saved:
             saved.restore(state, config.optimizer)
-        is_exact = train(
+        train(
             state,
             data,
             config,
@@ -471,7 +470,6 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         self._hand_over(trained(model, state, config, keep_optimizer=self.warm_start))
         callbacks.end_fit()
         warn_how_it_ended(self, model, state, data, config)
-        warn_if_inexact(is_exact)
         return self
 
     @available_if(_has_partial_fit)
@@ -516,10 +514,9 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         state = new_state(self, model, early_stopping=False)
         config = training_config(self, model, batch_size, Constant(), 1, n_threads)
         data = with_scaled_weights(data, model)
-        is_exact = train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
+        train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
         self._hand_over(trained(model, state, config, keep_optimizer=True))
         warn_how_it_ended(self, model, state, data, config)
-        warn_if_inexact(is_exact)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -594,8 +591,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     def _predict_blocks(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
         model = self._model  # the same model for the whole call, even if another thread refits meanwhile
         rows = read_images(self, model, X)
-        if self.scaling is not None:
-            warn_if_scale_is_off(rows, model.magnitudes, model.image_format, "X")
+        model.warn_if_scale_is_off(rows, "X")
 
         def checked(logits: Array) -> Array:
             if not np.isfinite(logits).all():

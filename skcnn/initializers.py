@@ -55,14 +55,14 @@ def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Genera
         The type of the result. Weights are drawn in float64 and then rounded, so both precisions start from the same
         weights.
 
+    Returns
+    -------
+    ndarray of `shape`
+
     Raises
     ------
     MemoryError
         If the weights are far too large for this computer.
-
-    Returns
-    -------
-    ndarray of `shape`
 
     Examples
     --------

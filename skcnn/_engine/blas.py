@@ -3,8 +3,8 @@
 The last bits of a float32 matrix product depend on the number of BLAS threads. So BLAS always runs on one thread, and
 the package's own threads compute the shards of a batch (see `skcnn._engine.workers`).
 
-The number of BLAS threads belongs to the whole process. Other threads may change it, and calculations may overlap: the
-first one sets the limit, and the last one restores the old number.
+The number of BLAS threads belongs to the whole process (with OpenMP, to a thread). Other threads may change it, and
+calculations may overlap: the first one sets the limit, and the last one restores the old number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import joblib
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["BlasLimit", "allowed_threads"]
+__all__ = ["BlasLimit", "allowed_threads", "n_changes"]
 
 
 class _Blas:
@@ -41,6 +41,7 @@ _blas = _Blas()
 _lock = threading.RLock()
 _limits: set[BlasLimit] = set()  # those in force
 _before: list[list[int]] = []  # at most one item: the numbers of threads to restore when no limit is in force
+_n_changes = 0  # how often something else has changed the numbers while a limit was in force
 
 
 def allowed_threads() -> int:
@@ -52,34 +53,26 @@ def allowed_threads() -> int:
 class BlasLimit:
     """A limit of one thread for BLAS, from `hold` to `release`.
 
-    An exception of a signal handler may interrupt both at any point. If `release` is called after that, the state is as
-    before: it does not count calls, and the lock is free after either method.
+    An exception of a signal handler may interrupt both at any point. Calling `release` afterwards still restores the
+    old state, because the limits in force are a set and not a count of calls. The lock is free after either method.
     """
 
     def __init__(self) -> None:
         self._is_released = self._is_done = False
 
-    def hold(self) -> bool:
-        """Set the limit, unless it was released. Return False if another thread has changed it since the last call.
+    def hold(self) -> int:
+        """Set the limit, unless it was released. Return how often something else has changed the numbers so far.
 
-        Then the results since the last call may differ in their last bits.
+        If this is more than before, the last bits of what was computed in between may differ.
         """
         if self in _limits and set(_blas.numbers()) <= {1}:  # nothing to do, as at nearly every step
-            return True
+            return _n_changes
         try:
             _lock.acquire()
-            if self._is_released:
-                return True
-            was_held = self in _limits
-            _limits.add(self)  # first, so that a signal handler that predicts does not restore the numbers
-            numbers = _blas.numbers()
-            is_new, is_one = not _before, set(numbers) <= {1}
-            if is_new:
-                _before.append(numbers)
-            elif not is_one:  # the other thread's wish takes effect when no limit is in force
-                _before[0] = [new if new != 1 else old for new, old in zip(numbers, _before[0], strict=True)]
-            _blas.change(numbers, [1] * len(numbers))
-            return is_one or not was_held
+            if not self._is_released:
+                _limits.add(self)  # first, so that a signal handler that predicts does not restore the numbers
+                _set_to_one(_blas.numbers())
+            return _n_changes
         finally:
             _free_lock()
 
@@ -95,6 +88,28 @@ class BlasLimit:
                 self._is_done = True
         finally:
             _free_lock()
+
+
+def _set_to_one(numbers: list[int]) -> None:
+    if not _before:
+        _before.append(numbers)
+        _blas.change(numbers, [1] * len(numbers))
+    elif not set(numbers) <= {1}:
+        # the other thread's wish takes effect when no limit is in force
+        _before[0] = [new if new != 1 else old for new, old in zip(numbers, _before[0], strict=True)]
+        _count_change()  # before and after, so that no calculation that runs meanwhile counts as exact
+        _blas.change(numbers, [1] * len(numbers))
+        _count_change()
+
+
+def _count_change() -> None:
+    global _n_changes
+    _n_changes += 1
+
+
+def n_changes() -> int:
+    """Return how often something else has changed the numbers of threads while a limit was in force."""
+    return _n_changes
 
 
 def _restore() -> None:
@@ -122,6 +137,7 @@ def _after_fork_in_child() -> None:
     _limits.clear()
     if _before:
         _restore()
+        _count_change()  # for a calculation that goes on in the child
 
 
 if hasattr(os, "register_at_fork"):

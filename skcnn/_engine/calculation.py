@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from skcnn._engine.blas import BlasLimit
+from skcnn._engine.blas import BlasLimit, n_changes
 from skcnn._engine.numpy_settings import restoring_numpy, set_numpy
 from skcnn._engine.surely import surely
 from skcnn._engine.workers import Workers
@@ -27,22 +27,28 @@ class Calculation:
     ----------
     workers : Workers
     is_exact : bool
-        False if another thread has changed the number of BLAS threads so often that the last bits may differ.
+        False if something else has changed the number of BLAS threads so often that the last bits may differ.
     """
 
     def __init__(self, n_threads: int):
-        self.workers = Workers(n_threads)
+        self.workers = Workers(n_threads, self.begin)
         self.is_exact = True
         self.blas = BlasLimit()
+
+    def begin(self) -> None:
+        """Set what holds for the calculation. Every thread that takes part in it calls this first."""
+        self.blas.hold()
+        set_numpy()
 
     def exact(self, work: Callable[[], Result]) -> Result:
         """Return ``work()``, which must change nothing, with one BLAS thread.
 
-        If another thread changes the number of BLAS threads meanwhile, the work is done again.
+        If something else changes the number of BLAS threads meanwhile, the work is done again.
         """
         for _ in range(MOST_TRIES):
+            before = n_changes()
             result = work()
-            if self.blas.hold():
+            if self.blas.hold() == before:
                 return result
         self.is_exact = False
         return result
@@ -53,8 +59,7 @@ def calculate(work: Callable[[Calculation], Result], n_threads: int = 1) -> Resu
     calculation = Calculation(n_threads)
 
     def begin_and_work() -> Result:
-        calculation.blas.hold()
-        set_numpy()
+        calculation.begin()
         return work(calculation)
 
     def end() -> None:

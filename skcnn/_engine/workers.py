@@ -15,9 +15,9 @@ from contextvars import Context, copy_context
 from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from skcnn._engine.numpy_settings import set_numpy
 from skcnn.layers.base import Exchange, alone, total_of
 
 __all__ = ["Workers"]
@@ -36,25 +36,30 @@ class Workers:
     n_threads : int
         How many threads work at the same time, including the calling thread. They are started when they are needed. If
         the system refuses to start one, the others do its work.
+    begin : callable
+        Each thread calls it first.
     """
 
-    def __init__(self, n_threads: int):
+    def __init__(self, n_threads: int, begin: Callable[[], object]):
         self.n_threads = n_threads
+        self._begin = begin
         self._tasks: SimpleQueue[_Task[Any] | None] = SimpleQueue()
         self._news: SimpleQueue[None] = SimpleQueue()  # one item whenever a thread has done a task
         self._ends: list[Any] = []  # for each thread, a lock that is held until the thread ends
         self._ended: list[Any] = []  # the locks of threads that have ended
         self._is_closed = False
+        self._deadline = 0.0  # until when `close` waits
         self._process = os.getpid()
 
     def close(self) -> None:
-        """Let the threads end, and wait until they have. Nothing happens if they have ended."""
+        """Let the threads end, and wait for them, but not longer than `LONGEST_WAIT` in all."""
         self._is_closed = True
+        self._deadline = self._deadline or monotonic() + LONGEST_WAIT
         for _ in self._ends:
             self._tasks.put(None)
         for end in self._ends if self._process == os.getpid() else ():
             if end not in self._ended:
-                end.acquire(timeout=LONGEST_WAIT)
+                end.acquire(timeout=max(0.0, self._deadline - monotonic()))
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield function(item) in the order of the items. The calls must not wait for each other.
@@ -108,7 +113,7 @@ class Workers:
     def _work(self, end: Any) -> None:
         """Do tasks until the call ends."""
         try:
-            set_numpy()
+            self._begin()
             while (task := self._tasks.get()) is not None:
                 try:
                     if not self._is_closed:

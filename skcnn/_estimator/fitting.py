@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from skcnn._estimator.images import parts
 from skcnn._estimator.learning import cost_of_guessing, learnt_nothing
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.targets import scaled_weight
 from skcnn._estimator.validation import ValidationSet
-from skcnn._estimator.warning import warn
+from skcnn._estimator.warning import warn, warn_if_inexact
 from skcnn._storage.identity import describe, digest
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.state import TrainingState
@@ -90,7 +91,9 @@ def with_scaled_weights(data: DataSet, model: FittedModel) -> DataSet:
 
 def _extremes(X: Array, indices: Array) -> Array:
     """Return which of the rows at `indices` have the smallest and the largest number."""
-    return indices[[X.min(axis=1)[indices].argmin(), X.max(axis=1)[indices].argmax()]]
+    of_parts = [(rows.min(axis=1), rows.max(axis=1)) for rows in parts(X, indices)]
+    lowest, highest = (np.concatenate(of_rows) for of_rows in zip(*of_parts, strict=True))
+    return indices[[lowest.argmin(), highest.argmax()]]
 
 
 def new_state(estimator: Any, model: FittedModel, early_stopping: bool) -> TrainingState:
@@ -167,7 +170,8 @@ def _or_name(value: Any) -> Any:
 def warn_how_it_ended(
     estimator: Any, model: FittedModel, state: TrainingState, data: DataSet, config: TrainingConfig
 ) -> None:
-    """Warn if training was interrupted or diverged, if the loss rose, or if nothing was learnt."""
+    """Warn if training was interrupted, diverged or is inexact, if the loss rose, or if nothing was learnt."""
+    warn_if_inexact(state.is_exact)
     last, remedy = state.history[-1], f"smaller than learning_rate_init={estimator.learning_rate_init}."
     cost = cost_of_guessing(data, len(model.classes), float(estimator.label_smoothing))
     if state.stop_reason == "interrupted":

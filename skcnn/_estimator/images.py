@@ -61,7 +61,8 @@ def numeric_dtype(X: Any) -> type | None:
     ValueError
         If X contains dates or time spans.
     """
-    dtypes = list(X.dtypes) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
+    is_table = hasattr(X, "dtypes") and len(np.shape(X)) == 2
+    dtypes = list(X.dtypes) if is_table else [getattr(X, "dtype", None)]
     for dtype in dtypes:
         if isinstance(dtype, np.dtype) and dtype.kind in "mM":
             raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")

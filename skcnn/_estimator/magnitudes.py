@@ -16,6 +16,7 @@ from skcnn._estimator.images import ImageFormat, parts
 from skcnn._estimator.warning import warn
 
 __all__ = [
+    "ANY",
     "NONE_SEEN",
     "ROWS_THAT_TELL",
     "Magnitudes",
@@ -74,6 +75,7 @@ class Magnitudes:
 
 
 NONE_SEEN = Magnitudes()
+ANY = Magnitudes(smallest=0.0, largest=inf)
 
 
 def magnitudes(X: Array, indices: Array) -> Array:
@@ -122,7 +124,7 @@ def warn_if_scales_are_mixed(X: Array, indices: Array, found: Array) -> None:
     if X.dtype == np.uint8 or limit is None:
         return
     small, large = np.flatnonzero((found > 0) & (found <= limit)), np.flatnonzero(found > limit)
-    if _typical_mean(X[indices[large]]) / RATIO_OF_MEANS < _typical_mean(X[indices[small]]):
+    if _typical_mean(X, indices[large]) / RATIO_OF_MEANS < _typical_mean(X, indices[small]):
         return
     groups = (f"{len(group)} images reach about {np.median(found[group]):.3g}" for group in (small, large))
     warn(f"X seems to contain images of two scales: the pixels of {', of '.join(groups)}; give all the same scale")
@@ -146,7 +148,7 @@ def _largest_of_lower_group(found: Array) -> float | None:
     return float(ordered[lower[np.argmax(ordered[lower] / ordered[lower - 1])] - 1])
 
 
-def _typical_mean(rows: Array) -> float:
-    """Return the median, over some of the rows, of the mean magnitude of the pixels."""
-    some = rows[:: -(-len(rows) // ROWS_THAT_TELL)].astype(np.float64)
+def _typical_mean(X: Array, indices: Array) -> float:
+    """Return the median, over some of the rows of X at `indices`, of the mean magnitude of the pixels."""
+    some = X[indices[:: -(-len(indices) // ROWS_THAT_TELL)]].astype(np.float64)
     return float(np.median(np.abs(some).mean(axis=1)))

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from skcnn._estimator.images import ImageFormat
-from skcnn._estimator.magnitudes import NONE_SEEN, Magnitudes
+from skcnn._estimator.magnitudes import NONE_SEEN, Magnitudes, warn_if_scale_is_off
 from skcnn._training.state import Row
 from skcnn.losses import Loss, loss_for
 from skcnn.network import Network
@@ -69,3 +69,8 @@ class FittedModel:
     def loss(self) -> Loss:
         """The loss, including the link function."""
         return loss_for(len(self.classes))
+
+    def warn_if_scale_is_off(self, X: Array, name: str) -> None:
+        """Warn if images, the argument `name`, are much larger or smaller than those in training."""
+        if self.built_from["scaling"] is not None:
+            warn_if_scale_is_off(X, self.magnitudes, self.image_format, name)

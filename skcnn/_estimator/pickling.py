@@ -33,7 +33,8 @@ def is_pickled_by_name() -> bool:
         return False
     caller: Any = frame
     while caller is not None:  # the innermost pickler that is written in Python, if there is one
-        pickler = caller.f_locals.get("self")
+        # only frames of such methods are read, because reading `f_locals` keeps all local objects of a frame alive
+        pickler = caller.f_locals.get("self") if caller.f_code.co_name == "dump" else None
         if isinstance(pickler, pickle.Pickler | pickle._Pickler):
             return type(pickler).__module__.startswith(_BY_NAME)
         caller = caller.f_back

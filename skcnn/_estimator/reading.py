@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from
 from skcnn._estimator.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
-from skcnn._estimator.magnitudes import ROWS_THAT_TELL, magnitudes, warn_if_scale_is_off, warn_if_scales_are_mixed
+from skcnn._estimator.magnitudes import ROWS_THAT_TELL, magnitudes, warn_if_scales_are_mixed
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.targets import check_labels, check_weights, encode, sample_weights
 from skcnn._training.config import DataSet
@@ -63,8 +63,8 @@ def read_data_set(
 
 def _with_magnitudes(model: FittedModel, rows: Array, indices: Array) -> FittedModel:
     """Return the model with the magnitudes of the images to train on. Warn if their scale seems to be wrong."""
-    if model.history and model.built_from["scaling"] is not None:
-        warn_if_scale_is_off(rows[indices[:ROWS_THAT_TELL]], model.magnitudes, model.image_format, "X")
+    if model.history:
+        model.warn_if_scale_is_off(rows[indices[:ROWS_THAT_TELL]], "X")
     found = magnitudes(rows, indices)
     warn_if_scales_are_mixed(rows, indices, found)
     return replace(model, magnitudes=model.magnitudes.including(found))

@@ -86,8 +86,8 @@ def decode_model(decoder: Decoder, node: Json) -> FittedModel:
 
 def _decoded_plain(decoder: Decoder, node: Json, name: str) -> Any:
     value = decoder.decode(node[name], name)
-    is_in_range = value is None or name in ("stop_reason", "best_score") or 0 <= value < 2**63
-    if not isinstance(value, _PLAIN[name]) or not is_in_range:
+    fits = isinstance(value, _PLAIN[name]) and not isinstance(value, bool)
+    if not fits or not (value is None or name in ("stop_reason", "best_score") or 0 <= value < 2**63):
         raise ValueError(f"{name} is {value!r}")
     return value
 

@@ -33,7 +33,8 @@ class Number(Interval):
 
     def is_satisfied_by(self, val: Any) -> bool:
         """Return whether `val` is such a number."""
-        low, high = (inf if end is None else float(end) for end in (self.left, self.right))
+        low = -inf if self.left is None else float(self.left)
+        high = inf if self.right is None else float(self.right)
         return is_number(val, low, high, self.closed)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from skcnn._engine.calculation import calculate
 from skcnn._estimator.images import Images
-from skcnn._estimator.magnitudes import warn_if_scale_is_off
+from skcnn._estimator.magnitudes import ANY
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.prediction import predict
 from skcnn._estimator.reading import read_images
@@ -79,8 +79,7 @@ class ValidationSet:
             rows, y = read_images(estimator, model, X, y)
         except ValueError as error:
             raise ValueError(f"X_val, y_val: {error}") from error
-        if estimator.scaling is not None:
-            warn_if_scale_is_off(rows, model.magnitudes, model.image_format, "X_val")
+        model.warn_if_scale_is_off(rows, "X_val")
         weight = check_weights("sample_weight_val", sample_weight, rows)
         if weight is not None and not weight.any():
             raise ValueError("sample_weight_val leaves no samples: all weights are zero")
@@ -138,8 +137,7 @@ def scorer_of(estimator: Any) -> Scorer | None:
     def score(model: FittedModel, X: Array, y: Array, weight: Array | None) -> float:
         fitted = copy(estimator)
         # X was read before: it has no column names now, and its scale was checked
-        fitted._hand_over(replace(model, features={"n_features_in_": X.shape[1]}))
-        fitted.scaling = None
+        fitted._hand_over(replace(model, features={"n_features_in_": X.shape[1]}, magnitudes=ANY))
         weights = {"sample_weight": weight} if takes_weights and weight is not None else {}
         value = scorer(fitted, X, y, **weights)
         if not isfinite(as_float(value)):

@@ -58,7 +58,7 @@ def train(
     observers: Sequence[Observer] = (),
     validate: Callable[[Network], Row] | None = None,
     save: Callable[[TrainingState], None] | None = None,
-) -> bool:
+) -> None:
     """Continue training from a training state, until it ends.
 
     Parameters
@@ -74,26 +74,21 @@ def train(
         Called with the network after each epoch. It returns columns of the history.
     save : callable
         Called with the training state after each complete epoch.
-
-    Returns
-    -------
-    is_exact : bool
-        See `Calculation`.
     """
     caller_settings = np.geterr()
 
-    def run(interruption: Interruption) -> bool:
-        return calculate(partial(run_loop, interruption), config.n_threads)
+    def run(interruption: Interruption) -> None:
+        calculate(partial(run_loop, interruption), config.n_threads)
 
-    def run_loop(interruption: Interruption, calculation: Calculation) -> bool:
+    def run_loop(interruption: Interruption, calculation: Calculation) -> None:
         _Loop(state, data, config, observers, calculation, interruption).run(validate, save, caller_settings)
-        return calculation.is_exact
+        state.is_exact = calculation.is_exact
 
     def close() -> None:
         for observer in observers:
             observer.close()
 
-    return keeping_memory(partial(surely, partial(deferring_interrupt, run), close))
+    keeping_memory(partial(surely, partial(deferring_interrupt, run), close))
 
 
 class _Loop:
@@ -168,7 +163,7 @@ class _Loop:
         """
         state, epoch, before = self.state, self.state.epoch, self.network.copy()
         indices, size = self.shuffled_indices(epoch), self.config.batch_size
-        n_steps, total, n_seen, self.penalty = -(-len(indices) // size), 0.0, 0, 0.0
+        n_steps, total, total_penalty, n_seen = -(-len(indices) // size), 0.0, 0.0, 0
         for observer in self.observers:
             observer.start_epoch(len(state.history) + 1, self.config.n_epochs, n_steps)
         for step in range(n_steps):
@@ -177,28 +172,29 @@ class _Loop:
             if (epoch * n_steps + step) % FLUSH_EVERY == FLUSH_EVERY - 1:
                 flush_subnormals(state.optimizer_state or {})
             batch = Batch(indices[step * size : (step + 1) * size], epoch, step)
-            total += len(batch.indices) * self.take_step(batch, self.learning_rate(step / n_steps))
+            loss, penalty = self.take_step(batch, self.learning_rate(step / n_steps))
+            total += len(batch.indices) * loss
+            total_penalty += len(batch.indices) * penalty
             n_seen += len(batch.indices)
             if not isfinite(total):
                 break
             for observer in self.observers:
                 observer.end_step(total / n_seen)
         state.n_seen += n_seen
-        state.penalty = self.penalty / n_seen
+        state.penalty = total_penalty / n_seen
         if what := self.find_divergence(total, batch):
             self.undo_epoch(before, what)
         return total / n_seen
 
-    def take_step(self, batch: Batch, learning_rate: float) -> float:
-        """Take one step on a batch, unless its loss is not finite. Return its mean loss, including the penalty."""
+    def take_step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
+        """Take one step on a batch, unless its loss is not finite. Return its mean loss, and the penalty in it."""
         loss, penalty, grads, layer_states = self.calculation.exact(partial(self.gradients_of, batch))
         if isfinite(loss):
             self.decay.shrink_weights(learning_rate)
             assert self.state.optimizer_state is not None
             self.config.optimizer.step(self.weights, grads, self.state.optimizer_state, learning_rate)
             self.network.states[:] = layer_states
-        self.penalty += len(batch.indices) * penalty
-        return loss
+        return loss, penalty
 
     def gradients_of(self, batch: Batch) -> tuple[float, float, list[Array], list[Params]]:
         """Return the mean loss of a batch, the penalty in it, the gradients and the new states. Nothing changes."""

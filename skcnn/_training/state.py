@@ -42,6 +42,8 @@ class TrainingState:
         The mean L2 penalty in the loss of the last epoch.
     divergence : str
         If training diverged: the learning rate, and what was not finite.
+    is_exact : bool
+        See `Calculation`.
     """
 
     network: Network
@@ -53,6 +55,7 @@ class TrainingState:
     n_seen: int = 0
     penalty: float = 0.0
     divergence: str = ""
+    is_exact: bool = True
 
     @property
     def epoch(self) -> int:

@@ -20,13 +20,10 @@ def blas_threads():
     }
 
 
-def set_number(library, number):
+def set_numbers(number):
     """Set the number of threads, whichever thread set it before."""
-    getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
-
-
-def libraries():
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+        getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
 
 
 @pytest.fixture(autouse=True)
@@ -89,13 +86,12 @@ def test_limits_that_overlap():
 
 def test_a_change_by_another_is_noticed_undone_and_restored_at_the_end():
     limit = BlasLimit()
-    assert limit.hold()
-    assert limit.hold()
-    for library in libraries():
-        set_number(library, 3)
-    assert not limit.hold(), "the change is noticed"
+    n_changes = limit.hold()
+    assert limit.hold() == n_changes
+    set_numbers(3)
+    assert limit.hold() > n_changes, "the change is noticed"
     assert set(blas_threads().values()) == {1}
-    assert limit.hold()
+    assert limit.hold() == blas.n_changes()
     limit.release()
     assert set(blas_threads().values()) == {3}, "as the other one left it"
 
@@ -103,8 +99,7 @@ def test_a_change_by_another_is_noticed_undone_and_restored_at_the_end():
 def test_a_change_just_before_the_end_stays():
     limit = BlasLimit()
     limit.hold()
-    for library in libraries():
-        set_number(library, 3)
+    set_numbers(3)
     limit.release()
     assert set(blas_threads().values()) == {3}
 
@@ -114,18 +109,29 @@ def test_a_released_limit_holds_nothing():
     before, limit = blas_threads(), BlasLimit()
     limit.hold()
     limit.release()
-    assert limit.hold()
+    limit.hold()
     assert blas_threads() == before
 
 
-def test_work_is_done_again_if_another_changes_the_limit():
+def change_that_another_calculation_undoes():
+    set_numbers(2)
+    limited(lambda: None)
+
+
+def fork_in_miniature():
+    """Do what a child process does, in which the calculation goes on."""
+    set_numbers(2)
+    blas._after_fork_in_child()
+
+
+@pytest.mark.parametrize("change", [lambda: set_numbers(2), change_that_another_calculation_undoes, fork_in_miniature])
+def test_work_is_done_again_if_something_changes_the_limit(change):
     calls = []
 
     def work():
         calls.append(1)
         if len(calls) == 1:
-            for library in libraries():
-                set_number(library, 2)
+            change()
         return len(calls)
 
     result, is_exact = calculate(lambda calculation: (calculation.exact(work), calculation.is_exact))
@@ -134,13 +140,34 @@ def test_work_is_done_again_if_another_changes_the_limit():
 
 def test_changes_without_end_are_told(make, data):
     def augment(images, rng):
-        for library in libraries():
-            set_number(library, 2)
+        set_numbers(2)
         return images
 
     with pytest.warns(UserWarning, match="changed the number of BLAS threads again and again"):
         clf = make(augment=augment).fit(*data)
     assert (clf.predict_proba(data[0]) == make().fit(*data).predict_proba(data[0])).all()
+
+
+def test_each_thread_sets_a_limit_that_belongs_to_a_thread(monkeypatch):
+    """This is so if OpenBLAS was built with OpenMP."""
+
+    class OfThread(threading.local):
+        number = 4
+
+        def numbers(self):
+            return [self.number]
+
+        def change(self, old, new):
+            self.number = new[0]
+
+    def numbers_in_threads(calculation):
+        both = threading.Barrier(2)
+        return list(calculation.workers.map(lambda _: (both.wait(10), *of_thread.numbers())[1], range(2)))
+
+    of_thread = OfThread()
+    monkeypatch.setattr(blas, "_blas", of_thread)
+    assert calculate(numbers_in_threads, n_threads=2) == [1, 1]
+    assert of_thread.numbers() == [4]
 
 
 def interrupted(work, at):

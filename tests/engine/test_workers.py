@@ -12,6 +12,7 @@ import weakref
 import numpy as np
 import pytest
 
+from skcnn._engine.numpy_settings import set_numpy
 from skcnn._engine.sharding import cut
 from skcnn._engine.workers import Workers as RealWorkers
 from skcnn.layers import Dense
@@ -22,6 +23,9 @@ from tests.layers.own import DEPENDENT
 
 class Workers(RealWorkers):
     """Workers in a with statement."""
+
+    def __init__(self, n_threads):
+        super().__init__(n_threads, set_numpy)
 
     def __enter__(self):
         return self
@@ -198,6 +202,27 @@ def test_an_error_comes_out_though_another_thread_is_still_at_work():
     with pytest.raises(ValueError, match="the caller's item"), Workers(2) as workers:
         list(workers.map(work, range(8)))
     assert time.perf_counter() - start < 5
+    release.set()
+
+
+def test_closing_waits_for_all_threads_together():
+    release, started = threading.Event(), threading.Semaphore(0)
+
+    def work(item):
+        if threading.get_ident() == caller:
+            for _ in range(7):
+                assert started.acquire(timeout=10)
+            raise ValueError("the caller's item does not fit")
+        started.release()
+        release.wait(20)
+
+    caller = threading.get_ident()
+    with pytest.raises(ValueError, match="the caller's item"), Workers(8) as workers:
+        list(workers.map(work, range(40)))
+    start = time.perf_counter()
+    workers.close()
+    assert workers._deadline <= time.monotonic(), "the first call waited as long as any call may wait"
+    assert time.perf_counter() - start < 0.1, "so the second one does not wait"
     release.set()
 
 

@@ -8,6 +8,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import NumpyCNNClassifier
+from skcnn._engine.numpy_settings import set_numpy
 from skcnn._engine.workers import Workers
 from skcnn._training.config import DataSet
 from skcnn._training.outputs import Outputs
@@ -163,7 +164,7 @@ def overflow(network, X, batch):
     extremes = np.array([X.min(axis=(1, 2, 3)).argmin(), X.max(axis=(1, 2, 3)).argmax()])
     data = DataSet(X, np.zeros(len(X), int), None, np.arange(len(X)), extremes)
     with np.errstate(all="ignore"):
-        return Outputs(network, data, Workers(1)).find_overflow(np.asarray(batch))
+        return Outputs(network, data, Workers(1, set_numpy)).find_overflow(np.asarray(batch))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -33,6 +33,12 @@ def test_missing_values_of_pandas(make, data, table):
         make().fit(table, data[1]).predict(missing)
 
 
+def test_a_column_is_not_a_table(make, data, table):
+    clf = make().fit(*data)
+    with pytest.raises(ValueError, match="Expected a 2-dimensional container"):
+        clf.predict(table["pixel0"])
+
+
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_other_columns_at_predict(make, data, table, name):
     clf = make().fit(table, data[1])

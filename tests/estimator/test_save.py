@@ -4,6 +4,7 @@ import io
 import pickle
 import subprocess
 import sys
+import weakref
 from copy import copy, deepcopy
 
 import joblib
@@ -145,6 +146,17 @@ class ByValue(pickle._Pickler):
         self.save_reduce(str, ("the code",), obj=function)
 
     dispatch = {**pickle._Pickler.dispatch, type(lambda: 0): save_function}  # noqa: RUF012
+
+
+def test_pickling_keeps_no_objects_of_the_callers_alive(fitted):
+    class Large:
+        pass
+
+    large = Large()
+    there = weakref.ref(large)
+    pickle.dumps(fitted)
+    del large
+    assert there() is None
 
 
 def test_functions_survive_where_they_always_did(make, data):

@@ -87,6 +87,21 @@ def test_scoring_meets_tables_without_complaint(make, parts):
     assert list(clf.feature_names_in_) == names
 
 
+def test_scorers_see_the_parameters_of_the_fit_and_no_warnings_of_the_scale(make, parts):
+    X, y, X_val, y_val = parts
+    seen = []
+
+    def scoring(clf, X, y):
+        seen.append(clf.get_params())
+        clf.predict(X[:1])
+        return 1.0
+
+    clf = make(scoring=scoring, scaling="standard")
+    with pytest.warns(UserWarning, match="the pixels of X_val reach"):
+        clf.fit(X, y, X_val=X_val * 1000, y_val=y_val)
+    assert seen == [clf.get_params()] * clf.n_iter_
+
+
 def test_wrong_scorings(make, parts):
     X, y, X_val, y_val = parts
     with pytest.raises(ValueError, match="'likability' is not a valid scoring value"):
