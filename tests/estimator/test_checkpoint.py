@@ -487,6 +487,11 @@ def test_a_full_disk_is_an_error_that_names_the_file(make, data, tmp_path):
 
 @pytest.mark.slow
 def test_killed_processes_end_in_the_same_bytes():
-    done = subprocess.run([sys.executable, KILLS, "--kills", "4"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, KILLS, "--kills", "3", "--calls", "2", "--pairs", "5"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("killed after") >= 1
