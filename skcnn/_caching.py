@@ -14,8 +14,8 @@ class cached_property(Generic[Result]):  # named like the one of functools
     """A property that is computed once for each object.
 
     It is like `functools.cached_property`, which on Python 3.11 holds a lock while it computes. An exception raised by
-    a signal handler can leave that lock locked, and then other threads wait for ever. Here, two threads may compute the
-    same value at the same time.
+    a signal handler can leave that lock locked, and other threads then wait forever. This property has no lock, so two
+    threads may compute the same value at the same time.
     """
 
     def __init__(self, function: Callable[[Any], Result]):

@@ -1,6 +1,6 @@
-"""Memory: how much there is, so that a network that is far too large is refused before its arrays are created.
+"""Memory: how much there is, to refuse a network that is far too large before its arrays are created.
 
-Without this check, many systems would grant the memory, and end the process when it is used.
+Without this check, many systems would grant the memory, and kill the process when it uses it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 __all__ = ["require_memory"]
 
-# the memory limits of a container, in versions 2 and 1 of Linux' control groups
+# the files with the memory limit of a container, in versions 2 and 1 of Linux control groups
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 

@@ -23,9 +23,9 @@ LARGEST_COUNT = sys.maxsize  # no length, index or slice of an array is larger
 class Value:
     """Base of all configuration objects.
 
-    Its repr shows the fields in `always_shown` and those that differ from their defaults. The checks of numbers turn
-    other types of numbers into ints and floats: NumPy's small integers would overflow, and its floats would make arrays
-    of float32 compute in double precision.
+    Its repr shows the fields in `always_shown` and those that differ from their defaults. The checks of numbers also
+    convert other types of numbers to ints and floats, because NumPy's small integers would overflow, and its floats
+    would make float32 arrays compute in double precision.
     """
 
     always_shown: ClassVar[tuple[str, ...]] = ()
@@ -94,7 +94,7 @@ def is_number(value: object, low: float = -inf, high: float = inf, closed: Close
 
 
 def as_float(value: object) -> float:
-    """Return a number as a float: an infinity if it is too large for a float, NaN if it is no real number or a bool."""
+    """Return a number as a float: infinite if it is too large for a float, NaN if it is a bool or not a real number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return nan
     try:
@@ -104,7 +104,7 @@ def as_float(value: object) -> float:
 
 
 def plain(value: Any) -> Any:
-    """Return numbers, and those in tuples and lists, as ints and floats. Anything else is returned unchanged."""
+    """Convert a number, or the numbers in a tuple or list, to ints and floats. Return anything else unchanged."""
     if isinstance(value, tuple | list):
         return type(value)(map(plain, value)) if type(value) in (tuple, list) else value
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -113,7 +113,7 @@ def plain(value: Any) -> Any:
 
 
 def power_of_two(value: float) -> float:
-    """Return the largest power of two that is not larger than a positive number. Division by it changes no digit."""
+    """Return the largest power of two up to a positive number. Dividing by it is exact."""
     return ldexp(1.0, frexp(value)[1] - 1)
 
 

@@ -80,7 +80,7 @@ class Shift(Value):
     def __call__(self, images: Array, rng: Rng) -> Array:
         n, h, w, _ = images.shape
         moves = rng.integers(-self.pixels, self.pixels, (2, n, 1), endpoint=True)
-        moves = np.clip(moves, -max(h, w), max(h, w))  # farther away, there is only the edge
+        moves = np.clip(moves, -max(h, w), max(h, w))  # any farther, there are only copies of the edge
         rows, columns = (np.clip(np.arange(size) + move, 0, size - 1) for size, move in zip((h, w), moves, strict=True))
         out: Array = images[np.arange(n)[:, np.newaxis, np.newaxis], rows[:, :, np.newaxis], columns[:, np.newaxis]]
         return out

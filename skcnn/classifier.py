@@ -60,7 +60,7 @@ __all__ = ["NumpyCNNClassifier"]
 
 Array = NDArray[Any]
 _COUNT = Interval(Integral, 1, LARGEST_COUNT, closed="both")
-MOST_THREADS = 1024  # no computer is faster with more
+MOST_THREADS = 1024  # more would not be faster on any computer
 
 
 def _has_partial_fit(classifier: Any) -> bool:
@@ -400,8 +400,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             A file to which `fit` saves the training state after each epoch. If the file exists, training resumes from
             it. The final weights are then the same, bit for bit, as without the interruption. With `warm_start`, the
             classifier must have the same weights as at the start of the interrupted fit. When training is complete,
-            ``.finished`` is added to the name of the file, but not if Ctrl-C or `max_time` ended training. If this file
-            exists, the same call of `fit` returns its result without training. The files contain no code.
+            ``.finished`` is added to the name of the file, but not if Ctrl-C or `max_time` ended training. If the
+            finished file exists, the same call of `fit` returns the result without training. The files contain no code.
 
         Returns
         -------
@@ -411,8 +411,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         ------
         ValueError, TypeError
             If an argument or parameter is invalid, or if the checkpoint is damaged or belongs to another fit. Also if
-            training diverges and the training images cannot be predicted with the weights from before either, because
-            X or the initial weights are too large. The classifier does not change.
+            training diverges, and the weights from before cannot predict the training images either, because X or the
+            initial weights are too large. The classifier does not change.
         MemoryError
             If the network is far too large for this computer.
         OSError
@@ -422,8 +422,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         -----
         ConvergenceWarning
             If the loss, a weight or the prediction of a training image was no longer finite. The weights of the
-            previous epoch are then kept. Also if the loss is clearly higher in the last epoch than in the first, or if
-            it is not lower than that of guessing by class frequencies after at least two epochs.
+            previous epoch are then kept. Also if the loss is clearly higher in the last epoch than in the first, or if,
+            after at least two epochs, it is not clearly lower than that of guessing by class frequencies.
         """
         validation_data = X_val, y_val, sample_weight_val
         if checkpoint is None:
@@ -434,7 +434,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, Any, Any], file: Checkpoint | None
     ) -> NumpyCNNClassifier:
-        """Train the network, and save the training state to a file, which is locked."""
+        """Train the network, and save the training state to `file`, which is locked, unless it is None."""
         require_none_missing(self.get_params().values())
         callbacks = FitCallbacks(self, X, y, sample_weight)
         n_threads, score = self._n_threads(), scorer_of(self)
@@ -477,7 +477,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> NumpyCNNClassifier:
         """Train for one epoch on the given samples, at the constant learning rate `learning_rate_init`.
 
-        The first call fixes the scaling, and the mean by which sample weights are divided. With ``batch_size="auto"``,
+        The first call fixes the scaling and the mean by which sample weights are divided. With ``batch_size="auto"``,
         the batch size depends on the number of samples in each call. `early_stopping` and `learning_rate` are ignored.
 
         Parameters

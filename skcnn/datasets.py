@@ -56,7 +56,7 @@ def load_fashion_mnist(
     Raises
     ------
     ValueError
-        If `subset` is not one of these names, or if a file is damaged or is not a file of Fashion-MNIST.
+        If `subset` is not one of these names, or if a file is damaged or does not belong to Fashion-MNIST.
     OSError
         If a named folder does not contain the files, or if they cannot be read or fetched. The message says how to get
         them.
@@ -97,7 +97,7 @@ def _read_subset(folder: Path, subset: str) -> tuple[Array, Array]:
     if labels.shape != images.shape[:1]:
         raise ValueError(f"{folder}: the {subset} files do not match: images {images.shape}, labels {labels.shape}")
     if labels.max(initial=0) >= len(CLASSES):
-        raise ValueError(f"{paths[1]} is damaged: it contains the label {labels.max()}, but the labels are 0 to 9")
+        raise ValueError(f"{paths[1]} is damaged: it contains the label {labels.max()}, but labels must be 0 to 9")
     return images, labels.astype(np.int64)
 
 
@@ -107,7 +107,7 @@ def _read_idx(path: Path | None, shape_of_one: tuple[int, ...]) -> Array:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             shape = _read_shape(file, shape_of_one)
-            content = file.read(prod(shape) + 1)  # never more than needed to see that the file is too long
+            content = file.read(prod(shape) + 1)  # one byte more shows whether the file is too long
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not shape or len(content) != prod(shape):

@@ -71,7 +71,7 @@ def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Genera
     >>> W.shape, round(float(W.var() * 5 * 5 * 16), 1)
     ((5, 5, 16, 32), 2.0)
     """
-    # training needs the weights, two copies, and the gradients
+    # training needs memory for the weights, two copies of them, and their gradients
     require_memory(4 * prod(shape) * np.dtype(dtype).itemsize, f"training weights of shape {shape}")
     weights = initializer(shape, rng) if callable(initializer) else _draw_named(initializer, shape, rng)
     if np.shape(weights) != shape:

@@ -154,10 +154,10 @@ def _softplus(z: Array) -> Array:
 
 
 def _without_ties(out: Array, decided: Array) -> Array:
-    """Make the (log) probability of the class that was decided on the first largest one of its row, in place.
+    """Make the (log) probability of the predicted class the largest in its row, or the first of the largest, in place.
 
-    If logits differ only in their last digits, rounding can make several probabilities equal. The one that should be
-    larger is then made larger by one unit in the last place.
+    If logits differ only in their last digits, rounding can make several probabilities equal. The probability of the
+    predicted class is then increased by one unit in the last place.
     """
     differs = out.argmax(axis=1) != decided
     if differs.any():

@@ -293,7 +293,7 @@ class ClipNorm(Value):
 
 
 def _check_epsilon(optimizer: Adam | RMSprop, weights: list[Array]) -> None:
-    """Raise ValueError if epsilon is rounded to 0, because the gradient of a weight may be 0 too."""
+    """Raise ValueError if epsilon is rounded to 0, because a weight's gradient may be 0 too."""
     for w in weights:
         optimizer._check_in(w.dtype, "epsilon", may_be_zero=False)
 

@@ -1,7 +1,7 @@
 """Saving classifiers without code.
 
 `save` writes a file that contains names, numbers and arrays, but no code, so you can load files that you do not trust.
-`joblib.dump` and `pickle` also save classifiers. They keep your own functions and layers, and classifiers within
+`joblib.dump` and `pickle` can save classifiers too. They also keep your own functions and layers, and classifiers in
 pipelines, but loading their files can run any code.
 """
 
@@ -25,29 +25,29 @@ from skcnn.classifier import NumpyCNNClassifier
 __all__ = ["load", "save"]
 
 _FILE = FileKind("model", "path", "a model saved by skcnn.save", "save it again")
-_SECONDS_FOR_OTHERS = 10.0  # another process writes the same file in less
+_SECONDS_FOR_OTHERS = 10.0  # another process that writes the same file needs less
 
 
 def save(clf: NumpyCNNClassifier, path: str | os.PathLike[str], *, include_optimizer: bool = False) -> None:
     """Save a fitted classifier to a file without code.
 
     The file contains everything that prediction needs, the parameters, and `history_`, but no training data. It is
-    written completely or not at all, even if the process is killed. If `path` is a symbolic link, the file to which it
-    leads is replaced.
+    written completely or not at all, even if the process is killed. If `path` is a symbolic link, its target is
+    replaced.
 
-    Of your own layers and other dataclasses, the file contains the names and fields, and of your own functions only the
-    names: `load` needs the objects. Callbacks and metadata requests are not saved.
+    Your own layers and other dataclasses are saved by name, with their fields, and your own functions only by name. So
+    you must pass them to `load`. Callbacks and metadata requests are not saved.
 
     Parameters
     ----------
     clf : NumpyCNNClassifier
         A fitted classifier.
     path : str or path-like
-        Any name; no suffix is added. `numpy.load` can open the file, too.
+        Any name; no suffix is added. `numpy.load` can also open the file.
     include_optimizer : bool, default=False
-        Whether to save the state of the optimizer, so that training continues as if the classifier had not been saved.
-        There is a state after `partial_fit`, and after `fit` with ``warm_start=True``. It makes the file two or three
-        times as large.
+        Whether to save the state of the optimizer too, so that training continues as if the classifier had not been
+        saved. A classifier has this state after `partial_fit`, and after `fit` with ``warm_start=True``. The file then
+        becomes two or three times as large.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def save(clf: NumpyCNNClassifier, path: str | os.PathLike[str], *, include_optim
     TypeError
         If `clf` is not a `NumpyCNNClassifier`, or if a parameter or the labels cannot be saved without code.
     OSError
-        If the file cannot be written. An existing file does not change.
+        If the file cannot be written. An existing file is not changed.
 
     Examples
     --------
@@ -87,26 +87,26 @@ def save(clf: NumpyCNNClassifier, path: str | os.PathLike[str], *, include_optim
 
 
 def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> NumpyCNNClassifier:
-    """Load a classifier that was saved by `save`. No code in the file is run, because there is none.
+    """Load a classifier that was saved by `save`. The file contains no code, so none is run.
 
     Parameters
     ----------
     path : str or path-like
     custom_objects : dict, default=None
-        Your own layers, functions and other objects that the classifier uses, by name: the class of a dataclass,
-        otherwise the object itself, as in ``{"Scaled": Scaled, "noise": noise}``. Your own layers are required. Without
-        the other objects, the classifier can predict, but not train.
+        Your own layers, functions and other objects that the classifier uses, by name. For layers and other
+        dataclasses, pass the class; for anything else, the object itself, as in ``{"Scaled": Scaled, "noise": noise}``.
+        Your own layers are required. Without the other objects, the classifier can predict, but not train.
 
     Returns
     -------
     clf : NumpyCNNClassifier
-        Its predictions, parameters and `history_` are the same, bit for bit.
+        Its predictions, parameters and `history_` equal those of the saved classifier, bit for bit.
 
     Raises
     ------
     ValueError
-        If the file was not written by `save`, is damaged, or was written by a version of skcnn with a newer format.
-        Also if `custom_objects` does not contain a layer that prediction needs.
+        If the file was not written by `save`, is damaged, or has a newer format than this version of skcnn can read.
+        Also if `custom_objects` lacks a layer that prediction needs.
     OSError
         If the file cannot be read.
 
@@ -125,7 +125,7 @@ def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None 
     if missing:
         pass_them = ", ".join(f"{name!r}: {name}" for name in missing)
         raise ValueError(
-            f"path={path!r}: the model has layers of your own, which prediction needs; pass "
+            f"path={path!r}: the model contains your own layers, which prediction needs; pass "
             f"custom_objects={{{pass_them}}}"
         )
     decoder = Decoder(arrays, custom_objects)

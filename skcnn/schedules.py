@@ -244,7 +244,7 @@ def factor(schedule: Schedule, epoch: float, n_epochs: int, history: History) ->
     number = as_float(value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value)
     if not isfinite(number):
         raise ValueError(
-            f"learning_rate={schedule!r} must return a finite number, but at epoch {epoch:g} it is {value!r}"
+            f"learning_rate={schedule!r} must return a finite number, but returned {value!r} at epoch {epoch:g}"
         )
     return number
 

@@ -3,8 +3,8 @@
 The last bits of a float32 matrix product depend on the number of BLAS threads. So BLAS always runs on one thread, and
 the package's own threads compute the shards of a batch (see `skcnn._engine.workers`).
 
-The number of BLAS threads belongs to the whole process (with OpenMP, to a thread). Other threads may change it, and
-calculations may overlap: the first one sets the limit, and the last one restores the old number.
+The number of BLAS threads applies to the whole process (with OpenMP, to one thread). Other threads may change it.
+Calculations may overlap: the first one sets the limit, and the last one restores the old number.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def allowed_threads() -> int:
 class BlasLimit:
     """A limit of one thread for BLAS, from `hold` to `release`.
 
-    An exception of a signal handler may interrupt both at any point. Calling `release` afterwards still restores the
-    old state, because the limits in force are a set and not a count of calls. The lock is free after either method.
+    A signal handler may raise an exception at any point of both methods. Calling `release` afterwards still restores
+    the old state, because the limits in force are a set, not a count of calls. Both methods leave the lock free.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class BlasLimit:
         try:
             _lock.acquire()
             if not self._is_released:
-                _limits.add(self)  # first, so that a signal handler that predicts does not restore the numbers
+                _limits.add(self)  # first, so that a prediction in a signal handler does not restore the numbers
                 _set_to_one(_blas.numbers())
             return _n_changes
         finally:
@@ -113,19 +113,19 @@ def n_changes() -> int:
 
 
 def _restore() -> None:
-    # a number other than 1 was set by another thread since the last look
+    # if a number is not 1, another thread has set it since the last check
     numbers = _blas.numbers()
-    for before in _before[:1]:  # none if a signal handler has predicted meanwhile, and so has restored them
+    for before in _before[:1]:  # none if a prediction in a signal handler has already restored them
         _blas.change(numbers, [old if now == 1 else now for now, old in zip(numbers, before, strict=True)])
     _before.clear()
 
 
 def _free_lock() -> None:
-    """Release the lock as often as this thread holds it. An interrupted call may have kept it."""
+    """Release the lock as often as this thread holds it, because an interrupted call may have kept it."""
     while _lock._is_owned():  # type: ignore[attr-defined]  # as in threading.Condition
         try:
             _lock.release()
-        except RuntimeError as error:  # a signal handler has predicted meanwhile, and so has released it
+        except RuntimeError as error:  # a prediction in a signal handler has already released it
             if "un-acquired" not in str(error):
                 raise
 

@@ -1,6 +1,6 @@
-"""Calculation: what holds during a fit or a prediction. One BLAS thread, NumPy's settings, and the worker threads.
+"""Calculation: the context of a fit or a prediction. One BLAS thread, NumPy's settings, and the worker threads.
 
-Afterwards, everything is as before, even if a signal handler raised an exception.
+At the end, everything is restored, even if a signal handler raises an exception.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_TRIES = 3
 
 
 class Calculation:
-    """A calculation that runs.
+    """A running calculation.
 
     Attributes
     ----------

@@ -1,9 +1,10 @@
-"""Freed memory that the process keeps during a calculation.
+"""Keeping freed memory during a calculation.
 
 glibc returns the memory of a large array to the system as soon as it is freed, and requests it again, page by page, for
 the next array. This takes as long as computing the array. But glibc keeps freed blocks up to the size of the largest
-block that was ever freed, at most 32 MiB. This holds for the whole process, so it is changed only when a fit or a large
-prediction begins. When it ends, the memory is returned, unless it was short. Other C libraries have no such rule.
+block that was ever freed, at most 32 MiB. This limit applies to the whole process, so it is raised only when a fit or a
+large prediction begins. At the end of a calculation that was not short, freed memory is returned. Other C libraries
+have no such rule.
 
 If the environment variable ``SKCNN_KEEP_MEMORY`` is "0", nothing is changed.
 """
@@ -27,7 +28,7 @@ WORTH_TRIMMING = 0.5  # seconds: after a shorter calculation, returning the memo
 
 
 def keeping_memory(work: Callable[[], Result]) -> Result:
-    """Return ``work()``. The process keeps freed memory meanwhile, and returns it at the end, unless that is soon."""
+    """Return ``work()``. Meanwhile, the process keeps freed memory. It is returned at the end, unless that is soon."""
     if os.environ.get("SKCNN_KEEP_MEMORY") == "0":
         return work()
     np.empty(LARGEST_BLOCK, dtype=np.uint8)  # allocated and freed unused, which takes a microsecond

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 # NumPy copies elements that are not contiguous, or have another type, into buffers before it computes with them. By
 # default, a buffer has 8192 elements. Three such buffers do not fit into the L1 cache, which can double the time.
 BUFFER_ELEMENTS = 2048
-_IN_CONTEXT = int(np.__version__.split(".")[0]) >= 2  # NumPy's settings are context variables, no longer of the thread
+_IN_CONTEXT = int(np.__version__.split(".")[0]) >= 2  # NumPy's settings are context variables, no longer thread-local
 
 
 def set_numpy() -> None:

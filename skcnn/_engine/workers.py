@@ -1,8 +1,8 @@
 """Threads that work on the shards of a batch, and return their results in a fixed order.
 
-The threads and the caller exchange items through queues that are written in C. An exception raised by a signal handler
-cannot leave them locked, as it can with the locks of `threading` and `concurrent.futures`. For the same reason, the
-threads are started by `_thread`: `threading.Thread.start` waits for the new thread.
+The threads and the caller exchange tasks through queues that are written in C. An exception raised by a signal handler
+cannot leave these locked, but it can leave the locks of `threading` and `concurrent.futures` locked. For the same
+reason, the threads are started by `_thread`: `threading.Thread.start` waits for the new thread.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Workers:
     Parameters
     ----------
     n_threads : int
-        How many threads work at the same time, including the calling thread. They are started when they are needed. If
-        the system refuses to start one, the others do its work.
+        How many threads work at the same time, including the calling thread. Threads are started when they are needed.
+        If one cannot be started, the others do its work.
     begin : callable
         Each thread calls it first.
     """
@@ -106,7 +106,7 @@ class Workers:
                 _thread.start_new_thread(self._work, (end,))
             except RuntimeError as error:  # there are too many threads, or the interpreter is shutting down
                 if not str(error).startswith("can't"):
-                    raise  # it was raised by a signal handler
+                    raise  # a signal handler has raised it
                 self._ends.pop()
                 self.n_threads = len(self._ends) + 1
 
@@ -127,7 +127,7 @@ class Workers:
     def _work_too(self, tasks: Iterator[_Task[Result]]) -> Iterator[Result]:
         """Yield the tasks' results in order. Instead of waiting, do tasks that no thread has started.
 
-        A few tasks at most are handed out in advance, so that neither tasks nor results pile up.
+        At most a few tasks are handed out in advance, so that neither tasks nor results pile up.
         """
         window: deque[_Task[Result]] = deque()
         try:
@@ -152,8 +152,8 @@ class Workers:
             if self._process == os.getpid():
                 self._news.get()
                 return
-            task = needed  # a thread began it, but this is a forked process, in which that thread does not exist
-        assert task is not None  # None is put in by `close`
+            task = needed  # this is a forked process: the thread that began the task does not exist here
+        assert task is not None  # only `close` adds None
         task.do()
 
     def _take_back(self) -> None:

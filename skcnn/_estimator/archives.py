@@ -1,4 +1,4 @@
-"""What saved models and checkpoints have in common: the header with versions, and the errors for other files."""
+"""What saved models and checkpoints have in common: a header with versions, and errors for files of other kinds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FileKind:
     argument : str
         The name of the argument that is the path.
     article, remedy : str
-        The kind with an article, and what to do about a file that cannot be read.
+        The kind with an article, such as "a checkpoint", and what to do about a file that cannot be read.
     """
 
     def __init__(self, name: str, argument: str, article: str, remedy: str):
@@ -51,12 +51,12 @@ class FileKind:
         Raises
         ------
         ValueError
-            If the file is of another kind, is damaged, or was written by a version whose format is newer.
+            If the file is of another kind, is damaged, or has a newer format than this version can read.
 
         Warns
         -----
         VersionWarning
-            If the file was written by another version of the same format.
+            If the file was written by another version that has the same format.
         """
         with self.reading(path):
             header, arrays = read_archive(path)

@@ -36,11 +36,11 @@ class Saved:
     def __init__(self, path: str, header: Json, arrays: dict[str, NDArray[Any]]):
         self.seed: int = header["seed"]
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
-            raise ValueError(f"the seed is {self.seed!r}")
+            raise ValueError(f"the seed is invalid: {self.seed!r}")
         self._path, self._header, self._arrays = path, header, arrays
 
     def restore(self, state: TrainingState, optimizer: Optimizer) -> None:
-        """Write the content into the state with which training would start from scratch.
+        """Write the content into the initial state of a training from scratch.
 
         Raises
         ------
@@ -52,14 +52,14 @@ class Saved:
 
 
 class Checkpoint:
-    """A file from which a fit can resume. It is written completely or not at all, and is locked for the fit.
+    """A file from which a fit can resume. It is written completely or not at all, and is locked during the fit.
 
     Parameters
     ----------
     path : str or path-like
-        Links and a relative path are resolved now, so a change of the working directory changes nothing. While the
-        checkpoint is in use, two more files may exist, with ``.lock`` and ``.part`` added to this name. When training
-        is complete, the file is renamed: ``.finished`` is added to its name.
+        Links and relative paths are resolved now, so the working directory may change later. While the checkpoint is in
+        use, two more files may exist, with ``.lock`` and ``.part`` added to this name. When training is complete,
+        ``.finished`` is added to the name of the file.
 
     Raises
     ------
@@ -84,8 +84,8 @@ class Checkpoint:
         Parameters
         ----------
         depends_on : dict
-            Descriptions of everything that the fit depends on, by name. Those of parameters are together in a dict
-            with the name "parameters".
+            Descriptions of everything that the fit depends on, by name. Those of the parameters are in a dict under the
+            name "parameters".
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Checkpoint:
 
     def save(self, state: TrainingState, seed: int) -> None:
         """Replace the content of the file. If the process is killed meanwhile, the old or the new content remains."""
-        encoder = Encoder("the state of the solver cannot be in a checkpoint; train without one")
+        encoder = Encoder("train without a checkpoint")
         content = {"seed": seed, "depends_on": self._depends_on, "state": encode_state(encoder, state)}
         _FILE.write(self.path, encoder, content)
 
@@ -129,7 +129,7 @@ def _differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
     names = sorted({*parameters[0], *parameters[1]})
     was, is_now = ({name: of_fit.get(name) for name in names} for of_fit in parameters)
     changes = [
-        f"{name} was {readable(was[name])} and is {readable(is_now[name])}"
+        f"{name} was {readable(was[name])} and is now {readable(is_now[name])}"
         for name in names
         if was[name] != is_now[name]
     ]

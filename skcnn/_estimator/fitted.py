@@ -53,7 +53,7 @@ class FittedStateMixin(BaseEstimator):
         return self._fitted
 
     def _hand_over(self, model: FittedModel) -> None:
-        """Take over the model from a fit that has ended, in one step, which no signal handler can cut in two."""
+        """Take over the model from a fit that has ended, in one step, which no signal handler can interrupt."""
         attributes = vars(self) | model.features | {"_fitted": model}
         if "feature_names_in_" not in model.features:  # the last fit may have had a table
             attributes.pop("feature_names_in_", None)
@@ -115,7 +115,7 @@ class FittedStateMixin(BaseEstimator):
 
     @property
     def best_validation_score_(self) -> float | None:
-        """Best validation score in the last call of `fit`, or None, as for `best_iter_`."""
+        """Best validation score in the last call of `fit`. None in the same cases as `best_iter_`."""
         return self._model.best_score
 
     @property

@@ -45,7 +45,7 @@ USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto": if the decay is decou
 
 
 def batch_size_for(estimator: Any, n_samples: int) -> int:
-    """Return the number of samples per batch, given the number of samples of this call."""
+    """Return the number of samples per batch, given the number of samples in this call."""
     if estimator.batch_size == "auto":
         return min(max(n_samples // 100, 8), 64, n_samples)
     return int(estimator.batch_size)
@@ -90,7 +90,7 @@ def with_scaled_weights(data: DataSet, model: FittedModel) -> DataSet:
 
 
 def _extremes(X: Array, indices: Array) -> Array:
-    """Return which of the rows at `indices` have the smallest and the largest number."""
+    """Return those of the indices whose rows have the smallest and the largest number."""
     of_parts = [(rows.min(axis=1), rows.max(axis=1)) for rows in parts(X, indices)]
     lowest, highest = (np.concatenate(of_rows) for of_rows in zip(*of_parts, strict=True))
     return indices[[lowest.argmin(), highest.argmax()]]
@@ -191,15 +191,15 @@ def warn_how_it_ended(
     elif learnt_nothing(state, data, config, cost):
         warn(
             f"The network has learnt nothing: the loss is {last['loss'] - state.penalty:.3g} in epoch {last['epoch']}, "
-            f"but guessing by class frequencies costs {cost:.3g}. {_remedies(estimator)}",
+            f"but guessing by class frequencies would give {cost:.3g}. {_remedies(estimator)}",
             ConvergenceWarning,
         )
 
 
 def _remedies(estimator: Any) -> str:
     """Name what may help a network that has learnt nothing."""
-    scaling = "" if estimator.scaling is not None else ", scaled images instead of scaling=None"
+    scaling = "" if estimator.scaling is not None else "scaled images instead of scaling=None, "
     return (
-        f"A smaller or larger learning rate than learning_rate_init={estimator.learning_rate_init}{scaling}, or more "
-        f"epochs than max_iter={estimator.max_iter} may help"
+        f"It may help to use a smaller or larger learning rate than learning_rate_init={estimator.learning_rate_init}, "
+        f"{scaling}or more epochs than max_iter={estimator.max_iter}"
     )

@@ -36,7 +36,7 @@ DataFormat = Literal["channels_last", "channels_first"]
 Scaling = Literal["auto", "standard"] | tuple[float, float] | None
 FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 DARK = 64  # uint8 images with only values below this are probably not photographs
-SMALL_VARIANCE = 1e-200  # the squares of which it is the mean may have lost digits
+SMALL_VARIANCE = 1e-200  # if the variance is smaller, the squares that it is computed from may have lost digits
 SAMPLES_AT_A_TIME = 1024
 
 
@@ -183,7 +183,7 @@ class ImageFormat:
 
     def scale_of(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
         """Return center and width in the dtype in which X of a dtype is scaled."""
-        # if the dtype of X or the scale does not fit into the network's dtype, X is scaled in float64 and then rounded
+        # if X's dtype or the scale does not fit into the network's dtype, X is scaled in float64 and then rounded
         exact = self.dtype if np.can_cast(dtype, self.dtype) and self._scale_fits() else np.float64
         return np.asarray(self.center, dtype=exact), np.asarray(self.width, dtype=exact)
 
@@ -354,7 +354,7 @@ def _moments(images: Images, indices: Array, weight: Array | None) -> tuple[Arra
 
 
 def parts(X: Array, indices: Array) -> Iterator[Array]:
-    """Yield the rows of X at `indices`: all at once if they are all rows, otherwise copies of some rows at a time."""
+    """Yield the rows of X at `indices`: all at once if `indices` are all rows, otherwise in parts, which are copies."""
     return iter([X]) if len(indices) == len(X) else (X[part] for part in _parts(indices))
 
 

@@ -1,4 +1,4 @@
-"""Whether training has learnt anything: is the loss lower than that of guessing by class frequencies?"""
+"""Whether the network has learnt anything: whether its loss is lower than that of guessing by class frequencies."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from skcnn.network import Network
 __all__ = ["cost_of_guessing", "learnt_nothing"]
 
 Array = NDArray[Any]
-CLEARLY_LOWER = 0.99  # of what guessing costs: a loss above this may be guessing with some noise
+CLEARLY_LOWER = 0.99  # of the loss of guessing: a loss above this may be guessing with some noise
 COMPLETE = ("max_iter", "early_stopping")
 
 
 def learnt_nothing(state: TrainingState, data: DataSet, config: TrainingConfig, cost: float) -> bool:
-    """Return whether complete training has not lowered the loss clearly below what guessing costs.
+    """Return whether training is complete, but the loss is not clearly lower than `cost`, the loss of guessing.
 
-    With dropout or augmentation, the loss in training can be higher than that of guessing, although the network
-    predicts well. So the loss in prediction must be as high, too. One epoch is not enough to tell, because the mean of
-    its losses includes those of the untrained network.
+    With dropout or augmentation, the training loss can be higher than that of guessing, although the network predicts
+    well. So the loss in prediction must be as high too. One epoch is not enough to tell, because its mean loss includes
+    the losses of the nearly untrained network.
     """
     if state.stop_reason not in COMPLETE or len(state.history) < 2:
         return False
@@ -38,8 +38,8 @@ def learnt_nothing(state: TrainingState, data: DataSet, config: TrainingConfig, 
 def cost_of_guessing(data: DataSet, n_classes: int, label_smoothing: float) -> float:
     """Return the lowest mean loss on a data set that constant probabilities can reach.
 
-    These probabilities are the mean of the targets, so the loss is the entropy of the mean target. Return infinity if
-    the samples belong to fewer than two classes.
+    These probabilities are the mean of the targets, so this loss is the entropy of the mean target. It is infinite if
+    the samples belong to fewer than two classes, so that there is nothing to learn.
     """
     weight = None if data.weight is None else data.weight[data.indices].astype(np.float64)
     totals = np.bincount(data.y[data.indices], weights=weight, minlength=n_classes)

@@ -1,6 +1,6 @@
 """Magnitudes: how large the pixels of images are, and warnings if images seem to have the wrong scale.
 
-The magnitude of an image is the largest magnitude of its pixels. Black images have none, so they are ignored.
+The magnitude of an image is the largest absolute value of its pixels. Black images are ignored.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Array = NDArray[Any]
 ROWS_THAT_TELL = 256  # how many images are compared with those in training
 SCALE_IS_OFF = 10  # factor from which the scale is probably wrong
 
-# When there are two groups of images with different scales, rather than dark and bright images:
-RATIO_OF_MAGNITUDES = 64  # at least, between the medians of the groups. It is 255 between 0..1 and 0..255
-RATIO_OF_MEANS = 16  # at least, between the groups' typical mean pixels: a few hot pixels do not change these as much
-GAP = 10  # hardly any image has a magnitude between the largest of one group and this multiple of it
-SHARE, COUNT = 0.05, 3  # each group has at least this part of the images, and at least this many
-SHARE_IN_GAP = 0.01
+# two groups of images have different scales, rather than being dark and bright images, if all this holds:
+RATIO_OF_MAGNITUDES = 64  # the least ratio of the groups' medians. For 0..1 and 0..255, it is about 255
+RATIO_OF_MEANS = 16  # the least ratio of the groups' typical mean pixels, which a few hot pixels change less
+GAP = 10  # hardly any magnitude lies between the largest one of the lower group and this multiple of it
+SHARE, COUNT = 0.05, 3  # each group has at least this share of the images, and at least this many
+SHARE_IN_GAP = 0.01  # of the images, at most
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Magnitudes:
     Attributes
     ----------
     smallest, largest : float
-        inf and 0 if all images were black.
+        Infinity and 0 if all images were black.
     log_sum : float
         The sum of the logarithms of the magnitudes.
     count : int
@@ -58,11 +58,11 @@ class Magnitudes:
 
     @property
     def typical(self) -> float:
-        """The geometric mean."""
+        """The geometric mean of the magnitudes."""
         return float(np.exp(self.log_sum / self.count)) if self.count else 0.0
 
     def including(self, found: Array) -> Magnitudes:
-        """Return the range if more images are included, given their magnitudes (n,)."""
+        """Return the range including more images, given their magnitudes (n,)."""
         found = found[found > 0]
         if not len(found):
             return self
@@ -86,20 +86,20 @@ def magnitudes(X: Array, indices: Array) -> Array:
 
 
 def warn_if_scale_is_off(X: Array, seen: Magnitudes, format: ImageFormat, name: str) -> None:
-    """Warn if images are much larger or smaller than those in training. Only the first rows of X are checked.
+    """Warn if the magnitudes of images are much larger or smaller than in training. Only the first rows are checked.
 
-    They are too large if one is ten times as large as the largest image in training. They are too small if all are
-    smaller than any image in training, and at most a tenth as large as the typical one. So images of the training data
-    never warn. Dark uint8 images do not warn either, because their range is always 0 to 255.
+    They are too large if one is at least ten times the largest one in training. They are too small if all are smaller
+    than the smallest one in training, and at most a tenth of the typical one. So images from the training data never
+    cause a warning. Neither do dark uint8 images, because the range of uint8 is always 0 to 255.
 
     Parameters
     ----------
     X : ndarray (n, h * w * c)
     seen : Magnitudes
-        Those of the images in training.
+        The magnitudes of the images in training.
     format : ImageFormat
     name : str
-        The name of X in the warning.
+        What to call X in the warning.
     """
     rows = X[:ROWS_THAT_TELL]
     largest = max(float(rows.max()), -float(rows.min()))
@@ -117,8 +117,8 @@ def warn_if_scale_is_off(X: Array, seen: Magnitudes, format: ImageFormat, name: 
 def warn_if_scales_are_mixed(X: Array, indices: Array, found: Array) -> None:
     """Warn if the rows of X at `indices`, with the magnitudes `found`, form two groups with different scales.
 
-    This happens if some images were read as 0..1 and others as 0..255. uint8 images do not warn, because their range is
-    always 0 to 255.
+    This happens if some images were read as 0..1 and others as 0..255. uint8 images never cause this warning, because
+    their range is always 0 to 255.
     """
     limit = _largest_of_lower_group(found)
     if X.dtype == np.uint8 or limit is None:
@@ -127,11 +127,12 @@ def warn_if_scales_are_mixed(X: Array, indices: Array, found: Array) -> None:
     if _typical_mean(X, indices[large]) / RATIO_OF_MEANS < _typical_mean(X, indices[small]):
         return
     groups = (f"{len(group)} images reach about {np.median(found[group]):.3g}" for group in (small, large))
-    warn(f"X seems to contain images of two scales: the pixels of {', of '.join(groups)}; give all the same scale")
+    both = ", and those of ".join(groups)
+    warn(f"X seems to contain images of two scales: the pixels of {both}; give all images the same scale")
 
 
 def _largest_of_lower_group(found: Array) -> float | None:
-    """Return the largest magnitude in the lower one of two groups, or None if there are not two groups."""
+    """Return the largest magnitude in the lower of two groups, or None if there are not two groups."""
     ordered = np.sort(found[found > 0])
     n = len(ordered)
     least = max(COUNT, round(SHARE * n))

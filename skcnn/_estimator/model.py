@@ -40,14 +40,14 @@ class FittedModel:
     mean_weight : float or None
         The mean by which sample weights are divided. None before the first training.
     magnitudes : Magnitudes
-        Those of all images trained on.
+        The magnitudes of all images trained on.
     optimizer : tuple of Optimizer and dict, or None
         The optimizer and its state, if training can be continued.
     stop_reason : str or None
     best_epoch : int or None
     best_score : float or None
-        The best validation score of the last fit, if it used early stopping and the validation loss was finite in some
-        epoch. `best_epoch` is the epoch of this score.
+        The best validation score of the last fit, if early stopping was used and the validation loss was finite in at
+        least one epoch. `best_epoch` is the epoch of this score.
     """
 
     features: dict[str, Any]

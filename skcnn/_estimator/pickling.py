@@ -1,8 +1,8 @@
 """Pickling: an error that names the parameter that cannot be pickled.
 
-`pickle` and `joblib.dump` store functions by their names. `copy` keeps the functions themselves, and cloudpickle, with
-which joblib sends a classifier to other processes, stores their code. An object that is pickled is not told by whom, so
-this module looks at the calling functions.
+`pickle` and `joblib.dump` store functions by name. `copy` keeps the functions themselves. cloudpickle, which joblib
+uses to send a classifier to other processes, stores their code. An object cannot know which of them is pickling it, so
+this module inspects the call stack.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _BY_NAME = ("pickle", "_pickle", "joblib.numpy_pickle")  # the modules of pickle
 
 
 def is_pickled_by_name() -> bool:
-    """Return whether the object whose `__getstate__` calls this is pickled by a pickler that needs functions' names."""
+    """Return whether the object whose `__getstate__` calls this is being pickled by a pickler that stores names."""
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
         frame = frame.f_back
     if frame.f_code.co_filename == copy.__file__:
         return False
     caller: Any = frame
-    while caller is not None:  # the innermost pickler that is written in Python, if there is one
+    while caller is not None:  # find the innermost pickler that is written in Python, if there is one
         # only frames of such methods are read, because reading `f_locals` keeps all local objects of a frame alive
         pickler = caller.f_locals.get("self") if caller.f_code.co_name == "dump" else None
         if isinstance(pickler, pickle.Pickler | pickle._Pickler):
@@ -42,7 +42,7 @@ def is_pickled_by_name() -> bool:
 
 
 def require_picklable(parameters: dict[str, Any]) -> None:
-    """Raise PicklingError if a parameter cannot be pickled. It names the parameter and what to do."""
+    """Raise PicklingError if a parameter cannot be pickled. The error names the parameter and says what to do."""
     for name, value in parameters.items():
         try:
             pickle.dumps(value)

@@ -77,7 +77,7 @@ def _bar_class() -> Any:
     tqdm.get_lock()  # it makes the lock if there is none; then the subclass shares it
 
     class Bar(tqdm):
-        monitor_interval = 0  # no thread, which would remain
+        monitor_interval = 0  # start no monitor thread, because it would keep running
 
         def __del__(self) -> None:
             """Do nothing, for `Progress` closes its bars. tqdm fails here if an exception interrupted ``__init__``."""
@@ -86,7 +86,7 @@ def _bar_class() -> Any:
 
 
 def _free_lock(lock: Any) -> None:
-    """Release tqdm's lock, which an exception of a signal handler may have kept: other threads would wait for ever."""
+    """Release tqdm's lock. If a signal handler's exception left it locked, other threads would wait forever."""
     for part in getattr(lock, "locks", ()):  # one between processes, one between threads
         is_owned = part._semlock._is_mine if hasattr(part, "_semlock") else part._is_owned
         while is_owned():
@@ -95,9 +95,9 @@ def _free_lock(lock: Any) -> None:
 
 @contextmanager
 def _ignoring_lost_output() -> Iterator[None]:
-    """Suppress the errors of a stdout or stderr that is closed or missing, which must not end training.
+    """Suppress errors because stdout or stderr is closed or missing, which must not end training.
 
-    An OSError from a signal handler, such as TimeoutError, comes out.
+    An OSError from a signal handler, such as TimeoutError, is not suppressed.
     """
     try:
         yield

@@ -56,7 +56,7 @@ def _encoded_format(encoder: Encoder, image_format: ImageFormat) -> Json:
 
 
 def missing_layers(node: Json, custom_objects: Mapping[str, Any]) -> list[str]:
-    """Return the names of the user's own layers that the network of some JSON needs, but that were not passed."""
+    """Return the names of the user's own layers that the network in some JSON needs, but that were not passed."""
     return sorted(set(names_of_own_layers(node["network"]["layers"])) - set(custom_objects))
 
 
@@ -88,7 +88,7 @@ def _decoded_plain(decoder: Decoder, node: Json, name: str) -> Any:
     value = decoder.decode(node[name], name)
     fits = isinstance(value, _PLAIN[name]) and not isinstance(value, bool)
     if not fits or not (value is None or name in ("stop_reason", "best_score") or 0 <= value < 2**63):
-        raise ValueError(f"{name} is {value!r}")
+        raise ValueError(f"{name} is invalid: {value!r}")
     return value
 
 
@@ -106,9 +106,9 @@ def _decoded_format(decoder: Decoder, node: Json) -> ImageFormat:
         value = np.asarray(values[name])
         fits = value.dtype.kind in "iuf" and value.shape in ((), channels) and bool(np.isfinite(value).all())
         if not fits or (name == "width" and not np.all(value > 0)):
-            raise ValueError(f"the {name} of the scaling is {values[name]!r}")
+            raise ValueError(f"the {name} of the scaling is invalid: {values[name]!r}")
     if image_format.data_format not in ("channels_last", "channels_first"):
-        raise ValueError(f"data_format is {image_format.data_format!r}")
+        raise ValueError(f"data_format is invalid: {image_format.data_format!r}")
     return image_format
 
 
@@ -116,7 +116,7 @@ def _decoded_magnitudes(decoder: Decoder, node: Json) -> Magnitudes:
     found = Magnitudes(**{name: decoder.decode(value, name) for name, value in node.items()})
     numbers = (found.smallest, found.largest, found.log_sum)
     if not all(isinstance(number, float) and number == number for number in numbers) or type(found.count) is not int:
-        raise ValueError(f"the magnitudes of the images are {found}")
+        raise ValueError(f"the magnitudes of the images are invalid: {found}")
     return found
 
 
@@ -124,12 +124,15 @@ def _require_consistent(model: FittedModel) -> None:
     """Raise ValueError if the images, the features or the classes do not fit the network."""
     network, shape, features = model.network, model.image_format.shape, dict(model.features)
     if (network.shapes[0], network.dtype) != (shape, model.image_format.dtype):
-        raise ValueError(f"the network takes images of shape {network.shapes[0]}, but they are {shape}")
+        raise ValueError(
+            f"the network takes {network.dtype} images of shape {network.shapes[0]}, but they are "
+            f"{model.image_format.dtype} of shape {shape}"
+        )
     classes = model.classes
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or not len(classes):
         raise ValueError("classes_ is not an array of labels")
     if network.shapes[-1] != (1 if len(classes) == 2 else len(classes),):
-        raise ValueError(f"the network returns {network.shapes[-1]} for {len(classes)} classes")
+        raise ValueError(f"the network has outputs of shape {network.shapes[-1]} for {len(classes)} classes")
     names = features.pop("feature_names_in_", None)
     if features != {"n_features_in_": prod(shape)} or (names is not None and np.shape(names) != (prod(shape),)):
         raise ValueError(f"the features do not fit images of shape {shape}")

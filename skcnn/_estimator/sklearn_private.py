@@ -29,10 +29,10 @@ except ImportError:  # scikit-learn 1.6 to 1.8
 
 
 class Number(Interval):
-    """A real number in an interval that fits into a float. Fractions are accepted, and integers of any size."""
+    """A number in an interval. Any real number that fits into a float is accepted, such as a large integer."""
 
     def is_satisfied_by(self, val: Any) -> bool:
-        """Return whether `val` is such a number."""
+        """Return whether `val` is a number in the interval."""
         low = -inf if self.left is None else float(self.left)
         high = inf if self.right is None else float(self.right)
         return is_number(val, low, high, self.closed)
@@ -52,10 +52,10 @@ __all__ = [
 
 
 def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method check the parameters by `_parameter_constraints` first.
+    """Make a method check the parameters against `_parameter_constraints` first.
 
-    Meanwhile, scikit-learn's functions that the method calls do not check their own parameters. This setting, and those
-    of NumPy, are restored even if a signal handler raises an exception.
+    The scikit-learn functions that the method calls then do not check their own parameters. This setting, and those of
+    NumPy, are restored even if a signal handler raises an exception.
     """
     checked = _fit_context(prefer_skip_nested_validation=True)(method)
 

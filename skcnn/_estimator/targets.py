@@ -64,17 +64,17 @@ def check_weights(name: str, weight: Any, X: Array) -> Array | None:
     Raises
     ------
     ValueError
-        If they are not finite numbers of at least 0, one for each sample. The message begins with `name`.
+        If they are not finite numbers of at least 0, or not one for each sample. The message begins with `name`.
     """
     if weight is None:
         return None
     try:
         checked: Array = check_sample_weight(weight, X, ensure_non_negative=True)
-        if checked.dtype == object:  # from a single integer that is too large for int64
+        if checked.dtype == object:  # from a scalar integer that is too large for int64
             checked = checked.astype(np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{name}: {error}") from error
-    if not (np.isrealobj(checked) and np.isfinite(checked).all()):  # scikit-learn does not check a single number
+    if not (np.isrealobj(checked) and np.isfinite(checked).all()):  # scikit-learn does not check a scalar
         raise ValueError(f"{name} must contain finite numbers, got {weight!r}")
     return checked
 
@@ -122,7 +122,7 @@ def sample_weights(sample_weight: Array | None, class_weight: ClassWeight, y: Ar
 
 
 def _balanced(weight: Array, y: Array) -> Array:
-    weight = weight / power_of_two(float(weight.max()))  # so that their sums cannot overflow
+    weight = weight / power_of_two(float(weight.max()))  # so that sums of weights cannot overflow
     totals = np.bincount(y, weights=weight)
     balanced: Array = weight / np.where(totals > 0, totals, 1.0)[y]
     return balanced
@@ -151,7 +151,7 @@ def scaled_weight(weight: Array | None, mean: float | None, dtype: Any) -> Array
     Raises
     ------
     ValueError
-        If a weight is then too large for `dtype`.
+        If a weight is too large for `dtype` after the division.
     """
     if weight is None or np.all(weight == mean):
         return None
@@ -159,14 +159,14 @@ def scaled_weight(weight: Array | None, mean: float | None, dtype: Any) -> Array
         scaled: Array = (weight / mean).astype(dtype)
     if not np.isfinite(scaled).all():
         raise ValueError(
-            f"sample_weight: divided by the mean weight of the first call, {mean:.3g}, the largest weight "
-            f"{weight.max():.3g} is too large for {np.dtype(dtype)}"
+            f"sample_weight: the largest weight, {weight.max():.3g}, is too large for {np.dtype(dtype)} when divided "
+            f"by the mean weight of the first call, {mean:.3g}"
         )
     return scaled
 
 
 def moderate(weight: Array | None) -> Array | None:
-    """Return weights whose sum neither overflows nor loses digits: the same, unless they are huge or tiny."""
+    """Return weights whose sum neither overflows nor loses digits. Only huge or tiny weights are changed."""
     unit = 1.0 if weight is None else power_of_two(float(weight.max()))
     return weight if weight is None or 2.0**-500 <= unit <= 2.0**500 else weight / unit
 

@@ -32,6 +32,6 @@ def warn_if_inexact(is_exact: bool) -> None:
     """Warn if another thread has changed the number of BLAS threads so often that results may differ."""
     if not is_exact:
         warn(
-            "Another thread changed the number of BLAS threads again and again, so the last bits of the results may "
+            "Another thread repeatedly changed the number of BLAS threads, so the last bits of the results may "
             "differ from those of another run"
         )

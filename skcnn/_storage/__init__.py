@@ -1,1 +1,1 @@
-"""Files: values without code, in an archive that is written at once, by one process at a time."""
+"""Files: values without code, in an archive that is written in one step, by one process at a time."""

@@ -24,8 +24,8 @@ from skcnn._storage.files import read_file, replace_file
 __all__ = ["CONTENT_ERRORS", "DamagedFile", "is_plain", "read_archive", "write_archive"]
 
 Array = NDArray[Any]
-# the errors that reading wrong content can raise. The exceptions of signal handlers are usually others, and come out:
-# RuntimeError, or one of its subclasses, is a usual choice
+# the errors that reading invalid content can raise. RuntimeError is not among them, although some of its subclasses
+# are: signal handlers often raise it, and their exceptions must not be caught
 CONTENT_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -51,12 +51,12 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the first one that a zip file can hold
 _KINDS = "biufcSUmM"  # numbers, text and dates, but no Python objects
 _LONGEST_NPY_HEADER = 2000
 _DEEPEST = 200  # levels of lists and objects in the header
-_MOST_LISTS, _BYTES_PER_LIST = 50_000, 50  # lists and objects in the header: any number if they have content
+_MOST_LISTS, _BYTES_PER_LIST = 50_000, 50  # lists and objects in the header: more are allowed if they have content
 _MOST_MEMBERS = 10_000
 
 
 class DamagedFile(ValueError):
-    """A file is not an archive, or is damaged. The message says why, or is empty."""
+    """The error for a file that is not an archive, or is damaged. The message says why, or is empty."""
 
 
 def write_archive(path: str, header: dict[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -73,7 +73,7 @@ def write_archive(path: str, header: dict[str, Any], arrays: Mapping[str, Array]
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
     _require_moderate(text)
     if len(arrays) >= _MOST_MEMBERS:
-        raise ValueError(f"{len(arrays)} arrays cannot be stored, only {_MOST_MEMBERS - 1}")
+        raise ValueError(f"at most {_MOST_MEMBERS - 1} arrays can be stored, got {len(arrays)}")
     whole = io.BytesIO()
     archive: Any = None
     try:
@@ -99,7 +99,7 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def _compact(array: Array) -> Array:
-    """Return an array whose elements are next to each other. The memory order can change the bits of products."""
+    """Return a contiguous array in the same memory order, which can affect the last bits of products."""
     return np.asarray(array, order="F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C")
 
 
@@ -109,7 +109,7 @@ def read_archive(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
     Raises
     ------
     DamagedFile
-        If the file is not an archive, or is damaged. No more memory is used than the file is large.
+        If the file is not an archive, or is damaged. The memory used is limited by the size of the file.
     """
     end = len(_MARK) + _HASH
     whole = read_file(path, _BEGINS, end, _MARK)
@@ -126,17 +126,17 @@ def read_archive(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def _checked_members(archive: zipfile.ZipFile, size: int) -> list[str]:
-    """Return the names of the arrays. Members may be neither compressed nor overlap, so their sizes are true."""
+    """Return the names of the arrays. Members must not be compressed or overlap, so their sizes can be trusted."""
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if len(set(names)) < len(names) or names[:1] != [_HEADER]:
-        raise ValueError("it has other members than an archive")
+        raise ValueError("its members are not those of an archive")
     if any(info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size for info in infos):
         raise ValueError("it is compressed")
     if any(info.flag_bits & 1 for info in infos):
         raise ValueError("it is encrypted")
     if len(infos) > _MOST_MEMBERS:
-        raise ValueError(f"it has {len(infos)} members")
+        raise ValueError(f"it has {len(infos)} members, which is too many")
     if sum(info.file_size for info in infos) > size:
         raise ValueError("its members are larger than the file")
     return names[1:]
@@ -151,18 +151,18 @@ def _read_header(text: bytes) -> dict[str, Any]:
 
 
 def _require_moderate(text: bytes) -> None:
-    """Raise ValueError if JSON is nested so deeply that reading it could exhaust the stack.
+    """Raise ValueError if reading JSON could exhaust the stack or take long.
 
-    Also if it consists of so many nearly empty lists and objects that reading it would take long.
+    It could if the JSON is deeply nested, or contains a great many nearly empty lists and objects.
     """
     characters = np.frombuffer(text, np.uint8)
     outside = _is_outside_strings(characters)
     opening, closing = (np.isin(characters, list(kinds)) & outside for kinds in (b"[{", b"]}"))
     depth = np.cumsum(opening.astype(np.int64) - closing)
     if len(depth) and depth.max() > _DEEPEST:
-        raise ValueError(f"its parameters are nested in more than {_DEEPEST} levels")
+        raise ValueError(f"the parameters are nested more than {_DEEPEST} levels deep")
     if (n_lists := int(opening.sum())) > _MOST_LISTS + len(text) // _BYTES_PER_LIST:
-        raise ValueError(f"its parameters have {n_lists} lists and objects")
+        raise ValueError(f"the parameters contain {n_lists} lists and objects, which is too many")
 
 
 def _is_outside_strings(characters: Array) -> Array:
@@ -176,7 +176,7 @@ def _is_outside_strings(characters: Array) -> Array:
 
 
 def _read_array(content: bytes) -> Array:
-    """Read an array in NumPy's format. Its shape is compared with the size of the content before memory is taken."""
+    """Read an array in NumPy's format. Its shape is checked against the size of the content first."""
     file = io.BytesIO(content)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("an array has another version of NumPy's format")

@@ -1,9 +1,9 @@
 """Values as JSON and arrays, without code.
 
-Plain values of JSON stand for themselves. Everything else is an object whose first key says what it is: a tuple, a
-NumPy scalar, an array, which is stored separately, and so on. Layers, optimizers, schedules and augmentations of this
-package are stored as a name in a fixed table and their fields. Of the user's own objects only names are stored (and
-fields, for dataclasses): whoever reads them passes the objects.
+Values that JSON can represent are stored directly. Everything else becomes a JSON object whose first key says what it
+is: a tuple, a NumPy scalar, an array (which is stored separately), and so on. Layers, optimizers, schedules and
+augmentations of this package are stored as their fields and their name, which is looked up in a fixed table. Of the
+user's own objects, only the name is stored (and the fields, for dataclasses); the reader passes the objects.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KNOWN: dict[str, type[Value]] = {
     if isinstance(item := getattr(module, name), type) and issubclass(item, Value)
 }
 _NAMES = {item: name for name, item in KNOWN.items()}
-_LABELS = (str, bytes, int, float, bool, type(None), np.generic)  # the items of arrays of objects that can be stored
+_LABELS = (str, bytes, int, float, bool, type(None), np.generic)  # allowed items of an array of objects
 _DTYPE = re.compile(r"[<>|=]?[a-zA-Z]\d{0,9}(\[\w{1,20}\])?")
 _BITS = 63  # larger integers are not plain JSON: other programs would round them
 _MOST_BITS = 4096  # computing with much larger integers takes long
@@ -72,7 +72,7 @@ class Encoder:
         ----------
         value : object
         where : str
-            What the value is, for error messages and for the names of arrays: "augment[0]".
+            Where the value comes from, for error messages and for the names of arrays: "augment[0]".
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Encoder:
         return {"bytes": value.hex()}
 
     def _scalar(self, value: Any, where: str) -> Json:
-        if isinstance(value, np.str_ | np.bytes_):  # an empty text has a dtype of no bytes
+        if isinstance(value, np.str_ | np.bytes_):  # the dtype of an empty string has no bytes
             return {"text scalar": self.encode(value.item(), where)}
         self._require_plain(value.dtype, value, where)
         return {"scalar": value.tobytes().hex(), "dtype": value.dtype.str}
@@ -101,7 +101,7 @@ class Encoder:
 
     def _int(self, value: int, where: str) -> Json:
         if value.bit_length() > _MOST_BITS:
-            raise TypeError(f"{where} is an integer of {value.bit_length()} bits, which cannot be stored")
+            raise TypeError(f"{where} is an integer of {value.bit_length()} bits, which is too large to be stored")
         return int(value) if value.bit_length() <= _BITS else {"int": hex(value)}
 
     def _float(self, value: float, where: str) -> Json:
@@ -114,7 +114,7 @@ class Encoder:
         return {"tuple": self._list(list(value), where)}
 
     def _dict(self, value: dict[Any, Any], where: str) -> Json:
-        if hasattr(value, "__missing__"):  # it also gives values for keys that it does not have
+        if hasattr(value, "__missing__"):  # a defaultdict, for instance, also returns values for missing keys
             raise self.refusal(value, where)
         if all(type(key) is str for key in value):
             return {"dict": {key: self.encode(item, f"{where}[{key!r}]") for key, item in value.items()}}
@@ -131,7 +131,7 @@ class Encoder:
         return self.encode_array(value, where)
 
     def encode_array(self, value: Array, where: str) -> Json:
-        """Return the name under which an array is stored. The same array is stored once, and remains one array."""
+        """Return the name under which an array is stored. The same array is stored only once, and is read as one."""
         if id(value) in self._names_of_arrays:
             return {"array": self._names_of_arrays[id(value)]}
         stem = re.sub(r"\W+", ".", where, flags=re.ASCII).strip(".")[:80] or "array"
@@ -204,8 +204,8 @@ class Decoder:
     ----------
     arrays : mapping of str to ndarray
     custom_objects : mapping of str to object
-        The user's own objects, by the names in the file: classes for dataclasses, otherwise the objects themselves. If
-        one is not there, the value is a `Missing`.
+        The user's own objects, by the names in the file: classes for dataclasses, otherwise the objects themselves. An
+        object that is not among them is decoded as a `Missing`.
     """
 
     def __init__(self, arrays: Mapping[str, Array], custom_objects: Mapping[str, Any]):
@@ -240,7 +240,7 @@ class Decoder:
     def _items(self, node: Json, where: str) -> Any:
         keys = [self.decode(key, where) for key, _ in node["items"]]
         most_equal = max(Counter(map(hash, keys)).values(), default=0)
-        if most_equal > _MOST_EQUAL_HASHES:  # the time would be the square of this number
+        if most_equal > _MOST_EQUAL_HASHES:  # making the dict takes quadratic time in this number
             raise ValueError(f"{where} has {most_equal} keys with equal hashes")
         return {key: self.decode(item, where) for key, (_, item) in zip(keys, node["items"], strict=True)}
 
@@ -257,7 +257,7 @@ class Decoder:
 
     def _scalar(self, node: Json, where: str) -> Any:
         if not _DTYPE.fullmatch(node["dtype"]) or not is_plain(dtype := np.dtype(node["dtype"])):
-            raise ValueError(f"{where} has the dtype {node['dtype']}")
+            raise ValueError(f"the dtype of {where} is invalid: {node['dtype']}")
         (value,) = np.frombuffer(bytes.fromhex(node["scalar"]), dtype)
         return value
 
@@ -295,7 +295,7 @@ class Decoder:
             missing = _first_missing(values)
             if missing is None:
                 raise
-            return missing  # without its layers, for instance, a Sequential cannot be made
+            return missing  # a Sequential, for instance, cannot be made without its layers
 
     def _own(self, node: Json, where: str) -> Any:
         name = node["custom"]
@@ -320,7 +320,7 @@ class Decoder:
                 return missing
             message = f"custom_objects[{node['custom']!r}]: {item.__name__} cannot be made from its fields: {error!r}"
             raise CustomObjectError(message) from error
-        # equal objects must stay equal, so that training can continue, even if their class does not compare fields
+        # equal fields must give equal objects, so that training can continue, even if the class does not compare them
         eq: Any = item.__eq__
         return made if eq is not object.__eq__ else self._made.setdefault(repr(node), made)
 
@@ -345,7 +345,7 @@ class Decoder:
 
 
 class CustomObjectError(ValueError):
-    """An object of the user's own code is not the one that a file needs."""
+    """The error for a custom object that is not the one that a file needs."""
 
 
 def names_of_own_layers(node: Json) -> Iterator[str]:
@@ -357,7 +357,7 @@ def names_of_own_layers(node: Json) -> Iterator[str]:
 
 
 def is_made_from_fields(value: Any) -> bool:
-    """Return whether a value is a dataclass that its fields define, so that an equal one can be made from them."""
+    """Return whether a value is a dataclass instance that can be made again from its fields alone."""
     if isinstance(value, type) or not is_dataclass(value):
         return False
     cls: Any = type(value)

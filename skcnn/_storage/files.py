@@ -1,8 +1,8 @@
 """Files that are read once, replaced in one step, and locked.
 
-Python runs signal handlers between any two bytecodes, and a handler may raise an exception, as Ctrl-C does. So whatever
-is acquired here is recorded by the same call of a C function that acquires it, and is released by a function that can
-be called twice, because its first call may be cut short.
+Python runs signal handlers between any two bytecodes, and a handler may raise an exception, as Ctrl-C does. So a single
+call of a C function acquires a resource and records it. The function that releases it can be called twice, because the
+first call may be interrupted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BLOCK = 2**24  # bytes
 
 
 def resolved(path: str | os.PathLike[str], name: str) -> str:
-    """Return the absolute path of a file, to which all symbolic links lead.
+    """Return the absolute path of a file, with all symbolic links resolved.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def resolved(path: str | os.PathLike[str], name: str) -> str:
     Raises
     ------
     TypeError, ValueError
-        If it is not a path, or if it is empty.
+        If `path` is not a path, or is empty.
     OSError
-        If it is a folder, a device or a pipe.
+        If it leads to a folder, a device, a pipe or a socket.
     """
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise TypeError(f"{name} must be a path, got {path!r}")
@@ -59,7 +59,7 @@ def resolved(path: str | os.PathLike[str], name: str) -> str:
         mode = os.stat(whole).st_mode
     except FileNotFoundError:
         if text.endswith(("/", os.sep)):
-            raise _named(errno.EISDIR, f"{name} must be the path of a file, but is one of a folder", text) from None
+            raise _named(errno.EISDIR, f"{name} must be the path of a file, but is that of a folder", text) from None
         return whole
     except OSError as error:
         if error.errno is None:  # it is from a signal handler
@@ -73,14 +73,15 @@ def resolved(path: str | os.PathLike[str], name: str) -> str:
 
 
 def read_file(path: str, begins: bytes, ends_at: int, ends: bytes) -> bytes | None:
-    """Return the content of a file, or None if it does not begin and end as it must.
+    """Return the content of a file, or None if its beginning or end is wrong.
 
-    Both are checked before the file is read, so that a large file of another kind takes no memory.
+    Both are checked before the whole file is read, so that a large file of another kind takes no memory.
 
     Parameters
     ----------
     path : str
     begins : bytes
+        What the file must begin with.
     ends_at : int
         How many bytes before its end the file must contain `ends`.
     ends : bytes
@@ -109,12 +110,12 @@ def replace_file(path: str, content: bytes | memoryview) -> None:
     """Write a file. If the process is killed meanwhile, the file has the old content or the new one.
 
     The content is written to a second file, with ``.part`` added to the name, flushed, and then renamed. Only one
-    process at a time may do this (`Lock`), so a second file that exists already was left by a process that was killed.
+    process at a time may do this (see `Lock`), so a second file that already exists was left by a killed process.
 
     Raises
     ------
     OSError
-        Its `filename` is the path. The old file is unchanged, and there is no second file.
+        Its `filename` is the path. The old file has not changed, and the second file has been removed.
     """
     part = _Part(path)
     try:
@@ -160,7 +161,7 @@ class _Part:
     def _remove_stale(self) -> None:
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(os.lstat(self._part).st_mode):
-                raise OSError(errno.EEXIST, f"{os.path.basename(self._part)} is in the way, and is not a file")
+                raise OSError(errno.EEXIST, f"{os.path.basename(self._part)} exists, but is not a file")
             os.unlink(self._part)
 
     def _create(self) -> int:
@@ -183,14 +184,14 @@ class _Part:
 
 def _flush(descriptor: int) -> None:
     if sys.platform == "darwin":
-        with _ignoring(errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP):  # from file systems that cannot
+        with _ignoring(errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP):  # not every file system can
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync would not reach the disk
             return
     os.fsync(descriptor)
 
 
 def flush_folder(folder: str) -> None:
-    """Flush a folder, so that a new name in it survives a power failure. Windows and some file systems cannot."""
+    """Flush a folder, so that a new name in it survives a power failure, if the system can do this."""
     if os.name != "posix":
         return
     opened = _Descriptor()
@@ -216,7 +217,7 @@ def _ignoring(*codes: int) -> Iterator[None]:
 
 @contextmanager
 def _blaming(path: str) -> Iterator[None]:
-    """Let an OSError name this path, instead of the second file or of no file."""
+    """Make an OSError name this path, instead of the second file or no file."""
     try:
         yield
     except OSError as error:
@@ -236,19 +237,19 @@ class _Descriptor:
         self.open_ones: list[int] = []
 
     def open(self, path: str, flags: int, mode: int = 0o666) -> int:
-        # in one C function: no signal handler can run after the file was opened and before the list has it
+        # one C function: no signal handler can run between opening the file and adding it to the list
         self.open_ones.extend(map(os.open, [path], [flags | _CLOSED_IN_CHILDREN], [mode]))
         return self.open_ones[-1]
 
     def close(self) -> None:
-        list(map(os.close, map(self.open_ones.pop, [-1] * len(self.open_ones))))  # in one C function, too
+        list(map(os.close, map(self.open_ones.pop, [-1] * len(self.open_ones))))  # also one C function
 
 
 class Lock:
-    """Lets one process, and one of its threads, use a file.
+    """Lets only one process, and only one of its threads, use a file.
 
-    An empty file, with ``.lock`` added to the name, exists meanwhile, and is locked by the operating system. So a
-    process that was killed holds no lock. If the file system has no locks, all processes get this lock.
+    Meanwhile, an empty file exists, with ``.lock`` added to the name. The operating system locks it, and releases it
+    when the process is killed. If the file system does not support locks, all processes get this lock.
 
     Parameters
     ----------
@@ -257,7 +258,7 @@ class Lock:
     name : str
         What to call the path in error messages.
     seconds : float
-        How long to wait for another process.
+        How long to wait if another process has the lock.
     """
 
     def __init__(self, path: str, name: str, seconds: float = 0.0):
@@ -272,9 +273,9 @@ class Lock:
         Raises
         ------
         OSError
-            If another process or thread has the lock, or if no file can be created in the folder.
+            If another process or thread has the lock, or if the lock file cannot be created.
         """
-        # not a context manager: an exception could be raised on entry to `__exit__`
+        # not a context manager, because an exception could be raised on entry to `__exit__`
         try:
             try:
                 self._acquire()
@@ -299,7 +300,7 @@ class Lock:
             descriptor = self._opened.open(self._file, os.O_RDWR | os.O_CREAT | _NO_LINK | _AT_ONCE)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EEXIST, f"{os.path.basename(self._file)} is in the way, and is not a file")
+                raise OSError(errno.EEXIST, f"{os.path.basename(self._file)} exists, but is not a file")
             return _lock(descriptor) and os.path.samestat(status, os.lstat(self._file))
         except FileNotFoundError:
             if os.path.isdir(os.path.dirname(self._path)):
@@ -312,7 +313,7 @@ class Lock:
             raise _named(error.errno, message, self._path) from error
 
     def _release(self) -> None:
-        """Remove the file and the lock. A file with content was not created by a lock, so it remains."""
+        """Release the lock and remove its file. A file with content is kept, because no lock created it."""
         for descriptor in self._opened.open_ones:
             status = os.fstat(descriptor)
             is_ours = _lock(descriptor) or os.name == "nt"

@@ -1,7 +1,7 @@
-"""Descriptions of values, by which another process can recognise them. They are JSON without arrays and without code.
+"""Descriptions of values, by which another process can recognise them. They are JSON, without arrays or code.
 
-Equal values have equal descriptions, in any version of Python and NumPy and no matter which objects hold them. Arrays
-in another memory order are equal.
+Equal values have equal descriptions, in any version of Python and NumPy and no matter which objects hold them. The
+memory order of an array does not matter.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def describe(value: Any, where: str, remedy: str) -> Json:
     ----------
     value : object
     where, remedy : str
-        What the value is, and what to do if it cannot be described.
+        Where the value comes from, and what to do if it cannot be described; for error messages.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def describe(value: Any, where: str, remedy: str) -> Json:
 
 
 def digest(value: Any, where: str, remedy: str) -> str:
-    """Return the SHA-256 of the description of a value, which is shorter."""
+    """Return the SHA-256 of the description of a value, which is shorter than the description."""
     return hashlib.sha256(json.dumps(describe(value, where, remedy), sort_keys=True).encode()).hexdigest()
 
 
@@ -77,7 +77,7 @@ class _Descriptions(Encoder):
     def _place(self, item: Any, value: Any, where: str) -> str:
         """Return where a class or function is defined. Raise ValueError if it cannot be found there."""
         name = getattr(item, "__qualname__", item.__name__)
-        # before NumPy 2, its functions do not say where they are defined
+        # before NumPy 2, ufuncs do not say where they are defined
         module = "numpy" if isinstance(item, np.ufunc) else getattr(item, "__module__", None) or "builtins"
         found: Any = sys.modules.get(module)
         if item is not partial and item is not MethodType:

@@ -1,4 +1,4 @@
-"""Objects of the user's own code that a file names, but that were not passed to `skcnn.load`."""
+"""Stand-ins for the user's own objects that a file names, but that were not passed to `skcnn.load`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Missing", "require_none_missing"]
 
 
 class Missing:
-    """Stands for one object. It can be printed, compared, copied and pickled, but using it raises an error.
+    """A stand-in for one object. It can be printed, compared, copied and pickled, but using it raises an error.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Missing:
 
 
 def require_none_missing(values: Iterable[Any]) -> None:
-    """Raise ValueError if some parameters of a classifier are missing."""
+    """Raise ValueError if any of a classifier's parameters is missing."""
     missing = {value.name: value for value in values if isinstance(value, Missing)}
     if missing:
         places = ", ".join(f"{value.name!r} ({value.where})" for value in missing.values())

@@ -1,4 +1,4 @@
-"""Networks and the states of optimizers as JSON and arrays, and the checks of what was read."""
+"""Networks and the states of optimizers as JSON and arrays, and the checks when they are read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def decode_network(decoder: Decoder, node: Json) -> Network:
     layers = tuple(decoder.decode(node["layers"], "layers"))
     in_shape, dtype = tuple(node["in_shape"]), np.dtype({"float32": "float32", "float64": "float64"}[node["dtype"]])
     if len(in_shape) != 3 or not all(type(size) is int and size > 0 for size in in_shape):
-        raise ValueError(f"the images have the shape {in_shape}")
+        raise ValueError(f"the shape of the images is invalid: {in_shape}")
     return decode_arrays(decoder, node, layers, tuple(Sequential(layers).shapes(in_shape)), dtype)
 
 
@@ -64,7 +64,7 @@ def decode_arrays(
     """Return a network of these layers with the parameters and states of some JSON, which are checked."""
     trees = [decoder.decode(node[name], name) for name in ("params", "states")]
     if any(not isinstance(tree, list) or len(tree) != len(layers) for tree in trees):
-        raise ValueError("there is not one dict of arrays for each layer")
+        raise ValueError("params and states must have one dict of arrays for each layer")
     params, states = ([_native(of_layer) for of_layer in tree] for tree in trees)
     for i, layer in enumerate(layers):
         require_arrays_of(layer, shapes[i], shapes[i + 1], params[i], states[i], dtype)
@@ -83,9 +83,9 @@ def _native(tree: Any) -> Any:
 def require_arrays_of(
     layer: Layer, in_shape: Shape, out_shape: Shape, params: Any, state: Any, dtype: np.dtype[Any]
 ) -> None:
-    """Raise ValueError unless a layer has exactly these parameters and this state. Own layers can have any.
+    """Raise ValueError unless these parameters and this state fit a layer. The user's own layers may have any arrays.
 
-    The parameters are not drawn for this: an image or layer of a huge size would take all memory.
+    No parameters are drawn for comparison, because those of a huge image or layer would take all memory.
     """
     if type(layer) in (Sequential, Residual):
         assert isinstance(layer, Sequential)
@@ -111,7 +111,7 @@ def _require_arrays_of_chain(
         projection = {"W": (1, 1, in_shape[2], out_shape[2])}
     _require_shapes(chain, params.pop("projection", {}), projection, dtype)
     if params or state:
-        raise ValueError(f"{chain!r} does not have the arrays {[*params, *state]}")
+        raise ValueError(f"{chain!r} must not have the arrays {[*params, *state]}")
 
 
 def _shapes_of(layer: Layer, in_shape: Shape, out_shape: Shape) -> tuple[Shapes, Shapes]:
@@ -145,13 +145,13 @@ def _require_tree(layer: Layer, params: Params) -> None:
 
 
 def require_state_of(optimizer: Optimizer, state: Any, weights: Sequence[Array]) -> None:
-    """Raise ValueError unless an optimizer of this package has such a state. Own optimizers can have any."""
+    """Raise ValueError unless a state fits an optimizer. The user's own optimizers may have any state."""
     if _is_known(optimizer) and not _has_form(state, optimizer.init(list(weights))):
-        raise ValueError(f"the state is not one of {optimizer!r}")
+        raise ValueError(f"the state does not fit {optimizer!r}")
 
 
 def _is_known(optimizer: Any) -> bool:
-    """Return whether an optimizer, and the one that it may wrap, belong to this package."""
+    """Return whether an optimizer, and the one that it wraps, if any, belong to this package."""
     if type(optimizer) is ClipNorm:
         return _is_known(optimizer.optimizer)
     return type(optimizer) in KNOWN.values()

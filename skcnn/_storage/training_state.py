@@ -14,7 +14,7 @@ from skcnn.optimizers import Optimizer
 
 __all__ = ["checked_history", "decode_state", "encode_state"]
 
-_COLUMNS = {"epoch", "loss", "val_loss", "val_score"}  # those that fitted attributes show
+_COLUMNS = {"epoch", "loss", "val_loss", "val_score"}  # the ones that fitted attributes show
 _REASONS = (None, "max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged")
 
 
@@ -41,12 +41,12 @@ def encode_state(encoder: Encoder, state: TrainingState) -> Json:
 
 
 def decode_state(decoder: Decoder, node: Json, state: TrainingState, optimizer: Optimizer) -> None:
-    """Write the content of some JSON into the state with which training would start from scratch.
+    """Write the content of some JSON into the initial state of a training from scratch.
 
     Raises
     ------
     Exception
-        Any, if the JSON was not made by `encode_state` for such a state. The state may have changed then.
+        Any, if the JSON was not made by `encode_state` for such a state. The state may then be partly changed.
     """
     network = _network_like(state.network, decoder, node)
     optimizer_state = decoder.decode(node["optimizer state"], "solver.state")
@@ -75,6 +75,6 @@ def checked_history(history: Any) -> list[Row]:
     """Return a history. Raise ValueError if it is not one."""
     is_one = isinstance(history, list) and all(isinstance(row, dict) and row.keys() >= _COLUMNS for row in history)
     if not (is_one and all(type(row["epoch"]) is int and isinstance(row["loss"], Real) for row in history)):
-        raise ValueError("it has no valid history")
+        raise ValueError("its history is invalid")
     rows: list[Row] = history
     return rows

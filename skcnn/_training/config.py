@@ -75,7 +75,7 @@ class DataSet:
     indices : ndarray of int
         The indices of the samples to train on. All of these samples have positive weight.
     extremes : ndarray of int
-        The indices of those of them that have the smallest and the largest pixels, if known.
+        Those of `indices` whose samples have the smallest and the largest pixel, if known.
     """
 
     images: Any

@@ -24,7 +24,7 @@ def is_finite(network: Network) -> bool:
 
 
 def is_finite_state(state: State) -> bool:
-    """Return whether all numbers in the lists of arrays of an optimizer's state are finite."""
+    """Return whether all numbers in an optimizer's state are finite. Only its lists of arrays are checked."""
     arrays = (array for value in state.values() if isinstance(value, list) for array in value)
     floats = (a for a in arrays if isinstance(a, np.ndarray) and np.issubdtype(a.dtype, np.floating))
     return all(np.isfinite(array).all() for array in floats)

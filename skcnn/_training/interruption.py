@@ -32,7 +32,7 @@ class Interruption:
 
 
 def deferring_interrupt(work: Callable[[Interruption], Result]) -> Result:
-    """Return ``work(interruption)``, and defer the first Ctrl-C meanwhile: `interruption` records that it was pressed.
+    """Return ``work(interruption)``. Meanwhile, defer the first Ctrl-C: `interruption` records that it was pressed.
 
     A second Ctrl-C raises KeyboardInterrupt at once. So does a Ctrl-C within two seconds of another one, even if the
     other one ended an earlier fit, as in a search. Nothing is deferred if the application handles the signal itself, or

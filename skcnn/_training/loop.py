@@ -197,7 +197,7 @@ class _Loop:
         return loss, penalty
 
     def gradients_of(self, batch: Batch) -> tuple[float, float, list[Array], list[Params]]:
-        """Return the mean loss of a batch, the penalty in it, the gradients and the new states. Nothing changes."""
+        """Return the mean loss of a batch, its penalty, the gradients and the new states, without changing anything."""
         loss, grads, layer_states = self.gradients.of_batch(batch, self.calculation.workers)
         penalty = self.decay.add_penalty(grads)
         return loss + penalty, penalty, grads, layer_states
@@ -212,12 +212,12 @@ class _Loop:
         return self.outputs.find_overflow(last_batch.indices)
 
     def undo_epoch(self, before: Network, what: str) -> None:
-        """Restore the weights from before the epoch in which something diverged.
+        """Restore the weights from before an epoch in which training diverged.
 
         Raises
         ------
         ValueError
-            If these weights cannot predict the training images either.
+            If the training images cannot be predicted with these weights either.
         """
         self.state.divergence = f"at a learning rate of {self.learning_rate():.3g}, {what} was no longer finite"
         self.state.stop_reason = "diverged"
@@ -228,7 +228,7 @@ class _Loop:
         if found := self.outputs.find_overflow_in_all():
             raise ValueError(
                 f"X contains values too large for this network: {found} was NaN or infinite even before epoch "
-                f"{self.state.epoch + 1}. Scale X to smaller values, or let the initializers return smaller weights"
+                f"{self.state.epoch + 1}. Scale X to smaller values, or use initializers that return smaller weights"
             )
 
     def check_stopping(self) -> None:

@@ -1,8 +1,8 @@
-"""Outputs of the network in prediction: are they finite for all training images?
+"""Outputs: whether those of the network in prediction are finite for all training images.
 
-Finite weights can still give infinite outputs, and batch normalisation predicts by other statistics than it trains by.
-To predict all training images would take about a quarter of the time of an epoch. So a few images are predicted first,
-and the others only if something is so large that other images might overflow.
+Finite weights can still give infinite outputs, and batch normalisation uses other statistics in prediction than in
+training. Predicting all training images would take about a quarter of the time of an epoch. So only a few images are
+predicted at first. The others follow if something is so large that their outputs might overflow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from skcnn.network import Network
 __all__ = ["Outputs"]
 
 Array = NDArray[Any]
-IMAGES_PER_PROBE, MOST_PROBES = 300, 32  # so few images take less than 0.2 % of an epoch
+IMAGES_PER_PROBE, MOST_PROBES = 300, 32  # predicting so few images takes less than 0.2 % of an epoch
 LARGE_WEIGHT = 1e3  # weights of a network that converges are far smaller
 
 
@@ -31,7 +31,7 @@ class Outputs:
     def __init__(self, network: Network, data: DataSet, workers: Workers):
         self._network, self._data, self._workers = network, data, workers
         self._weights = [array for _, array in leaves(network.params)]
-        # a number with as much room above it as three layers take that multiply by the same number
+        # the fourth root of the largest number: three more layers could multiply by the same factor without overflow
         self._large_output = float(np.finfo(network.dtype).max) ** 0.25
         self._n_probes = min(max(len(data.indices) // IMAGES_PER_PROBE, 1), MOST_PROBES)
 
@@ -41,8 +41,8 @@ class Outputs:
         Parameters
         ----------
         recent : ndarray of int
-            The indices of images. Some of them are predicted, with the images of the extreme pixels. If the weights and
-            these outputs have ordinary sizes, the outputs for the other images are finite too.
+            The indices of images. Some of these images are predicted, and the images with the extreme pixels. If the
+            weights and these outputs have ordinary sizes, the outputs for the other images are finite too.
         """
         return "" if self._are_ordinary(recent) else self.find_overflow_in_all()
 
@@ -62,7 +62,7 @@ class Outputs:
         return ""
 
     def _are_ordinary(self, recent: Array) -> bool:
-        # if a unit is silent for these few images, only its weights tell how large its output may be for others
+        # if the output of a unit is 0 for these few images, only its weights show how large it may be for others
         if not all(np.abs(array).max(initial=0) <= LARGE_WEIGHT for array in self._weights):
             return False
         probes = np.concatenate([self._data.extremes, recent[: self._n_probes]])

@@ -13,7 +13,7 @@ __all__ = ["EarlyStopping"]
 class EarlyStopping:
     """Keeps the weights with the best score, and stops training if the score has not improved for too long.
 
-    An epoch whose score or validation loss is not finite counts as one without improvement.
+    An epoch whose score or validation loss is not finite counts as an epoch without improvement.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def test_changes_without_end_are_told(make, data):
         set_numbers(2)
         return images
 
-    with pytest.warns(UserWarning, match="changed the number of BLAS threads again and again"):
+    with pytest.warns(UserWarning, match="repeatedly changed the number of BLAS threads, so"):
         clf = make(augment=augment).fit(*data)
     assert (clf.predict_proba(data[0]) == make().fit(*data).predict_proba(data[0])).all()
 

@@ -358,7 +358,7 @@ def test_an_optimizer_of_one_s_own_resumes(make, data, tmp_path):
     path = tmp_path / "c"
     unfitted = make(solver=Counting(0.5), learning_rate_init=0.3, max_iter=3, batch_size=8, augment=[trapped])
     stopped(unfitted, 8, *data, checkpoint=path)
-    with pytest.raises(ValueError, match=r"solver was .*Counting\(size=0\.5\) and is .*Counting\(size=0\.7\)"):
+    with pytest.raises(ValueError, match=r"solver was .*Counting\(size=0\.5\) and is now .*Counting\(size=0\.7\)"):
         clone(unfitted).set_params(solver=Counting(0.7)).fit(*data, checkpoint=path)
     assert bits(clone(unfitted).fit(*data, checkpoint=path)) == bits(clone(unfitted).fit(*data))
 
@@ -390,7 +390,7 @@ def test_a_finished_fit_is_not_repeated(settings, make, data, tmp_path):
         assert bits(again.partial_fit(*data)) == bits(first.partial_fit(*data))
     assert (tmp_path / "c.finished").read_bytes() == kept
     with pytest.raises(
-        ValueError, match=r"checkpoint='.*c\.finished' was written by a fit.*alpha was 'auto' and is 0\.5"
+        ValueError, match=r"checkpoint='.*c\.finished' was written by a fit.*alpha was 'auto' and is now 0\.5"
     ):
         clone(unfitted).set_params(alpha=0.5).fit(*data, checkpoint=path)
 
@@ -421,10 +421,10 @@ def test_the_error_says_what_differs(make, data, tmp_path):
         (
             {"solver": SGD(0.5)},
             (X, y),
-            r"\(solver was SGD\(momentum=0\.9, .*\) and is SGD\(momentum=0\.5, [^;]*\)\), so",
+            r"\(solver was SGD\(momentum=0\.9, .*\) and is now SGD\(momentum=0\.5, [^;]*\)\), so",
         ),
-        ({"max_iter": 4}, (X, y), r"\(max_iter was 3 and is 4\), so"),
-        ({"alpha": 1, "tol": 1}, (X, y), r"\(alpha was 'auto' and is 1; tol was 0\.0001 and is 1\), so"),
+        ({"max_iter": 4}, (X, y), r"\(max_iter was 3 and is now 4\), so"),
+        ({"alpha": 1, "tol": 1}, (X, y), r"\(alpha was 'auto' and is now 1; tol was 0\.0001 and is now 1\), so"),
         ({}, (X * 2, y), r"\(X has changed\), so"),
         ({}, (X, 2 - y), r"\(y has changed\), so"),
         ({}, (X, y, 1.0 + y), r"\(sample_weight or class_weight has changed\), so"),

@@ -13,7 +13,7 @@ from skcnn.augmentation import Crop, Cutout, Flip, Rotate, Shift
 from skcnn.optimizers import SGD
 
 TEXT = (
-    r"learnt nothing: the loss is [\d.e+]+ in epoch \d+, but guessing by class frequencies costs [\d.]+\. A smaller or"
+    r"learnt nothing: the loss is [\d.e+]+ in epoch \d+, but guessing by class frequencies would give [\d.]+\. It may"
 )
 
 
@@ -61,7 +61,7 @@ def test_data_from_which_nothing_is_learnt_warns(split_digits, kind, rng):
     (text,) = told(X, y, max_iter=2, **settings.get(kind, {}))
     assert "learnt nothing" in text
     assert ("instead of scaling=None" in text) == (kind == "unscaled")
-    assert "or more epochs than max_iter=2 may help" in text
+    assert "or more epochs than max_iter=2" in text
 
 
 @pytest.mark.parametrize(

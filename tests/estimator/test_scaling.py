@@ -230,7 +230,9 @@ def test_images_of_two_scales_in_one_x_warn(make, name, factor, scaling):
     X = ordinary("digits of 0..1")[:10] if name == "few" else ordinary(name)
     X[::2] *= factor
     y, n = np.arange(len(X)) % 3, len(X) // 2
-    text = rf"X seems to contain images of two scales: the pixels of {n} images reach about .*, of {len(X) - n} images"
+    text = (
+        rf"X seems to contain images of two scales: the pixels of {n} images reach .*, and those of {len(X) - n} images"
+    )
     with pytest.warns(UserWarning, match=text):
         make(scaling=scaling).fit(X, y)
     with pytest.warns(UserWarning, match=text):

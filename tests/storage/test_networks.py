@@ -51,7 +51,7 @@ def test_states_of_optimizers(optimizer):
     require_state_of(optimizer, state, weights)
     for other in (None, {}, {"x": []}, {**state, "x": 1}, {key: [] for key in state}, dict.fromkeys(state, -1)):
         if other != state:
-            with pytest.raises(ValueError, match="the state is not one of"):
+            with pytest.raises(ValueError, match="the state does not fit"):
                 require_state_of(optimizer, other, weights)
 
 
