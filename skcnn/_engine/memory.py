@@ -28,7 +28,7 @@ WORTH_TRIMMING = 0.5  # seconds: after a shorter calculation, returning the memo
 
 
 def keeping_memory(work: Callable[[], Result]) -> Result:
-    """Return ``work()``. Meanwhile, the process keeps freed memory. It is returned at the end, unless that is soon."""
+    """Return ``work()``. The process keeps freed memory meanwhile, and returns it after a long calculation."""
     if os.environ.get("SKCNN_KEEP_MEMORY") == "0":
         return work()
     np.empty(LARGEST_BLOCK, dtype=np.uint8)  # allocated and freed unused, which takes a microsecond

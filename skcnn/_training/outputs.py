@@ -21,7 +21,8 @@ from skcnn.network import Network
 __all__ = ["Outputs"]
 
 Array = NDArray[Any]
-IMAGES_PER_PROBE, MOST_PROBES = 300, 32  # predicting so few images takes less than 0.2 % of an epoch
+# unless the data set is tiny, predicting so few images takes less than 0.2 % of an epoch
+IMAGES_PER_PROBE, MOST_PROBES = 300, 32
 LARGE_WEIGHT = 1e3  # weights of a network that converges are far smaller
 
 

@@ -33,7 +33,7 @@ from skcnn.layers.base import (
 
 __all__ = ["Conv2D"]
 
-LARGEST_STRIDE = 2**31  # no feature map is larger; the products of larger strides would overflow
+LARGEST_STRIDE = 2**31  # no feature map in memory is larger; products of larger strides would overflow
 
 
 @dataclass(frozen=True, repr=False)
