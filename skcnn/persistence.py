@@ -89,6 +89,8 @@ def save(clf: NumpyCNNClassifier, path: str | os.PathLike[str], *, include_optim
 def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None = None) -> NumpyCNNClassifier:
     """Load a classifier that was saved by `save`. The file contains no code, so none is run.
 
+    A file can only make objects of the package's own classes and of the dataclasses in `custom_objects`.
+
     Parameters
     ----------
     path : str or path-like

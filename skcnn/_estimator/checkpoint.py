@@ -110,7 +110,7 @@ class Checkpoint:
 
     def save(self, state: TrainingState, seed: int) -> None:
         """Replace the content of the file. If the process is killed meanwhile, the old or the new content remains."""
-        encoder = Encoder("train without a checkpoint")
+        encoder = _Encoder("train without a checkpoint")
         content = {"seed": seed, "depends_on": self._depends_on, "state": encode_state(encoder, state)}
         _FILE.write(self.path, encoder, content)
 
@@ -121,6 +121,13 @@ class Checkpoint:
         self.save(state, seed)
         os.replace(self.path, self.finished_path)
         flush_folder(os.path.dirname(self.path))
+
+
+class _Encoder(Encoder):
+    """Refuses objects of the user's own code, because the fit that resumes would not get them."""
+
+    def encode_own(self, value: Any, where: str) -> Json:
+        raise self.refusal(value, where)
 
 
 def _differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:

@@ -15,6 +15,7 @@ from skcnn._estimator.magnitudes import Magnitudes
 from skcnn._estimator.model import FittedModel
 from skcnn._storage.encoding import Decoder, Encoder, Json, names_of_own_layers
 from skcnn._storage.networks import decode_network, encode_network, require_state_of
+from skcnn._storage.optimizer_state import encode_optimizer_state
 from skcnn._storage.training_state import checked_history
 from skcnn._trees import leaves
 from skcnn.network import Network
@@ -44,7 +45,7 @@ def encode_model(encoder: Encoder, model: FittedModel, *, include_optimizer: boo
         "magnitudes": {name: encoder.encode(value, name) for name, value in vars(model.magnitudes).items()},
         "built_from": {name: encoder.encode(value, name) for name, value in model.built_from.items()},
         "history": encoder.encode(list(model.history), "history_"),
-        "optimizer": kept and [encoder.encode(kept[0], "solver"), encoder.encode(kept[1], "solver.state")],
+        "optimizer": kept and [encoder.encode(kept[0], "solver"), encode_optimizer_state(encoder, kept[1])],
         **{name: encoder.encode(getattr(model, name), name) for name in _PLAIN},
     }
 

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from math import isfinite, prod
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from skcnn import augmentation, layers, optimizers, schedules
 from skcnn._storage.archive import CONTENT_ERRORS, is_plain
+from skcnn._storage.exact import is_exact, parts
 from skcnn._storage.missing import Missing
 from skcnn._values import Value
 from skcnn.layers import Layer
@@ -107,6 +109,9 @@ class Encoder:
     def _float(self, value: float, where: str) -> Json:
         return float(value) if isfinite(value) else {"float": float.__repr__(value)}
 
+    def _fraction(self, value: Fraction, where: str) -> Json:
+        return {"fraction": self._list([value.numerator, value.denominator], where)}
+
     def _list(self, value: list[Any], where: str) -> Json:
         return [self.encode(item, f"{where}[{index}]") for index, item in enumerate(value)]
 
@@ -122,6 +127,8 @@ class Encoder:
         return {"items": pairs}
 
     def _array(self, value: Array, where: str) -> Json:
+        if not is_exact(value):  # a masked array, for instance, has more than its elements
+            raise self.refusal(value, where)
         if value.dtype == object:
             if not all(isinstance(item, _LABELS) for item in value.flat):
                 raise self.refusal(value, where)
@@ -153,13 +160,14 @@ class Encoder:
         return {"object": _NAMES[type(value)], "fields": self._fields(value, where)}
 
     def _fields(self, value: Any, where: str) -> Json:
-        names = [field.name for field in fields(value) if field.init]
-        return {name: self.encode(getattr(value, name), f"{where}.{name}") for name in names}
+        return {name: self.encode(getattr(value, name), f"{where}.{name}") for name in _names_of_fields(value)}
 
     def encode_own(self, value: Any, where: str) -> Json:
         """Return the name of an object of the user's own code, and the fields of a dataclass."""
         about: Json = {"layer": True} if isinstance(value, Layer) else {}
         if is_made_from_fields(value):
+            for name in _names_of_fields(value):
+                self.require_exact(getattr(value, name), f"{where}.{name}")
             return {"custom": self._name(type(value)), "fields": self._fields(value, where), **about}
         if not (callable(value) or hasattr(value, "step") or about):
             raise self.refusal(value, where)
@@ -176,9 +184,15 @@ class Encoder:
         if not is_plain(dtype):
             raise self.refusal(value, where)
 
-    def refusal(self, value: Any, where: str) -> TypeError:
+    def require_exact(self, value: Any, where: str) -> None:
+        """Raise TypeError if a part of a value that the user's own code uses would be read as one of another type."""
+        for part, place in parts(value, where):
+            if not is_exact(part):
+                raise self.refusal(part, place)
+
+    def refusal(self, value: Any, where: str, reason: str = "which cannot be stored without code") -> TypeError:
         """Return the error for a value that cannot be encoded."""
-        return TypeError(f"{where} is {_short(value)}, which cannot be stored without code; {self._remedy}")
+        return TypeError(f"{where} is {_short(value)}, {reason}; {self._remedy}")
 
     # in this order: a NumPy scalar can also be a float or a str, and a bool is an int
     _encoders: tuple[tuple[Any, Callable[[Any, Any, str], Json]], ...] = (
@@ -188,6 +202,7 @@ class Encoder:
         (bytes, _bytes),
         (int, _int),
         (float, _float),
+        (Fraction, _fraction),
         (list, _list),
         (tuple, _tuple),
         (dict, _dict),
@@ -248,12 +263,18 @@ class Decoder:
         return bytes.fromhex(node["bytes"])
 
     def _int(self, node: Json, where: str) -> Any:
-        if len(node["int"]) > _MOST_BITS:
+        if len(node["int"]) > _MOST_BITS // 4 + len("-0x"):
             raise ValueError(f"{where} is too large")
         return int(node["int"], 16)
 
     def _float(self, node: Json, where: str) -> Any:
         return {"inf": np.inf, "-inf": -np.inf, "nan": np.nan}[node["float"]]
+
+    def _fraction(self, node: Json, where: str) -> Any:
+        numerator, denominator = self.decode(_list(node["fraction"]), where)
+        if type(numerator) is not int or type(denominator) is not int:  # reading a text could take very long
+            raise ValueError(f"{where} is not a fraction")
+        return Fraction(numerator, denominator)
 
     def _scalar(self, node: Json, where: str) -> Any:
         if not _DTYPE.fullmatch(node["dtype"]) or not is_plain(dtype := np.dtype(node["dtype"])):
@@ -309,8 +330,9 @@ class Decoder:
         return item
 
     def _made_from_fields(self, item: Any, node: Json, where: str) -> Any:
-        if not isinstance(item, type):
-            raise CustomObjectError(f"custom_objects[{node['custom']!r}] must be the class, got {item!r}")
+        name = node["custom"]
+        if not (isinstance(item, type) and is_dataclass(item)):  # a file may not have other classes called
+            raise CustomObjectError(f"custom_objects[{name!r}] must be the class of a dataclass, got {item!r}")
         values = self._decoded_fields(node, where)
         try:
             made = item(**values)
@@ -318,7 +340,7 @@ class Decoder:
             missing = _first_missing(values)
             if missing is not None:
                 return missing
-            message = f"custom_objects[{node['custom']!r}]: {item.__name__} cannot be made from its fields: {error!r}"
+            message = f"custom_objects[{name!r}]: {item.__name__} cannot be made from its fields: {error!r}"
             raise CustomObjectError(message) from error
         # equal fields must give equal objects, so that training can continue, even if the class does not compare them
         eq: Any = item.__eq__
@@ -334,6 +356,7 @@ class Decoder:
         "bytes": _bytes,
         "int": _int,
         "float": _float,
+        "fraction": _fraction,
         "scalar": _scalar,
         "text scalar": _text_scalar,
         "array": _array,
@@ -366,6 +389,10 @@ def is_made_from_fields(value: Any) -> bool:
     # a subclass that is not decorated itself
     names = {field.name for field in fields(value)}
     return "__init__" not in vars(cls) and set(getattr(value, "__dict__", ())) <= names
+
+
+def _names_of_fields(value: Any) -> list[str]:
+    return [field.name for field in fields(value) if field.init]
 
 
 def _first_missing(values: Any) -> Missing | None:

@@ -87,7 +87,7 @@ class _Descriptions(Encoder):
                 raise self.refusal(value, where)
         return f"{module}.{name}"
 
-    def refusal(self, value: Any, where: str) -> Any:
+    def refusal(self, value: Any, where: str, reason: str = "") -> Any:
         return ValueError(f"{self._remedy}: another process could not recognise {where}={value!r}")
 
 
@@ -117,6 +117,8 @@ def _text(node: Json) -> str:
     if name is not None:
         return f"{name}({', '.join(f'{key}={_text(item)}' for key, item in node.get('fields', {}).items())})"
     (content, *_) = node.values()
+    if "fraction" in node:
+        return f"Fraction({', '.join(map(_text, content))})"
     if "tuple" in node:
         return f"({', '.join(map(_text, content))}{',' * (len(content) == 1)})"
     if "dict" in node:

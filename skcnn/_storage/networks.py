@@ -40,7 +40,10 @@ def encode_network(encoder: Encoder, network: Network) -> Json:
 
 def encode_arrays(encoder: Encoder, network: Network, prefix: str = "") -> Json:
     """Return the parameters and states of a network as JSON."""
-    return {name: encoder.encode(getattr(network, name), f"{prefix}{name}") for name in ("params", "states")}
+    trees = {name: getattr(network, name) for name in ("params", "states")}
+    for name, tree in trees.items():
+        encoder.require_exact(tree, f"{prefix}{name}")
+    return {name: encoder.encode(tree, f"{prefix}{name}") for name, tree in trees.items()}
 
 
 def decode_network(decoder: Decoder, node: Json) -> Network:

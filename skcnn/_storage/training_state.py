@@ -7,6 +7,7 @@ from typing import Any
 
 from skcnn._storage.encoding import Decoder, Encoder, Json
 from skcnn._storage.networks import decode_arrays, encode_arrays, require_state_of
+from skcnn._storage.optimizer_state import encode_optimizer_state
 from skcnn._training.state import Row, TrainingState
 from skcnn._trees import leaves
 from skcnn.network import Network
@@ -23,7 +24,7 @@ def encode_state(encoder: Encoder, state: TrainingState) -> Json:
     stopping = state.early_stopping
     return {
         **encode_arrays(encoder, state.network),
-        "optimizer state": encoder.encode(state.optimizer_state, "solver.state"),
+        "optimizer state": encode_optimizer_state(encoder, state.optimizer_state),
         "early stopping": stopping
         and {
             "best_score": encoder.encode(stopping.best_score, "scoring"),

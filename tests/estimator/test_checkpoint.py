@@ -5,6 +5,8 @@ import resource
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ SETTINGS = {
         "augment": Shift(1),
     },
     "early stopping": {"early_stopping": True, "n_iter_no_change": 3},
+    "fraction": {"learning_rate_init": Fraction(1, 100)},
     "plateau": {"learning_rate": ReduceOnPlateau(0.5, patience=0, tol=0.5)},
 }
 
@@ -374,6 +377,42 @@ def test_a_state_that_cannot_be_stored_is_an_error_that_names_the_solver(make, d
     assert list(tmp_path.iterdir()) == []
 
 
+class Flat(Counting):
+    """An optimizer whose velocities are views of one buffer."""
+
+    def init(self, weights):
+        flat, ends = np.zeros(sum(w.size for w in weights)), np.cumsum([w.size for w in weights])
+        views = [flat[end - w.size : end].reshape(w.shape) for w, end in zip(weights, ends, strict=True)]
+        return {"n": [0], "flat": flat, "views": views}
+
+
+@dataclass
+class Velocities:
+    values: list
+
+
+class WithDataclass(Counting):
+    def init(self, weights):
+        return {"n": [0], "v": Velocities([0])}
+
+
+class WithFunction(Counting):
+    def init(self, weights):
+        return {"n": [0], "f": np.tanh}
+
+
+@pytest.mark.parametrize(
+    ("solver", "text"),
+    [(Flat, r"\['views'\]\[0\] is .* shares memory with another array"),
+     (WithDataclass, r"\['v'\] is Velocities.* cannot be stored without code"),
+     (WithFunction, r"\['f'\] is <ufunc 'tanh'>.* cannot be stored without code")],
+)  # fmt: skip
+def test_a_state_that_could_not_be_resumed_is_an_error(solver, text, make, data, tmp_path):
+    with pytest.raises(TypeError, match=rf"(?s)solver\.state{text}; train without a checkpoint"):
+        make(solver=solver(0.5), max_iter=2).fit(*data, checkpoint=tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("settings", [{}, {"early_stopping": True, "n_iter_no_change": 1}, {"warm_start": True}])
 def test_a_finished_fit_is_not_repeated(settings, make, data, tmp_path):
     path = tmp_path / "c"
@@ -402,7 +441,7 @@ def test_a_finished_fit_warns_as_it_did(make, data, tmp_path):
             clone(clf).fit(*data, checkpoint=tmp_path / "c")
 
 
-def test_a_kill_between_the_last_save_and_the_new_name_loses_nothing(make, data, tmp_path, monkeypatch):
+def test_a_kill_between_the_last_save_and_the_new_name_loses_nothing(make, data, tmp_path):
     path = tmp_path / "c"
     unfitted = make(max_iter=3, batch_size=8, augment=trapped)
     first = clone(unfitted).fit(*data, checkpoint=path)
@@ -425,6 +464,7 @@ def test_the_error_says_what_differs(make, data, tmp_path):
         ),
         ({"max_iter": 4}, (X, y), r"\(max_iter was 3 and is now 4\), so"),
         ({"alpha": 1, "tol": 1}, (X, y), r"\(alpha was 'auto' and is now 1; tol was 0\.0001 and is now 1\), so"),
+        ({"alpha": Fraction(1, 3)}, (X, y), r"\(alpha was 'auto' and is now Fraction\(1, 3\)\), so"),
         ({}, (X * 2, y), r"\(X has changed\), so"),
         ({}, (X, 2 - y), r"\(y has changed\), so"),
         ({}, (X, y, 1.0 + y), r"\(sample_weight or class_weight has changed\), so"),
