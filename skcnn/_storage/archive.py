@@ -51,7 +51,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the first one that a zip file can hold
 _KINDS = "biufcSUmM"  # numbers, text and dates, but no Python objects
 _LONGEST_NPY_HEADER = 2000
 _DEEPEST = 200  # levels of lists and objects in the header
-_MOST_LISTS, _BYTES_PER_LIST = 50_000, 50  # lists and objects in the header: more are allowed if they have content
+_MOST_LISTS, _BYTES_PER_LIST = 50_000, 50  # a header may have 50,000 lists and objects, and one more for 50 bytes
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _MOST_MEMBERS = 10_000
 
 
@@ -109,7 +110,7 @@ def read_archive(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
     Raises
     ------
     DamagedFile
-        If the file is not an archive, or is damaged. The memory used is limited by the size of the file.
+        If the file is not an archive, or is damaged. The memory used is at most a small multiple of the file's size.
     """
     end = len(_MARK) + _HASH
     whole = read_file(path, _BEGINS, end, _MARK)
@@ -155,24 +156,14 @@ def _require_moderate(text: bytes) -> None:
 
     It could if the JSON is deeply nested, or contains a great many nearly empty lists and objects.
     """
-    characters = np.frombuffer(text, np.uint8)
-    outside = _is_outside_strings(characters)
-    opening, closing = (np.isin(characters, list(kinds)) & outside for kinds in (b"[{", b"]}"))
-    depth = np.cumsum(opening.astype(np.int64) - closing)
-    if len(depth) and depth.max() > _DEEPEST:
-        raise ValueError(f"the parameters are nested more than {_DEEPEST} levels deep")
-    if (n_lists := int(opening.sum())) > _MOST_LISTS + len(text) // _BYTES_PER_LIST:
+    marks = np.frombuffer(text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NO_MARKS), np.uint8)
+    is_quote = marks == ord('"')
+    brackets = marks[~np.logical_xor.accumulate(is_quote) & ~is_quote]  # outside of strings
+    if (n_lists := len(brackets) // 2) > _MOST_LISTS + len(text) // _BYTES_PER_LIST:
         raise ValueError(f"the parameters contain {n_lists} lists and objects, which is too many")
-
-
-def _is_outside_strings(characters: Array) -> Array:
-    """Return which characters of some JSON are outside its strings."""
-    index = np.arange(len(characters))
-    last_other = np.maximum.accumulate(np.where(characters == ord("\\"), -1, index))  # than a backslash
-    n_backslashes = np.append(0, (index - last_other)[:-1])  # directly before each character
-    quotes = (characters == ord('"')) & (n_backslashes % 2 == 0)
-    outside: Array = np.cumsum(quotes) % 2 == 0
-    return outside
+    steps = np.where((brackets == ord("[")) | (brackets == ord("{")), 1, -1)
+    if np.cumsum(steps).max(initial=0) > _DEEPEST:
+        raise ValueError(f"the parameters are nested more than {_DEEPEST} levels deep")
 
 
 def _read_array(content: bytes) -> Array:
@@ -185,7 +176,9 @@ def _read_array(content: bytes) -> Array:
     except MemoryError as error:  # from a deeply nested expression
         raise ValueError("the header of an array is too complex") from error
     data = memoryview(content)[file.tell() :]
-    if not is_plain(dtype) or any(size < 0 for size in shape) or prod(shape) * dtype.itemsize != len(data):
+    if not is_plain(dtype):
+        raise ValueError(f"the dtype of an array is {dtype}, which cannot be stored")
+    if any(size < 0 for size in shape) or prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"an array of {dtype} and shape {shape} does not have {len(data)} bytes")
     order: Any = "F" if fortran_order else "C"
     array: Array = np.frombuffer(data, dtype).reshape(shape, order=order).copy(order=order)
@@ -193,5 +186,9 @@ def _read_array(content: bytes) -> Array:
 
 
 def is_plain(dtype: np.dtype[Any]) -> bool:
-    """Return whether an array of a dtype can be stored: numbers, text or dates, with at least one byte per element."""
-    return dtype.kind in _KINDS and dtype.itemsize > 0 and dtype.names is None and dtype.subdtype is None
+    """Return whether an array of a dtype can be stored: numbers, text or dates, with at least one byte per element.
+
+    Dates in units of length 0, such as "M8[0D]", are not: NumPy divides by this length, which ends the process.
+    """
+    has_length = dtype.kind not in "mM" or np.datetime_data(dtype)[1] > 0
+    return dtype.kind in _KINDS and dtype.itemsize > 0 and dtype.names is None and dtype.subdtype is None and has_length

@@ -1,16 +1,19 @@
 """Archives: what comes back, and what is refused."""
 
+import contextlib
 import hashlib
 import io
 import json
+import random
 import time
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
 from skcnn._storage import archive, files
-from skcnn._storage.archive import DamagedFile, read_archive, write_archive
+from skcnn._storage.archive import DamagedFile, is_plain, read_archive, write_archive
 from tests.storage.interruptions import raised_at
 
 ARRAYS = {
@@ -75,6 +78,65 @@ def test_a_header_of_very_many_empty_lists_is_refused_at_once(item, tmp_path):
     assert time.perf_counter() - start < 1
 
 
+def counted(value):
+    """Return the number of lists and dicts in a value, and how deeply they are nested."""
+    children = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    counts = [counted(child) for child in children]
+    is_one = isinstance(value, list | dict)
+    return is_one + sum(n for n, _ in counts), is_one + max((depth for _, depth in counts), default=0)
+
+
+def drawn(draw, depth=0):
+    kind = draw.random() if depth < 7 else 1
+    if kind < 0.35:
+        return [drawn(draw, depth + 1) for _ in range(draw.randrange(4))]
+    if kind < 0.7:
+        return {text(draw): drawn(draw, depth + 1) for _ in range(draw.randrange(4))}
+    return text(draw)
+
+
+def text(draw):
+    return "".join(draw.choices('a"\\[]{}\n', k=draw.randrange(8)))
+
+
+def test_lists_and_levels_are_counted_as_json_counts_them(monkeypatch):
+    draw = random.Random(0)
+    for _ in range(2000):
+        value = drawn(draw)
+        content, (n_lists, depth) = json.dumps(value).encode(), counted(value)
+        monkeypatch.setattr(archive, "_MOST_LISTS", n_lists - len(content) // 50)
+        monkeypatch.setattr(archive, "_DEEPEST", depth)
+        archive._require_moderate(content)
+        if depth:
+            monkeypatch.setattr(archive, "_DEEPEST", depth - 1)
+            with pytest.raises(ValueError, match="levels deep"):
+                archive._require_moderate(content)
+            monkeypatch.setattr(archive, "_MOST_LISTS", n_lists - len(content) // 50 - 1)
+            with pytest.raises(ValueError, match=f"contain {n_lists} lists"):
+                archive._require_moderate(content)
+
+
+@pytest.mark.parametrize("part", ["0,", '"ab",', '"', "[", "]", "\\", '\\"', " ", '"abcdefgh",'])
+def test_the_check_of_the_header_takes_little_memory(part):
+    content = (part * (10**6 // len(part))).encode()
+    tracemalloc.start()
+    with contextlib.suppress(ValueError):
+        archive._require_moderate(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * len(content)
+
+
+@pytest.mark.parametrize("dtype", ["M8[0D]", "m8[0s]"])
+def test_dates_in_units_of_no_length_are_refused(dtype, tmp_path):
+    assert not is_plain(np.dtype(dtype))
+    array = io.BytesIO()
+    np.lib.format.write_array_header_1_0(array, {"descr": f"<{dtype}", "fortran_order": False, "shape": (2,)})
+    (tmp_path / "file").write_bytes(craft({"header.json": "{}", "a.npy": array.getvalue() + bytes(16)}))
+    with pytest.raises(DamagedFile, match=r"the dtype of an array is \w+\[0\w\], which cannot be stored"):
+        read_archive(str(tmp_path / "file"))
+
+
 def test_a_header_of_many_lists_with_content(tmp_path):
     header, path = {"history": [{"epoch": i, "loss": 0.1234567890123456} for i in range(100_000)]}, str(tmp_path / "a")
     write_archive(path, header, {})
@@ -133,10 +195,8 @@ def test_an_exception_of_a_signal_handler_comes_out(error, tmp_path):
     path = str(tmp_path / "file")
     arrays = {"x": np.arange(3)}
     modules = [archive, files] if error is TimeoutError else [archive, files, zipfile]  # which hides any OSError
-    for n in range(1, 10**5, 7):
-        if not raised_at(n, error(), modules, lambda: write_archive(path, {"a": 1}, arrays)):
-            break
-    for n in range(1, 10**5, 7):
-        if not raised_at(n, error(), modules, lambda: read_archive(path)):
-            break
-    assert n > 300, "the whole way was tried"
+    for function in (lambda: write_archive(path, {"a": 1}, arrays), lambda: read_archive(path)):
+        n = 1
+        while raised_at(n, error(), modules, function):
+            n += 7
+        assert n > 300, "the whole way was tried"

@@ -72,3 +72,8 @@ def test_a_memory_map_is_an_array(tmp_path):
     encoder = Encoder("")
     assert encoder.encode(value, "x") == {"array": "x"}
     assert encoder.arrays["x"] is value
+
+
+def test_a_scalar_of_dates_without_length_is_refused():
+    with pytest.raises(ValueError, match=r"the dtype of alpha is invalid: M8\[0D\]"):
+        Decoder({}, {}).decode({"scalar": "01" * 8, "dtype": "M8[0D]"}, "alpha")
