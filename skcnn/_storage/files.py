@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 from weakref import WeakSet
 
+from skcnn._engine.surely import surely
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -25,7 +27,7 @@ else:
 __all__ = ["Lock", "flush_folder", "read_file", "replace_file", "resolved"]
 
 Result = TypeVar("Result")
-_CLOSED_IN_CHILDREN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_ALWAYS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
 _CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -52,24 +54,33 @@ def resolved(path: str | os.PathLike[str], name: str) -> str:
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise TypeError(f"{name} must be a path, got {path!r}")
     text = os.fspath(path)
-    if not text or "\0" in text:
+    if not text or "\0" in text or not _is_encodable(text):
         raise ValueError(f"{name} must be the path of a file, got {path!r}")
     whole = os.path.realpath(text)
     try:
         mode = os.stat(whole).st_mode
     except FileNotFoundError:
         if text.endswith(("/", os.sep)):
-            raise _named(errno.EISDIR, f"{name} must be the path of a file, but is that of a folder", text) from None
+            raise OSError(errno.EISDIR, f"{name} must be the path of a file, but is that of a folder", text) from None
         return whole
     except OSError as error:
         if error.errno is None:  # it is from a signal handler
             raise
-        raise _named(error.errno, f"{name} cannot be used: {error.strerror}", text) from error
+        raise OSError(error.errno, f"{name} cannot be used: {error.strerror}", text) from error
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
         code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-        raise _named(code, f"{name} must be the path of a file, but is {kind}", text)
+        raise OSError(code, f"{name} must be the path of a file, but is {kind}", text)
     return whole
+
+
+def _is_encodable(text: str) -> bool:
+    """Return whether the system can have such a path: a text with half of a surrogate pair is none."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_file(path: str, begins: bytes, ends_at: int, ends: bytes) -> bytes | None:
@@ -87,23 +98,21 @@ def read_file(path: str, begins: bytes, ends_at: int, ends: bytes) -> bytes | No
     ends : bytes
     """
     opened = _Descriptor()
-    try:
-        try:
-            descriptor = opened.open(path, os.O_RDONLY | _AT_ONCE)
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size < len(begins) + ends_at:
+
+    def read() -> bytes | None:
+        descriptor = opened.open(path, os.O_RDONLY | _AT_ONCE)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size < len(begins) + ends_at:
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            found = file.read(len(begins))
+            file.seek(status.st_size - ends_at)
+            if (found, file.read(len(ends))) != (begins, ends):
                 return None
-            with open(descriptor, "rb", closefd=False) as file:
-                found = file.read(len(begins))
-                file.seek(status.st_size - ends_at)
-                if (found, file.read(len(ends))) != (begins, ends):
-                    return None
-                file.seek(0)
-                return file.read(status.st_size)
-        finally:
-            opened.close()
-    finally:
-        opened.close()
+            file.seek(0)
+            return file.read(status.st_size)
+
+    return surely(read, opened.close)
 
 
 def replace_file(path: str, content: bytes | memoryview) -> None:
@@ -118,16 +127,14 @@ def replace_file(path: str, content: bytes | memoryview) -> None:
         Its `filename` is the path. The old file has not changed, and the second file has been removed.
     """
     part = _Part(path)
-    try:
-        try:
-            with _blaming(path):
-                part.write(content)
-                part.rename()
-                flush_folder(os.path.dirname(path))
-        finally:
-            part.discard()
-    finally:
-        part.discard()
+
+    def replace() -> None:
+        with _blaming(path):
+            part.write(content)
+            part.rename()
+            flush_folder(os.path.dirname(path))
+
+    surely(replace, part.discard)
 
 
 class _Part:
@@ -135,7 +142,8 @@ class _Part:
 
     def __init__(self, path: str):
         self._path, self._part = path, path + ".part"
-        self._opened, self._exists = _Descriptor(), False
+        self._opened = _Descriptor()
+        self._status: os.stat_result | None = None
 
     def write(self, content: bytes | memoryview) -> None:
         self._remove_stale()
@@ -147,16 +155,24 @@ class _Part:
         _flush(descriptor)
 
     def rename(self) -> None:
+        if not self._is_ours():  # without locks, another process may have replaced it
+            raise OSError(errno.EBUSY, f"{os.path.basename(self._path)} is being written by another process")
         self._opened.close()
         os.replace(self._part, self._path)
 
     def discard(self) -> None:
-        """Remove the file, unless it was renamed."""
-        self._opened.close()
-        if self._exists:
+        """Remove the file, unless it was renamed or belongs to another process."""
+        is_ours = self._is_ours()
+        self._opened.close()  # Windows cannot remove an open file
+        if is_ours:
             with suppress(FileNotFoundError):
                 os.unlink(self._part)
-            self._exists = False
+        self._status = None  # another file may get the same number now
+
+    def _is_ours(self) -> bool:
+        for descriptor in self._opened.open_ones:
+            self._status = os.fstat(descriptor)
+        return self._status is not None and _is_at(self._part, self._status)
 
     def _remove_stale(self) -> None:
         with suppress(FileNotFoundError):
@@ -169,13 +185,8 @@ class _Part:
         mode = None
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(os.stat(self._path).st_mode)
-        self._exists = True
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
-            descriptor = self._opened.open(self._part, flags, 0o666 if mode is None else mode)
-        except FileExistsError:  # another process has created it
-            self._exists = False
-            raise
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
+        descriptor = self._opened.open(self._part, flags, 0o666 if mode is None else mode)
         if mode is not None and hasattr(os, "fchmod"):  # the umask may have removed bits
             with _ignoring(errno.EPERM, errno.EOPNOTSUPP):  # from file systems without modes
                 os.fchmod(descriptor, mode)
@@ -195,14 +206,12 @@ def flush_folder(folder: str) -> None:
     if os.name != "posix":
         return
     opened = _Descriptor()
-    try:
-        try:
-            with _ignoring(errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF):
-                os.fsync(opened.open(folder, os.O_RDONLY))
-        finally:
-            opened.close()
-    finally:
-        opened.close()
+
+    def flush() -> None:
+        with _ignoring(errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF):
+            os.fsync(opened.open(folder, os.O_RDONLY))
+
+    surely(flush, opened.close)
 
 
 @contextmanager
@@ -226,10 +235,6 @@ def _blaming(path: str) -> Iterator[None]:
         raise
 
 
-def _named(code: int, message: str, path: str) -> OSError:
-    return OSError(code, message, path)
-
-
 class _Descriptor:
     """A file descriptor that is closed exactly once."""
 
@@ -238,7 +243,7 @@ class _Descriptor:
 
     def open(self, path: str, flags: int, mode: int = 0o666) -> int:
         # one C function: no signal handler can run between opening the file and adding it to the list
-        self.open_ones.extend(map(os.open, [path], [flags | _CLOSED_IN_CHILDREN], [mode]))
+        self.open_ones.extend(map(os.open, [path], [flags | _ALWAYS], [mode]))
         return self.open_ones[-1]
 
     def close(self) -> None:
@@ -249,7 +254,8 @@ class Lock:
     """Lets only one process, and only one of its threads, use a file.
 
     Meanwhile, an empty file exists, with ``.lock`` added to the name. The operating system locks it, and releases it
-    when the process is killed. If the file system does not support locks, all processes get this lock.
+    when the process is killed. If the file system does not support locks, all processes get this lock, and only
+    `replace_file` notices if another process writes the same file at the same moment.
 
     Parameters
     ----------
@@ -275,15 +281,12 @@ class Lock:
         OSError
             If another process or thread has the lock, or if the lock file cannot be created.
         """
-        # not a context manager, because an exception could be raised on entry to `__exit__`
-        try:
-            try:
-                self._acquire()
-                return function()
-            finally:
-                self._release()
-        finally:
-            self._release()
+
+        def acquire_and_call() -> Result:
+            self._acquire()
+            return function()
+
+        return surely(acquire_and_call, self._release)
 
     def _acquire(self) -> None:
         end = time.monotonic() + self._seconds
@@ -291,7 +294,7 @@ class Lock:
             self._opened.close()
             if time.monotonic() > end:
                 message = f"{self._name} is in use by another process or thread"
-                raise _named(errno.EBUSY, message, self._path)
+                raise OSError(errno.EBUSY, message, self._path)
             time.sleep(0.02 if self._seconds else 0)
 
     def _try(self) -> bool:
@@ -301,16 +304,14 @@ class Lock:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EEXIST, f"{os.path.basename(self._file)} exists, but is not a file")
-            return _lock(descriptor) and os.path.samestat(status, os.lstat(self._file))
-        except FileNotFoundError:
-            if os.path.isdir(os.path.dirname(self._path)):
-                return False
-            raise _named(errno.ENOENT, f"{self._name} is in a folder that does not exist", self._path) from None
+            return _lock(descriptor) and _is_at(self._file, status)
         except OSError as error:
             if error.errno is None:  # it is from a signal handler
                 raise
+            if error.errno == errno.ENOENT and not os.path.isdir(os.path.dirname(self._path)):
+                raise OSError(errno.ENOENT, f"{self._name} is in a folder that does not exist", self._path) from None
             message = f"{self._name} cannot be written: {error.strerror} ({os.path.basename(self._file)})"
-            raise _named(error.errno, message, self._path) from error
+            raise OSError(error.errno, message, self._path) from error
 
     def _release(self) -> None:
         """Release the lock and remove its file. A file with content is kept, because no lock created it."""
@@ -318,7 +319,7 @@ class Lock:
             status = os.fstat(descriptor)
             is_ours = _lock(descriptor) or os.name == "nt"
             with _ignoring(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY):
-                is_ours = is_ours and os.path.samestat(status, os.lstat(self._file))
+                is_ours = is_ours and _is_at(self._file, status)
                 if os.name == "nt":  # an open file cannot be removed
                     self._opened.close()
                 if is_ours and stat.S_ISREG(status.st_mode) and status.st_size == 0:
@@ -328,6 +329,14 @@ class Lock:
     def forget(self) -> None:
         """Give up the lock in a forked child. The parent keeps it."""
         self._opened.close()
+
+
+def _is_at(path: str, status: os.stat_result) -> bool:
+    """Return whether the file with this status is at a path, and was not removed or replaced by another process."""
+    try:
+        return os.path.samestat(status, os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _lock(descriptor: int) -> bool:

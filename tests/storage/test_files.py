@@ -1,5 +1,6 @@
 """Files are replaced in one step, and locked, whatever happens meanwhile."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import skcnn
+from skcnn._engine import surely
 from skcnn._storage import files
 from skcnn._storage.files import Lock, replace_file, resolved
 from tests.storage.interruptions import raised_at
@@ -110,7 +113,7 @@ def test_the_file_and_its_folder_are_flushed(path, monkeypatch):
 
 def test_an_exception_of_a_signal_handler_leaves_no_lock_and_no_file(path):
     n, descriptors = 1, len(os.listdir("/proc/self/fd"))
-    while raised_at(n, TimeoutError(), [files], lambda: write(path)):
+    while raised_at(n, TimeoutError(), [files, surely], lambda: write(path)):
         assert names(path) in ([], ["c"]), n
         assert len(os.listdir("/proc/self/fd")) == descriptors, n
         n += 1
@@ -118,7 +121,10 @@ def test_an_exception_of_a_signal_handler_leaves_no_lock_and_no_file(path):
 
 
 HOLD = """
-import sys, time
+import sys, types
+package = types.ModuleType("skcnn")  # in place of the whole package, which takes a second to import
+package.__path__ = [sys.argv[2]]
+sys.modules["skcnn"] = package
 from skcnn._storage.files import Lock
 
 def hold():
@@ -132,7 +138,7 @@ Lock(sys.argv[1], "path").hold(hold)
 @pytest.fixture
 def other(path):
     """Another process, which holds the lock."""
-    command = [sys.executable, "-c", HOLD, path]
+    command = [sys.executable, "-c", HOLD, path, os.path.dirname(skcnn.__file__)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"held\n"
         yield process
@@ -185,12 +191,16 @@ def test_a_forked_child_neither_keeps_nor_removes_the_lock(path):
         child = os.fork()
         if child:
             return child
-        time.sleep(1)  # it outlives the parent's lock
+        os.close(end)
+        os.read(start, 1)  # it outlives the parent's lock
         os._exit(0)
 
+    start, end = os.pipe()
     child = Lock(path, "path").hold(fork)
     write(path)
+    os.close(end)
     os.waitpid(child, 0)
+    os.close(start)
     assert names(path) == ["c"]
 
 
@@ -203,8 +213,41 @@ def test_a_file_system_without_locks(path, monkeypatch):
     assert names(path) == ["c"]
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_without_locks_a_file_that_another_process_is_writing_is_kept(ends, path, monkeypatch):
+    Path(path).write_bytes(b"old")
+    other, flush = files._Part(path), files._flush
+
+    def flush_and_let_another_process_write(descriptor):
+        monkeypatch.undo()
+        flush(descriptor)
+        other.write(b"half")
+        if ends:
+            other.discard()
+
+    monkeypatch.setattr(files, "_flush", flush_and_let_another_process_write)
+    with pytest.raises(OSError, match="c is being written by another process") as error:
+        replace_file(path, b"new")
+    assert (error.value.errno, error.value.filename) == (errno.EBUSY, path)
+    assert Path(path).read_bytes() == b"old"
+    assert names(path) == (["c"] if ends else ["c", "c.part"])
+    other.discard()
+    assert names(path) == ["c"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="a folder in which nobody can create files")
+def test_a_folder_in_which_no_file_can_be_created(path):
+    start = time.monotonic()
+    with pytest.raises(OSError, match=r"path cannot be written: No such file or directory \(x\.lock\): '/proc/x'"):
+        Lock("/proc/x", "path", seconds=10).hold(int)
+    assert time.monotonic() - start < 1
+    with pytest.raises(FileNotFoundError, match="path is in a folder that does not exist"):
+        Lock(f"{path}/new/c", "path", seconds=10).hold(int)
+
+
 def test_paths_that_are_no_files(tmp_path):
-    for path, error in [(b"c", TypeError), (None, TypeError), ("", ValueError), ("a\0b", ValueError)]:
+    paths = [(b"c", TypeError), (None, TypeError), ("", ValueError), ("a\0b", ValueError), ("a\ud800", ValueError)]
+    for path, error in paths:
         with pytest.raises(error, match="place must be"):
             resolved(path, "place")
     os.mkfifo(tmp_path / "pipe")
