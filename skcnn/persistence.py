@@ -15,7 +15,7 @@ from typing import Any
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.archives import FileKind
-from skcnn._estimator.saved_model import decode_model, encode_model, missing_layers
+from skcnn._estimator.saved_model import decode_model, encode_model, missing_for_prediction
 from skcnn._estimator.sklearn_private import validate_parameter_constraints
 from skcnn._storage.encoding import Decoder, Encoder
 from skcnn._storage.files import Lock, resolved
@@ -97,7 +97,8 @@ def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None 
     custom_objects : dict, default=None
         Your own layers, functions and other objects that the classifier uses, by name. For layers and other
         dataclasses, pass the class; for anything else, the object itself, as in ``{"Scaled": Scaled, "noise": noise}``.
-        Your own layers are required. Without the other objects, the classifier can predict, but not train.
+        Your own layers and the objects in their fields are required. Without the other objects, the classifier can
+        predict, but not train.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None 
     ------
     ValueError
         If the file was not written by `save`, is damaged, or has a newer format than this version of skcnn can read.
-        Also if `custom_objects` lacks a layer that prediction needs.
+        Also if `custom_objects` lacks a layer, or an object in its fields, that prediction needs.
     OSError
         If the file cannot be read.
 
@@ -123,12 +124,12 @@ def load(path: str | os.PathLike[str], custom_objects: Mapping[str, Any] | None 
     path = resolved(path, "path")
     header, arrays = _FILE.read(path)
     with _FILE.reading(path):
-        missing = missing_layers(header["model"], custom_objects)
+        missing = missing_for_prediction(header["model"], custom_objects)
     if missing:
-        pass_them = ", ".join(f"{name!r}: {name}" for name in missing)
+        pass_them = ", ".join(f"{name!r}: ..." for name in missing)
         raise ValueError(
-            f"path={path!r}: the model contains your own layers, which prediction needs; pass "
-            f"custom_objects={{{pass_them}}}"
+            f"path={path!r}: the model contains your own layers, and prediction needs them and the objects in their "
+            f"fields; pass custom_objects={{{pass_them}}}"
         )
     decoder = Decoder(arrays, custom_objects)
     with _FILE.reading(path):

@@ -13,7 +13,7 @@ import numpy as np
 from skcnn._estimator.images import ImageFormat
 from skcnn._estimator.magnitudes import Magnitudes
 from skcnn._estimator.model import FittedModel
-from skcnn._storage.encoding import Decoder, Encoder, Json, names_of_own_layers
+from skcnn._storage.encoding import Decoder, Encoder, Json, names_that_layers_need
 from skcnn._storage.networks import decode_network, encode_network, require_state_of
 from skcnn._storage.optimizer_state import encode_optimizer_state
 from skcnn._storage.training_state import checked_history
@@ -21,7 +21,7 @@ from skcnn._trees import leaves
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer, State
 
-__all__ = ["decode_model", "encode_model", "missing_layers"]
+__all__ = ["decode_model", "encode_model", "missing_for_prediction"]
 
 # the fields of FittedModel that are plain values, and their types
 _PLAIN: dict[str, tuple[type, ...]] = {
@@ -56,9 +56,9 @@ def _encoded_format(encoder: Encoder, image_format: ImageFormat) -> Json:
     return {name: encoder.encode(value, f"scaling.{name}") for name, value in values.items()}
 
 
-def missing_layers(node: Json, custom_objects: Mapping[str, Any]) -> list[str]:
-    """Return the names of the user's own layers that the network in some JSON needs, but that were not passed."""
-    return sorted(set(names_of_own_layers(node["network"]["layers"])) - set(custom_objects))
+def missing_for_prediction(node: Json, custom_objects: Mapping[str, Any]) -> list[str]:
+    """Return the names of the user's own layers and of the objects in them that the network needs, but lacks."""
+    return sorted(set(names_that_layers_need(node["network"]["layers"])) - set(custom_objects))
 
 
 def decode_model(decoder: Decoder, node: Json) -> FittedModel:

@@ -26,7 +26,7 @@ from skcnn._storage.missing import Missing
 from skcnn._values import Value
 from skcnn.layers import Layer
 
-__all__ = ["KNOWN", "CustomObjectError", "Decoder", "Encoder", "is_made_from_fields", "names_of_own_layers"]
+__all__ = ["KNOWN", "CustomObjectError", "Decoder", "Encoder", "is_made_from_fields", "names_that_layers_need"]
 
 Array = NDArray[Any]
 Json = Any
@@ -371,12 +371,22 @@ class CustomObjectError(ValueError):
     """The error for a custom object that is not the one that a file needs."""
 
 
-def names_of_own_layers(node: Json) -> Iterator[str]:
-    """Yield the names of the user's own layers in some JSON."""
-    if isinstance(node, dict) and "custom" in node and node.get("layer"):
-        yield node["custom"]
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from names_of_own_layers(child)
+def names_that_layers_need(node: Json, *, is_in_own_layer: bool = False) -> Iterator[str]:
+    """Yield the names of the user's own layers in some JSON, and of everything of the user's own in their fields.
+
+    Layers of this package do not need the functions in their fields: only a new network uses initializers.
+    """
+    if not isinstance(node, dict):
+        children = node if isinstance(node, list) else []
+    else:
+        tag = next(iter(node), None)
+        is_in_own_layer = tag != "object" and (is_in_own_layer or bool(node.get("layer")))
+        if tag == "custom" and is_in_own_layer:
+            yield node["custom"]
+        inner = node.get("fields", {}) if tag in ("custom", "object") else node[tag]
+        children = list(inner.values()) if isinstance(inner, dict) else [inner]
+    for child in children:
+        yield from names_that_layers_need(child, is_in_own_layer=is_in_own_layer)
 
 
 def is_made_from_fields(value: Any) -> bool:

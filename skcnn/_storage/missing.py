@@ -45,6 +45,6 @@ def require_none_missing(values: Iterable[Any]) -> None:
         places = ", ".join(f"{value.name!r} ({value.where})" for value in missing.values())
         pass_them = ", ".join(f"{name!r}: ..." for name in missing)
         raise ValueError(
-            f"the classifier was loaded without {places}, which it needs to train; pass "
+            f"the classifier was loaded without {places}, which it needs; pass "
             f"custom_objects={{{pass_them}}} to skcnn.load, or set other parameters"
         )

@@ -8,7 +8,7 @@ from subprocess import Popen
 import numpy as np
 import pytest
 
-from skcnn._storage.encoding import CustomObjectError, Decoder, Encoder
+from skcnn._storage.encoding import CustomObjectError, Decoder, Encoder, names_that_layers_need
 
 PRIME = 2**61 - 1  # integers that differ by a multiple of it have equal hashes
 
@@ -77,3 +77,26 @@ def test_a_memory_map_is_an_array(tmp_path):
 def test_a_scalar_of_dates_without_length_is_refused():
     with pytest.raises(ValueError, match=r"the dtype of alpha is invalid: M8\[0D\]"):
         Decoder({}, {}).decode({"scalar": "01" * 8, "dtype": "M8[0D]"}, "alpha")
+
+
+OWN = {"custom": "f"}
+
+
+@pytest.mark.parametrize(
+    ("node", "names"),
+    [([OWN, {"object": "Conv2D", "fields": {"initializer": OWN}}], []),
+     ([{"object": "Conv2D", "fields": {"initializer": {"custom": "I", "fields": {"f": OWN}}}}], []),
+     ([{"custom": "L", "layer": True}], ["L"]),
+     ([{"custom": "L", "fields": {"custom": 1, "layer": True, "x": {"tuple": [OWN]}}, "layer": True}], ["L", "f"]),
+     ([{"custom": "L", "fields": {"x": {"object": "Conv2D", "fields": {"initializer": OWN}}}, "layer": True}], ["L"]),
+     ([{"object": "Sequential", "fields": {"layers": {"tuple": [{"custom": "L", "layer": True}]}}}], ["L"]),
+     ([{"custom": "L", "fields": {"x": {"dict": {"object": {"items": [[1, OWN]]}}}}, "layer": True}], ["L", "f"])],
+)  # fmt: skip
+def test_names_that_layers_need(node, names):
+    assert list(names_that_layers_need(node)) == names
+
+
+@pytest.mark.parametrize("node", [{}, [{"object": "Conv2D", "fields": {"x": {}}}]], ids=str)
+def test_an_object_without_a_tag_is_no_json_of_layers(node):
+    with pytest.raises(KeyError):
+        list(names_that_layers_need(node))
