@@ -105,6 +105,8 @@ def require_arrays_of(
 def _require_arrays_of_chain(
     chain: Sequential, in_shape: Shape, out_shape: Shape, params: Any, state: Any, dtype: np.dtype[Any]
 ) -> None:
+    if not (isinstance(params, dict) and isinstance(state, dict)):
+        raise ValueError(f"{chain!r} must have dicts of arrays")
     shapes, params, state = chain.shapes(in_shape), dict(params), dict(state)
     for i, layer in enumerate(chain.layers):
         of_layer = params.pop(str(i), {}), state.pop(str(i), {})
