@@ -12,7 +12,6 @@ forms of X, after a pickle or from a checkpoint. Each comparison covers all weig
 from __future__ import annotations
 
 import argparse
-import hashlib
 import multiprocessing
 import os
 import pickle
@@ -29,12 +28,12 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from common import digest, use_small_shards
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from skcnn import NumpyCNNClassifier
-from skcnn._engine import sharding
 from skcnn._estimator.checkpoint import Checkpoint
 from skcnn.augmentation import Rotate, Shift
 from skcnn.layers import BatchNorm, Conv2D, Flatten, MaxPool2D, ReLU, Residual
@@ -62,7 +61,7 @@ VARIABLES = [
     {"PYTHONHASHSEED": "1"},
     {"PYTHONHASHSEED": "2"},
 ]
-sharding.ELEMENTS_PER_SHARD, sharding.WORK_WORTH_CUTTING = 10_000, 0  # several shards, though the images are small
+use_small_shards(10_000)
 warnings.simplefilter("ignore")
 
 
@@ -121,8 +120,7 @@ class Job:
 
     def digest(self, clf):
         arrays = [*clf.coefs_, *clf.intercepts_, clf.loss_curve_, clf.predict_proba(self.shaped(X))]
-        content = b"".join(np.asarray(a).tobytes() for a in arrays if a is not None)
-        return hashlib.sha256(content).hexdigest()[:16]
+        return digest(array for array in arrays if array is not None)
 
     def partial_fits(self, between):
         """Fit in three pieces. `between` changes the classifier after each."""

@@ -32,12 +32,12 @@ from pathlib import Path
 
 import numpy as np
 import sklearn
+from common import use_small_shards
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import ThreadpoolController
 
 from skcnn import NumpyCNNClassifier
-from skcnn._engine import sharding
 
 SINGLE_INSTRUCTIONS = sys.version_info[:2] != (3, 12)  # Python 3.12 may crash when they are traced; else whole lines
 LONGEST = 30  # seconds after which a call hangs
@@ -53,9 +53,14 @@ def main():
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores it
-    sharding.ELEMENTS_PER_SHARD, sharding.WORK_WORTH_CUTTING = 1000, 0  # several shards, though the images are small
+    use_small_shards()
+    with tempfile.TemporaryDirectory() as folder:
+        return run(peer_calls() if args.peer else own_calls(Path(folder)), args)
+
+
+def run(calls, args):
+    """Interrupt the calls at many points. Return 1 if there are faults."""
     interrupt = by_signal if args.signals else by_trace
-    calls = peer_calls() if args.peer else own_calls()
     rng, faults, n_done, n_left = np.random.default_rng(args.seed), Counter(), 0, 0
     start, slowest = time.perf_counter(), 0.0
     for name, call in calls.items():
@@ -94,14 +99,14 @@ class Call:
         self.clf, self.method, self.arguments, self.keywords = clf, method, arguments, keywords
         self.after, self.X = after, arguments[0]
         self.before, self.attributes = self.clf.predict_proba(self.X), deepcopy(vars(clf))
-        self.fitted = [self.before] if method.startswith("predict") else [self.before, self.once(clone(clf))]
+        self.known = [self.before]
+        if not method.startswith("predict"):
+            self.known.append(self.once(deepcopy(clf) if method == "partial_fit" else clone(clf)))
 
     def __call__(self):
         getattr(self.clf, self.method)(*self.arguments, **self.keywords)
 
     def once(self, clf):
-        if self.method == "partial_fit":
-            clf = self.clf
         proba = getattr(clf, self.method)(*self.arguments, **self.keywords).predict_proba(self.X)
         self.after()
         return proba
@@ -112,25 +117,24 @@ class Call:
             proba = self.clf.predict_proba(self.X)
         except Exception:  # it may be half changed
             return False
-        return self.method == "partial_fit" or any(np.array_equal(proba, known) for known in self.fitted)
+        return any(np.array_equal(proba, known) for known in self.known)
 
     def repair(self):
-        """Undo what an interruption has done to the classifier."""
+        """Undo what a call or its interruption has done to the classifier."""
         self.clf.__dict__ = deepcopy(self.attributes)
 
 
-def own_calls():
+def own_calls(folder):
     """The calls to interrupt, by name."""
     rng = np.random.default_rng(0)
     X, y = rng.random((60, 8, 8)).astype(np.float32), np.arange(60) % 3
-    folder = tempfile.mkdtemp()
 
     def made(**parameters):
         settings = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 2, "batch_size": 30, "random_state": 0}
         return NumpyCNNClassifier(**{**settings, **parameters}).fit(X, y)
 
     def remove():
-        for path in Path(folder).iterdir():
+        for path in folder.iterdir():
             path.unlink()
 
     return {
@@ -141,7 +145,7 @@ def own_calls():
         "fit, batch norm, early stopping": Call(
             made(n_jobs=2, batch_norm=True, dropout=0.2, early_stopping=True), "fit", X, y
         ),
-        "fit, checkpoint": Call(made(n_jobs=2), "fit", X, y, checkpoint=f"{folder}/c", after=remove),
+        "fit, checkpoint": Call(made(n_jobs=2), "fit", X, y, checkpoint=folder / "c", after=remove),
         "partial_fit": Call(made(n_jobs=2, solver="sgd"), "partial_fit", X, y),
     }
 
@@ -177,6 +181,7 @@ def measured(call, in_seconds):
 def interrupted(call, interrupt, point):
     """Interrupt a call, and return the faults found, how long the call took after it, and whether warnings changed."""
     faulthandler.dump_traceback_later(LONGEST, exit=True)
+    call.repair()
     before, filters = state(), list(warnings.filters)
     at = interrupt(call, point)
     seconds = time.perf_counter() - at if at else 0.0
@@ -189,7 +194,7 @@ def interrupted(call, interrupt, point):
         found.append("the interruption took more than a second")
     if not call.is_right():
         found.append("the classifier predicts something else, or fails to")
-        call.repair()
+        call.repair()  # so that the other thread can predict
     thread = threading.Thread(target=call.is_right, daemon=True)
     thread.start()
     thread.join(10)

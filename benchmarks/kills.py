@@ -15,14 +15,16 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from common import digest
 
 EPOCHS = 60
 CALLS = ["openat", "write", "fsync", "rename", "unlink", "flock"]
@@ -58,7 +60,7 @@ def long_fit(path):
         n_kernels=(8, 16), batch_norm=True, dropout=0.2, augment=[Shift(1), Rotate(10)], label_smoothing=0.05,
         dtype="float32", max_iter=EPOCHS, early_stopping=True, n_iter_no_change=EPOCHS, random_state=0,
     )  # fmt: skip
-    return digest(clf.fit(X[:800], y[:800], checkpoint=path))
+    return weights_of(clf.fit(X[:800], y[:800], checkpoint=path))
 
 
 def short_fit(path):
@@ -71,14 +73,14 @@ def short_fit(path):
     X, y = np.random.default_rng(0).random((60, 6, 6)), np.arange(60) % 3
     clf = skcnn.NumpyCNNClassifier(2, hidden_layer_sizes=(), max_iter=3, random_state=0, n_jobs=1)
     skcnn.save(clf.fit(X, y, checkpoint=path), f"{path}.model")
-    return digest(skcnn.load(f"{path}.model"))
+    return weights_of(skcnn.load(f"{path}.model"))
 
 
-def digest(clf):
+def weights_of(clf):
+    """Return a digest of all weights."""
     from skcnn._trees import leaves
 
-    bytes_ = b"".join(a.tobytes() for _, a in leaves([clf.network_.params, clf.network_.states]))
-    return hashlib.sha256(bytes_).hexdigest()[:16]
+    return digest(array for _, array in leaves([clf.network_.params, clf.network_.states]))
 
 
 def command(task, folder):
@@ -163,7 +165,10 @@ def killed_at(call, n, folder):
     paths = [option for name in (folder, *every) for option in ("-P", name)]
     inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}"]
     strace = ["strace", "-f", "-qq", "-o", "/dev/null", *paths, *inject]
-    return subprocess.run([*strace, *command("short", folder)], stdout=subprocess.DEVNULL, check=False).returncode != 0
+    code = subprocess.run([*strace, *command("short", folder)], stdout=subprocess.DEVNULL, check=False).returncode
+    if code not in (0, -signal.SIGKILL):
+        raise RuntimeError(f"a process that was to be killed at {call} {n} ended with {code}")
+    return code != 0
 
 
 def in_pairs(n_pairs, draw):

@@ -15,7 +15,6 @@ are counted separately.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import random
 import resource
 import subprocess
@@ -23,9 +22,9 @@ import sys
 import time
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
+from common import digest, limit_memory
 from sklearn.neural_network import MLPClassifier
 
 from skcnn import NumpyCNNClassifier
@@ -80,19 +79,15 @@ class Call:
 
     def __call__(self):
         if self.fits:
-            self.clf.fit(self.X, y)
-            content = b"".join(weights.tobytes() for weights in self.clf.coefs_)
-        else:
-            content = self.clf.predict_proba(self.X).tobytes()
-        return hashlib.sha256(content).hexdigest()[:16]
+            return digest(self.clf.fit(self.X, y).coefs_)
+        return digest([self.clf.predict_proba(self.X)])
 
 
 def limited(call, n_bytes):
     """Call with this number of additional bytes and then without a limit. Return both results."""
     warnings.simplefilter("ignore")
     if n_bytes >= 0:
-        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + n_bytes, resource.RLIM_INFINITY))
+        limit_memory(n_bytes)
     try:
         result = call()
     except Exception as error:

@@ -26,12 +26,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from common import use_small_shards
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 
 import skcnn
 from skcnn import NumpyCNNClassifier
-from skcnn._engine import sharding
 from skcnn.augmentation import Shift
 
 ROUNDS = 5  # from which the first and the last figures are taken
@@ -48,7 +48,7 @@ def main():
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, signal.default_int_handler)
-    sharding.ELEMENTS_PER_SHARD, sharding.WORK_WORTH_CUTTING = 1000, 0  # several shards, though the images are small
+    use_small_shards()
     draw, start, rows = random.Random(args.seed), time.perf_counter(), []
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder
