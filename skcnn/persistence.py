@@ -14,7 +14,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._estimator.archives import FileKind
+from skcnn._estimator.file_kind import FileKind
 from skcnn._estimator.saved_model import decode_model, encode_model, missing_for_prediction
 from skcnn._estimator.sklearn_private import validate_parameter_constraints
 from skcnn._storage.encoding import Decoder, Encoder

@@ -409,9 +409,9 @@ def test_other_files_are_refused(make, data, tmp_path):
 
 
 def test_versions(fitted, tmp_path, monkeypatch):
-    monkeypatch.setattr("skcnn._estimator.archives.__version__", "0.0.7")
+    monkeypatch.setattr("skcnn._estimator.file_kind.__version__", "0.0.7")
     skcnn.save(fitted, tmp_path / "old")
-    monkeypatch.setattr("skcnn._estimator.archives.FORMAT", 2)
+    monkeypatch.setattr("skcnn._estimator.file_kind.FORMAT", 2)
     skcnn.save(fitted, tmp_path / "new")
     monkeypatch.undo()
     with pytest.warns(InconsistentVersionWarning, match=r"saved by skcnn 0\.0\.7"):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from skcnn._estimator.archives import FileKind
+from skcnn._estimator.file_kind import FileKind
 from skcnn._storage.encoding import Decoder, Encoder, Json
 from skcnn._storage.files import Lock, flush_folder, resolved
 from skcnn._storage.identity import readable

@@ -204,7 +204,7 @@ def test_a_damaged_checkpoint_is_refused(damage, make, data, tmp_path):
 
 
 def test_another_version_warns(tmp_path, monkeypatch):
-    monkeypatch.setattr("skcnn._estimator.archives.__version__", "0.0.7")
+    monkeypatch.setattr("skcnn._estimator.file_kind.__version__", "0.0.7")
     opened(tmp_path).save(state_after(3), seed=0)
     monkeypatch.undo()
     with pytest.warns(VersionWarning, match=r"checkpoint='.*c' was saved by skcnn 0\.0\.7 and is loaded by skcnn"):
@@ -212,8 +212,8 @@ def test_another_version_warns(tmp_path, monkeypatch):
 
 
 def test_a_newer_format_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("skcnn._estimator.archives.__version__", "7.0")
-    monkeypatch.setattr("skcnn._estimator.archives.FORMAT", 9)
+    monkeypatch.setattr("skcnn._estimator.file_kind.__version__", "7.0")
+    monkeypatch.setattr("skcnn._estimator.file_kind.FORMAT", 9)
     opened(tmp_path).save(state_after(3), seed=0)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"checkpoint='.*c' was written by skcnn 7\.0, and .*; update skcnn"):

@@ -32,12 +32,12 @@ class FileKind:
         The kind in the header: "model" or "checkpoint".
     argument : str
         The name of the argument that is the path.
-    article, remedy : str
-        The kind with an article, such as "a checkpoint", and what to do about a file that cannot be read.
+    description, remedy : str
+        What the file must be, with an article: "a checkpoint". And what to do about a file that cannot be read.
     """
 
-    def __init__(self, name: str, argument: str, article: str, remedy: str):
-        self._name, self._argument, self._article, self._remedy = name, argument, article, remedy
+    def __init__(self, name: str, argument: str, description: str, remedy: str):
+        self._name, self._argument, self._description, self._remedy = name, argument, description, remedy
 
     def write(self, path: str, encoder: Encoder, content: dict[str, Any]) -> None:
         """Replace a file in one step."""
@@ -69,7 +69,7 @@ class FileKind:
                 "it; update skcnn"
             )
         if kind != self._name:
-            raise ValueError(f"{self._argument}={path!r} is a {kind}, but must be {self._article}; {self._remedy}")
+            raise ValueError(f"{self._argument}={path!r} is a {kind}, but must be {self._description}; {self._remedy}")
         if written_by != __version__:
             warn(
                 VersionWarning(
@@ -88,6 +88,6 @@ class FileKind:
         except CustomObjectError:
             raise
         except CONTENT_ERRORS as error:  # a file with a valid checksum can still have any content
-            message = f"{self._argument}={path!r} is not {self._article}, or is damaged; {self._remedy}"
+            message = f"{self._argument}={path!r} is not {self._description}, or is damaged; {self._remedy}"
             reason = str(error)[:200]  # it may contain a large part of the file
             raise ValueError(f"{message} ({reason})" if reason else message) from error
