@@ -241,12 +241,17 @@ def factor(schedule: Schedule, epoch: float, n_epochs: int, history: History) ->
     """
     arguments = (history,) if getattr(schedule, "needs_history", False) else ()
     value: Any = schedule(epoch, n_epochs, *arguments)
-    number = as_float(value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value)
+    number = value if type(value) is float else _number(value)  # this runs at every step
     if not isfinite(number):
         raise ValueError(
             f"learning_rate={schedule!r} must return a finite number, but returned {value!r} at epoch {epoch:g}"
         )
     return number
+
+
+def _number(value: Any) -> float:
+    """Return a number of any type as a float, and anything else as NaN."""
+    return as_float(value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value)
 
 
 def schedule_from(schedule: str | Schedule) -> Schedule:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import joblib
@@ -24,10 +25,15 @@ class _Blas:
 
     def __init__(self) -> None:
         self._libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+        self._getters = [_getter(library) for library in self._libraries]
 
     def numbers(self) -> list[int]:
         """Return the number of threads of each library."""
-        return [int(library.get_num_threads()) for library in self._libraries]
+        return [getter() for getter in self._getters]
+
+    def is_limited(self) -> bool:
+        """Return whether each library uses one thread."""
+        return max(self.numbers(), default=1) == 1
 
     def change(self, old: list[int], new: list[int]) -> None:
         """Set the number of threads of each library, if the new number differs from the old one."""
@@ -35,6 +41,14 @@ class _Blas:
             if old_number != new_number:
                 # with threadpoolctl 3.8, `set_num_threads` does nothing if another thread has set OpenBLAS's limit
                 getattr(library, "_real_set_num_threads", library.set_num_threads)(new_number)
+
+
+def _getter(library: Any) -> Callable[[], int]:
+    """Return the library's function that returns its number of threads. It is called at every step."""
+    getter: Callable[[], int] = library.get_num_threads
+    if library.internal_api == "openblas" and library.threading_layer != "openmp" and hasattr(library, "_get_symbol"):
+        getter = library._get_symbol("openblas_get_num_threads") or getter
+    return getter
 
 
 _blas = _Blas()
@@ -65,7 +79,7 @@ class BlasLimit:
 
         If this is more than before, the last bits of what was computed in between may differ.
         """
-        if self in _limits and set(_blas.numbers()) <= {1}:  # nothing to do, as at nearly every step
+        if self in _limits and _blas.is_limited():  # nothing to do, as at nearly every step
             return _n_changes
         try:
             _lock.acquire()

@@ -157,6 +157,9 @@ def test_each_thread_sets_a_limit_that_belongs_to_a_thread(monkeypatch):
         def numbers(self):
             return [self.number]
 
+        def is_limited(self):
+            return self.number == 1
+
         def change(self, old, new):
             self.number = new[0]
 
