@@ -139,6 +139,8 @@ def _require_shapes(layer: Layer, arrays: Any, shapes: Shapes, dtype: np.dtype[A
         if arrays[name].shape != shape or arrays[name].dtype != dtype:
             found = f"{arrays[name].dtype} {arrays[name].shape}"
             raise ValueError(f"{name} of {layer!r} must be {dtype} of shape {shape}, but is {found}")
+        if not np.isfinite(arrays[name]).all():  # training undoes an epoch after which they are not
+            raise ValueError(f"{name} of {layer!r} must be finite")
 
 
 def _require_tree(layer: Layer, params: Params) -> None:

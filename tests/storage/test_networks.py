@@ -32,6 +32,11 @@ def test_other_arrays_are_refused(layer, in_shape):
         arrays = tree.get("0", {})
         others = [tree | {"1": {"W": np.zeros(1)}}, tree | {"0": {**arrays, "x": np.zeros(1)}}]
         others += [tree | {"0": {**arrays, name: wrong}} for name in arrays for wrong in (np.zeros((2,) * 5), "text")]
+        others += [
+            tree | {"0": {**arrays, name: np.full_like(array, np.nan)}}
+            for name, array in arrays.items()
+            if isinstance(array, np.ndarray)
+        ]
         others += [{}] if arrays else []
         for other in others:
             with pytest.raises(ValueError, match=r"must (have the|not have the|have dicts of|be)"):
