@@ -74,8 +74,14 @@ def _network_like(network: Network, decoder: Decoder, node: Json) -> Network:
 
 def checked_history(history: Any) -> list[Row]:
     """Return a history. Raise ValueError if it is not one."""
-    is_one = isinstance(history, list) and all(isinstance(row, dict) and row.keys() >= _COLUMNS for row in history)
-    if not (is_one and all(type(row["epoch"]) is int and isinstance(row["loss"], Real) for row in history)):
+    if not (isinstance(history, list) and all(map(_is_row, history))):
         raise ValueError("its history is invalid")
     rows: list[Row] = history
     return rows
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not row.keys() >= _COLUMNS:
+        return False
+    are_numbers = all(value is None or isinstance(value, Real) for value in row.values())
+    return are_numbers and type(row["epoch"]) is int and row["loss"] is not None
