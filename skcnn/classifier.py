@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
+from skcnn._engine.backends import BACKENDS, missing_backend
 from skcnn._engine.blas import allowed_threads
 from skcnn._engine.numpy_settings import restoring_numpy
 from skcnn._estimator.architecture import ACTIVATIONS, POOLS
@@ -172,6 +173,10 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     n_jobs : int or None, default=None
         The number of threads. None: as many as the BLAS library may use when the call begins. -1: one per core, -2: one
         fewer, and so on. The results are the same, bit for bit, for any number.
+    backend : {"numpy", "numba"}, default="numpy"
+        The kernels that compute convolutions. "numba": compiled kernels, which are faster and need numba
+        (``pip install "skcnn[fast]"``). Results differ by rounding errors only, so a classifier trained with one
+        backend can predict with the other. If numba is missing, prediction uses NumPy's kernels, with a warning.
     verbose : int, default=0
         Whether to print a line per epoch. On a terminal or in a notebook, this also shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -283,6 +288,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         "scoring": [str, callable, None],
         "warm_start": ["boolean"],
         "n_jobs": [Integral, None],
+        "backend": [StrOptions(set(BACKENDS))],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -323,6 +329,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         scoring: str | Callable[..., float] | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
+        backend: Literal["numpy", "numba"] = "numpy",
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -359,6 +366,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         self.scoring = scoring
         self.warm_start = warm_start
         self.n_jobs = n_jobs
+        self.backend = backend
         self.verbose = verbose
         self.random_state = random_state
 
@@ -436,18 +444,19 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     ) -> NumpyCNNClassifier:
         """Train the network, and save the training state to `file`, which is locked, unless it is None."""
         require_none_missing(self.get_params().values())
+        self._require_backend()
         callbacks = FitCallbacks(self, X, y, sample_weight)
         n_threads, score = self._n_threads(), scorer_of(self)
         before = getattr(self, "_fitted", None) if self.warm_start else None
         model, data, sample_weight = read_data_set(self, before, X, y, sample_weight)
         require_classes(data.y, data.indices, model.classes)
-        validation_set = ValidationSet.given(self, model, *validation_data, n_threads, score)
+        validation_set = ValidationSet.given(self, model, *validation_data, n_threads, self.backend, score)
         saved = file and file.open(what_fit_depends_on(self, before, model, data, validation_set))
         seed = saved.seed if saved else model.seed
         model = replace(model, seed=seed, mean_weight=mean_weight(data.weight, data.indices))
         if self.early_stopping and validation_set is None:
             data, validation_set = ValidationSet.split(
-                data, sample_weight, model, self.validation_fraction, n_threads, score
+                data, sample_weight, model, self.validation_fraction, n_threads, self.backend, score
             )
         batch_size = batch_size_for(self, len(data.indices))
         if batch_size > (n_samples := len(data.indices)):
@@ -505,6 +514,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             the call are then kept.
         """
         require_none_missing(self.get_params().values())
+        self._require_backend()
         n_threads, before = self._n_threads(), getattr(self, "_fitted", None)
         classes = check_classes(classes, before)
         model, data, _ = read_data_set(self, before, X, y, sample_weight, classes)
@@ -602,7 +612,18 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             return finish(model, logits)
 
         images = Images(rows, model.image_format)
-        return predict(model.network, images, len(rows), self._n_threads(), checked)
+        return predict(model.network, images, len(rows), self._n_threads(), checked, backend=self._present_backend())
+
+    def _present_backend(self) -> str:
+        """Return the backend to predict with. Without numba, NumPy's kernels return nearly the same."""
+        if missing := missing_backend(self.backend):
+            warn(f"Predicting with NumPy's kernels, because {missing}")
+            return "numpy"
+        return self.backend
+
+    def _require_backend(self) -> None:
+        if missing := missing_backend(self.backend):
+            raise ImportError(missing)
 
     def _n_threads(self) -> int:
         if self.n_jobs is None:

@@ -110,9 +110,14 @@ class Network:
         return Sequential(self.layers)
 
     @cached_property
-    def _lowered(self) -> dict[bool, LoweredChain]:
-        """The lowered chain for training (True) and the one for prediction (False)."""
-        return {train: lower(self.chain, self.shapes[0], train=train) for train in (True, False)}
+    def _lowered(self) -> dict[tuple[bool, str], LoweredChain]:
+        """The lowered chains that were needed so far: for training or for prediction, with a backend."""
+        return {}
+
+    def _lower(self, train: bool, backend: str) -> LoweredChain:
+        if (train, backend) not in self._lowered:
+            self._lowered[train, backend] = lower(self.chain, self.shapes[0], train=train, backend=backend)
+        return self._lowered[train, backend]
 
     @property
     def n_params(self) -> int:
@@ -131,13 +136,13 @@ class Network:
         products = self.chain.multiply_adds(self.shapes[0], self.shapes[-1])
         return max(elements), products + MULTIPLY_ADDS_PER_ELEMENT * sum(elements)
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Array, *, backend: str = "numpy") -> Array:
         """Return the output for x (n, h, w, c), without changing the network."""
-        return self.passes().predict(x)
+        return self.passes(backend=backend).predict(x)
 
-    def passes(self, *, train: bool = False) -> Passes:
+    def passes(self, *, train: bool = False, backend: str = "numpy") -> Passes:
         """Return the passes through the network. They are valid until the weights change."""
-        return Passes(self._lowered[train], self.shapes[0], self.params, self.states, train=train)
+        return Passes(self._lower(train, backend), self.shapes[0], self.params, self.states, train=train)
 
     def summary(self) -> str:
         """Return a table: each layer's output shape, parameters, receptive field and multiply-adds for one sample.

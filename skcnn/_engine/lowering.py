@@ -13,7 +13,7 @@ subclass may compute something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,9 @@ from skcnn.layers.residual import Residual
 from skcnn.layers.sequential import Operation, Sequential
 
 __all__ = ["lower"]
+
+# the first layers of a chain, and whether for training -> the layer that does the work of some of them, and how many
+Join = Callable[[Sequence[Layer], bool], tuple[Layer, int] | None]
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,33 +51,55 @@ class LoweredResidual(LoweredChain, Residual):
     """A residual block whose chain is lowered."""
 
 
-def lower(chain: Sequential, in_shape: Shape, *, train: bool) -> LoweredChain:
-    """Translate a chain for training or for prediction, with samples of `in_shape`."""
+def lower(chain: Sequential, in_shape: Shape, *, train: bool, backend: str = "numpy") -> LoweredChain:
+    """Translate a chain for training or for prediction, with samples of `in_shape`.
+
+    Parameters
+    ----------
+    chain : Sequential
+    in_shape : tuple of int
+    train : bool
+    backend : {"numpy", "numba"}
+        "numba": layers for which there are compiled kernels use them.
+    """
     operations, shapes = [], [in_shape]
-    for operation in _operations(chain.layers, train):
+    join = _joiner(backend)
+    for operation in _operations(chain.layers, train, join):
         layer = operation.layer
         if isinstance(layer, Sequential) and type(layer) in (Sequential, Residual):
-            layer = lower(layer, shapes[-1], train=train)
+            layer = lower(layer, shapes[-1], train=train, backend=backend)
         operations.append(Operation(layer, operation.sources))
         shapes.append(tuple(layer.out_shape(shapes[-1])))
     lowered = LoweredResidual if type(chain) is Residual else LoweredChain
     return lowered(chain.layers, tuple(operations), tuple(shapes))
 
 
-def _operations(layers: Sequence[Layer], train: bool) -> Iterator[Operation]:
+def _joiner(backend: str) -> Join:
+    """Return the function that joins neighbouring layers."""
+    if backend == "numpy":
+        return _join
+    from skcnn._engine import compiled_layers  # imported here, because it imports numba
+
+    return lambda layers, train: compiled_layers.join(layers, train) or _join(layers, train)
+
+
+def _operations(layers: Sequence[Layer], train: bool, join: Join) -> Iterator[Operation]:
     index = 0
     while index < len(layers):
-        joined = _join(layers[index], layers[index + 1], train) if index + 1 < len(layers) else None
-        sources = (str(index), str(index + 1)) if joined else (str(index),)
-        yield Operation(joined or layers[index], sources)
-        index += len(sources)
+        layer, n_layers = join(layers[index:], train) or (layers[index], 1)
+        yield Operation(layer, tuple(str(i) for i in range(index, index + n_layers)))
+        index += n_layers
 
 
-def _join(first: Layer, second: Layer, train: bool) -> Layer | None:
-    """Return one layer that does the work of two neighbours, or None if there is no such layer."""
+def _join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
+    """Return one layer that does the work of the first two, and 2, or None if there is no such layer."""
+    if len(layers) == 1:
+        return None
+    first, second, *_ = layers
     if type(first) is ReLU and type(second) in (MaxPool2D, MinPool2D):
-        return RectifiedPool(second)
-    return None if train else fold(first, second)
+        return RectifiedPool(second), 2
+    folded = None if train else fold(first, second)
+    return (folded, 2) if folded else None
 
 
 _RELU: Layer = ReLU()

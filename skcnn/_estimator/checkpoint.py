@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skcnn._estimator.file_kind import FileKind
 from skcnn._storage.encoding import Decoder, Encoder, Json
 from skcnn._storage.files import Lock, flush_folder, resolved
-from skcnn._storage.identity import readable
+from skcnn._storage.identity import describe, readable
 from skcnn._storage.training_state import decode_state, encode_state
 from skcnn._training.state import TrainingState
 from skcnn.optimizers import Optimizer
@@ -130,9 +130,12 @@ class _Encoder(Encoder):
         raise self.refusal(value, where)
 
 
+_ADDED_LATER = {"backend": describe("numpy", "backend", "")}  # parameters that older checkpoints lack
+
+
 def _differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
     """Say in which parameters and data two fits differ."""
-    parameters = old["parameters"], new["parameters"]
+    parameters = [_ADDED_LATER | of_fit["parameters"] for of_fit in (old, new)]
     names = sorted({*parameters[0], *parameters[1]})
     was, is_now = ({name: of_fit.get(name) for name in names} for of_fit in parameters)
     changes = [

@@ -73,6 +73,7 @@ def training_config(
         n_threads=n_threads,
         max_time=None if estimator.max_time is None else float(estimator.max_time),
         augment=augmentations_from(estimator.augment),
+        backend=estimator.backend,
     )
 
 

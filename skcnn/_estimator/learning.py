@@ -53,7 +53,14 @@ def cost_of_guessing(data: DataSet, n_classes: int, label_smoothing: float) -> f
 def _loss_in_prediction(network: Network, data: DataSet, config: TrainingConfig) -> float:
     """Return the mean loss on the training images, as it would be without dropout and augmentation."""
     indices = data.indices
-    logits = predict(network, _Chosen(data.images, indices), len(indices), config.n_threads, lambda logits: logits)
+    logits = predict(
+        network,
+        _Chosen(data.images, indices),
+        len(indices),
+        config.n_threads,
+        lambda logits: logits,
+        backend=config.backend,
+    )
     with np.errstate(all="ignore"):
         losses, _ = config.loss(logits, data.y[indices], None if data.weight is None else data.weight[indices])
     return float(losses.mean(dtype=np.float64))

@@ -19,7 +19,15 @@ __all__ = ["predict"]
 Array = NDArray[Any]
 
 
-def predict(network: Network, images: Any, n_samples: int, n_threads: int, finish: Callable[[Array], Array]) -> Array:
+def predict(
+    network: Network,
+    images: Any,
+    n_samples: int,
+    n_threads: int,
+    finish: Callable[[Array], Array],
+    *,
+    backend: str = "numpy",
+) -> Array:
     """Return the network's outputs for all images, after applying `finish`.
 
     Parameters
@@ -35,11 +43,12 @@ def predict(network: Network, images: Any, n_samples: int, n_threads: int, finis
     finish : callable
         It receives the outputs (n, n_outputs) of a block and returns an array (n, ...). Only this array is kept for all
         images; everything else is kept for only a few blocks at a time.
+    backend : {"numpy", "numba"}
     """
     blocks = network.shards(n_samples)
 
     def output_of_blocks(calculation: Calculation) -> tuple[Array, bool]:
-        passes = network.passes()
+        passes = network.passes(backend=backend)
 
         def output(block: slice) -> Array:
             return calculation.exact(lambda: finish(passes.predict(images[block])))

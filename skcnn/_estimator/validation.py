@@ -47,6 +47,7 @@ class ValidationSet:
     images : Images
     y, weight : ndarray of shape (n,), or None
     n_threads : int
+    backend : {"numpy", "numba"}
     score : callable or None
         It receives a model, pixels (n, h * w * c), labels and weights, and returns the score. None: the accuracy.
     """
@@ -56,6 +57,7 @@ class ValidationSet:
     y: Array
     weight: Array | None
     n_threads: int
+    backend: str
     score: Scorer | None
 
     @classmethod
@@ -67,6 +69,7 @@ class ValidationSet:
         y: Any,
         sample_weight: Any,
         n_threads: int,
+        backend: str,
         score: Scorer | None,
     ) -> ValidationSet | None:
         """Read the arguments X_val, y_val and sample_weight_val of `fit`. Return None if all are None."""
@@ -84,7 +87,7 @@ class ValidationSet:
         if weight is not None and not weight.any():
             raise ValueError("sample_weight_val leaves no samples: all weights are zero")
         y_index = encode("y_val", y, model.classes)
-        return cls(model, Images(rows, model.image_format), y_index, moderate(weight), n_threads, score)
+        return cls(model, Images(rows, model.image_format), y_index, moderate(weight), n_threads, backend, score)
 
     @classmethod
     def split(
@@ -94,6 +97,7 @@ class ValidationSet:
         model: FittedModel,
         fraction: float,
         n_threads: int,
+        backend: str,
         score: Scorer | None,
     ) -> tuple[DataSet, ValidationSet]:
         """Split a validation set off a data set at random, by the model's seed. The split is stratified by class.
@@ -106,14 +110,14 @@ class ValidationSet:
         kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
         weight = None if sample_weight is None else moderate(sample_weight[held])
         images = Images(data.images.X[held], model.image_format)
-        return replace(data, indices=kept), cls(model, images, data.y[held], weight, n_threads, score)
+        return replace(data, indices=kept), cls(model, images, data.y[held], weight, n_threads, backend, score)
 
     def __call__(self, network: Network) -> Row:
         """Return the mean loss, accuracy, macro F1 and score of a network."""
         from sklearn.metrics import accuracy_score, f1_score  # imported here, since most programs do not need it
 
         loss = self.model.loss
-        logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits)
+        logits = predict(network, self.images, len(self.y), self.n_threads, lambda logits: logits, backend=self.backend)
         losses, _ = calculate(lambda _: loss(logits, self.y, None))
         predicted = loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)

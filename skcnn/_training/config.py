@@ -44,6 +44,8 @@ class TrainingConfig:
         The time in seconds after which no further step starts.
     augment : sequence of augmentations
         Applied to the images of each batch.
+    backend : {"numpy", "numba"}
+        The kernels that compute the passes.
     """
 
     loss: Loss
@@ -58,6 +60,7 @@ class TrainingConfig:
     n_threads: int
     max_time: float | None = None
     augment: Sequence[Augmentation] = ()
+    backend: str = "numpy"
 
 
 @dataclass(frozen=True, eq=False)

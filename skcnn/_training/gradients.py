@@ -53,7 +53,7 @@ class Gradients:
 
         The results of the shards are added in the order of the shards.
         """
-        passes = self._network.passes(train=True)
+        passes = self._network.passes(train=True, backend=self._config.backend)
         of_shards = [self._of_shard(passes, batch, index, part) for index, part in enumerate(self._cut(batch))]
         results = iter(workers.run_together(of_shards)) if self._together else workers.map(alone, of_shards)
         loss, d_prepared, states = next(results)

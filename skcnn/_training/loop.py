@@ -121,7 +121,7 @@ class _Loop:
         self.network = state.network
         self.weights = [array for _, array in leaves(state.network.params)]
         self.gradients = Gradients(state.network, data, config)
-        self.outputs = Outputs(state.network, data, calculation.workers)
+        self.outputs = Outputs(state.network, data, calculation.workers, config.backend)
         self.decay = WeightDecay(state.network, config.optimizer, config.alpha)
         if state.optimizer_state is None:
             state.optimizer_state = config.optimizer.init(self.weights)

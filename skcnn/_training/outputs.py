@@ -29,8 +29,8 @@ LARGE_WEIGHT = 1e3  # weights of a network that converges are far smaller
 class Outputs:
     """The outputs of a network for the images of a data set."""
 
-    def __init__(self, network: Network, data: DataSet, workers: Workers):
-        self._network, self._data, self._workers = network, data, workers
+    def __init__(self, network: Network, data: DataSet, workers: Workers, backend: str = "numpy"):
+        self._network, self._data, self._workers, self._backend = network, data, workers, backend
         self._weights = [array for _, array in leaves(network.params)]
         # the fourth root of the largest number: three more layers could multiply by the same factor without overflow
         self._large_output = float(np.finfo(network.dtype).max) ** 0.25
@@ -49,7 +49,7 @@ class Outputs:
 
     def find_overflow_in_all(self) -> str:
         """Predict all training images. Name what overflows, or return ""."""
-        passes, indices = self._network.passes(), self._data.indices
+        passes, indices = self._network.passes(backend=self._backend), self._data.indices
 
         def is_finite(block: slice) -> bool:
             return bool(np.isfinite(passes.predict(self._data.images[indices[block]])).all())
@@ -67,4 +67,5 @@ class Outputs:
         if not all(np.abs(array).max(initial=0) <= LARGE_WEIGHT for array in self._weights):
             return False
         probes = np.concatenate([self._data.extremes, recent[: self._n_probes]])
-        return bool(np.abs(self._network.predict(self._data.images[probes])).max() <= self._large_output)
+        outputs = self._network.predict(self._data.images[probes], backend=self._backend)
+        return bool(np.abs(outputs).max() <= self._large_output)

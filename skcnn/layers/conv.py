@@ -31,7 +31,7 @@ from skcnn.layers.base import (
     require_map,
 )
 
-__all__ = ["Conv2D"]
+__all__ = ["Conv2D", "pad_width_for"]
 
 LARGEST_STRIDE = 2**31  # no feature map in memory is larger; products of larger strides would overflow
 
@@ -119,7 +119,7 @@ class Conv2D(Layer):
         return rows, columns, self.n_kernels
 
     def _padded_size(self, in_shape: Shape) -> Shape:
-        pad_width = _pad_width(self.padding, pair(self.kernel_size), pair(self.stride), in_shape[:2])
+        pad_width = pad_width_for(self.padding, pair(self.kernel_size), pair(self.stride), in_shape[:2])
         return tuple(in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
 
     def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
@@ -200,7 +200,7 @@ def _plan(padding: Any, in_shape: Shape, kernel_size: int | Pair, strides: int |
     size = pair(kernel_size)
     row_stride, column_stride = (min(step, LARGEST_STRIDE) for step in pair(strides))
     stride = row_stride, column_stride
-    pad_width = _pad_width(padding, size, stride, in_shape[:2])
+    pad_width = pad_width_for(padding, size, stride, in_shape[:2])
     rows, columns = (in_shape[axis] + sum(pad_width[axis]) for axis in (0, 1))
     algorithm = convolution((rows, columns), size, stride, in_shape[2], n_kernels)
     dilated_size = in_shape[0] + size[0] - 1, in_shape[1] + size[1] - 1
@@ -215,7 +215,8 @@ class _Prepared(NamedTuple):
     position_bias: Array | None
 
 
-def _pad_width(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> PadWidth:
+def pad_width_for(padding: Any, size: Pair, stride: Pair, map_size: Shape) -> PadWidth:
+    """Return how many rows and columns a convolution adds to feature maps of a size."""
     if padding == "same":
         height, width = (_same_pad_width(*axis) for axis in zip(map_size, size, stride, strict=True))
         return height, width

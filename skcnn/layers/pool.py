@@ -41,19 +41,19 @@ class _Pool2D(Layer):
         if self.stride is not None:
             self._check_size("stride")
 
-    def _windows(self) -> Window:
+    def windows(self) -> Window:
         return pair(self.pool_size), pair(self.pool_size if self.stride is None else self.stride)
 
     def out_shape(self, in_shape: Shape) -> Shape:
         require_map(in_shape)
-        size, stride = self._windows()
+        size, stride = self.windows()
         if size[0] > in_shape[0] or size[1] > in_shape[1]:
             raise ValueError(f"window {times(size)} does not fit the {times(in_shape[:2])} feature map")
         oh, ow = (output_size(in_shape[axis], size[axis], stride[axis]) for axis in (0, 1))
         return oh, ow, in_shape[2]
 
     def window(self, in_shape: Shape) -> Window | None:
-        return self._windows()
+        return self.windows()
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,11 +64,11 @@ class _ExtremumPool2D(_Pool2D):
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
         if not context.train:
-            return pool(x, *self._windows(), self.extremum), None
-        return pool_extremum(x, *self._windows(), self.extremum)
+            return pool(x, *self.windows(), self.extremum), None
+        return pool_extremum(x, *self.windows(), self.extremum)
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
-        return unpool_extremum(d_out, cache, *self._windows()) if context.need_d_x else None, {}
+        return unpool_extremum(d_out, cache, *self.windows()) if context.need_d_x else None, {}
 
 
 @dataclass(frozen=True, repr=False)
@@ -134,13 +134,13 @@ class AvgPool2D(_Pool2D):
     """
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
-        size, stride = self._windows()
+        size, stride = self.windows()
         out = pool(x, size, stride, np.add)
         out /= size[0] * size[1]
         return out, x.shape if context.train else None
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
-        return unpool_mean(cache, d_out, *self._windows()) if context.need_d_x else None, {}
+        return unpool_mean(cache, d_out, *self.windows()) if context.need_d_x else None, {}
 
 
 @dataclass(frozen=True, repr=False)

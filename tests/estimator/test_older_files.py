@@ -47,7 +47,7 @@ def make(**parameters):
         layers=[Conv2D(2, initializer="glorot_normal"), block, MaxPool2D(), Flatten()], dtype="float32",
         solver=ClipNorm(AdamW(beta_1=np.float32(0.5)), max_norm=2), augment=(Shift(1),), batch_size=8,
         class_weight={"red": 1, "green": np.float64(2), "blue": 1.5}, max_iter=3, learning_rate_init=0.05,
-        warm_start=True, random_state=0, **parameters,
+        warm_start=True, backend="numpy", random_state=0, **parameters,
     )  # fmt: skip
 
 

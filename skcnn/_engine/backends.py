@@ -1,0 +1,22 @@
+"""Backends: the kernels that compute the passes of a network."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+
+__all__ = ["BACKENDS", "missing_backend"]
+
+BACKENDS = ("numpy", "numba")
+
+
+@cache
+def missing_backend(backend: str) -> str:
+    """Return why a backend cannot be used, and what to do, or "" if it can be used."""
+    if backend == "numpy":
+        return ""
+    try:
+        importlib.import_module("skcnn._kernels.compiled.convolution")
+    except ImportError as error:
+        return f'backend="numba" needs numba: pip install "skcnn[fast]", or set backend="numpy" ({error})'
+    return ""
