@@ -13,12 +13,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
-from skcnn._kernels.compiled.convolution import (
-    direct_backward,
-    direct_forward,
-    winograd_backward,
-    winograd_forward,
-)
+from skcnn._kernels.compiled import convolution
 from skcnn._kernels.winograd import transforms
 from skcnn._values import Pair, pair
 from skcnn.layers.activations import ReLU
@@ -70,17 +65,15 @@ class _Plan(NamedTuple):
     ----------
     size : (int, int)
         The rows and columns of the convolution's output.
-    m : int
-        Rows and columns of Winograd's tiles. 0: it is computed directly.
-    group : int
-        How many images Winograd's algorithm takes at a time.
+    tiling : (int, int)
+        Rows and columns of Winograd's tiles, and how many images are computed at a time; or 0 and 1 if the convolution
+        is computed directly.
     geometry : tuple of int
         See `skcnn._kernels.compiled.direct`.
     """
 
     size: Pair
-    m: int
-    group: int
+    tiling: Pair
     geometry: tuple[int, int, int, int, int, int, int]
 
 
@@ -95,7 +88,7 @@ def _plan(conv: Conv2D, in_shape: Shape, itemsize: int) -> _Plan:
         values = 36 * -(-rows // m) * -(-columns // m) * (c + k) * itemsize
         group = max(1, BYTES_IN_CACHE // values)
     per_tile = _per_tile(columns, c, k)
-    return _Plan((rows, columns), m, group, (*size, *stride, top, left, per_tile))
+    return _Plan((rows, columns), (m, group), (*size, *stride, top, left, per_tile))
 
 
 def _per_tile(columns: int, c: int, k: int) -> int:
@@ -136,7 +129,7 @@ class CompiledConvolution(Layer):
             factor, term = self.norm.in_prediction(params["1"], context.state["1"])
             W, bias = W * factor, bias * factor + term
         plan = _plan(self.conv, in_shape, W.itemsize)
-        kernels = _values_of_kernels(W, plan.m) if plan.m else _tiled(W, plan)
+        kernels = _values_of_kernels(W, plan.tiling[0]) if plan.tiling[0] else _tiled(W, plan)
         return _Prepared(plan, kernels, np.ascontiguousarray(bias), self._window())
 
     def _window(self) -> tuple[int, int, int, int, int]:
@@ -149,11 +142,7 @@ class CompiledConvolution(Layer):
         plan, kernels, bias, window = params
         out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
         winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
-        if plan.m:
-            padding = plan.geometry[4:6]
-            winograd_forward(x, padding, plan.m, plan.group, kernels, bias, self.relu, window, plan.size, out, winners)
-        else:
-            direct_forward(x, plan.geometry, kernels, bias, self.relu, window, plan.size, out, winners)
+        convolution.forward(x, plan.tiling, plan.geometry, kernels, bias, self.relu, window, plan.size, out, winners)
         return out, (x, out, winners) if context.train else None
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
@@ -162,22 +151,16 @@ class CompiledConvolution(Layer):
         d_kernels, d_bias = np.empty_like(kernels), np.zeros_like(bias)
         d_x = np.empty(x.shape if context.need_d_x else (0, 0, 0, 0), x.dtype)
         d_out = np.ascontiguousarray(d_out)
-        if plan.m:
-            padding = plan.geometry[4:6]
-            winograd_backward(
-                x, padding, plan.m, plan.group, kernels, self.relu, window, plan.size, out, winners, d_out,
-                d_kernels, d_bias, d_x,
-            )  # fmt: skip
-        else:
-            direct_backward(
-                x, plan.geometry, kernels, self.relu, window, plan.size, out, winners, d_out, d_kernels, d_bias, d_x
-            )
+        convolution.backward(
+            x, plan.tiling, plan.geometry, kernels, self.relu, window, plan.size, out, winners, d_out, d_kernels,
+            d_bias, d_x,
+        )  # fmt: skip
         return d_x if context.need_d_x else None, (d_kernels, d_bias)
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         d_kernels, d_bias = d_prepared
         plan = params.plan
-        d_W = _kernel_gradient(d_kernels, plan.m) if plan.m else _untiled(d_kernels, plan, len(d_bias))
+        d_W = _kernel_gradient(d_kernels, plan.tiling[0]) if plan.tiling[0] else _untiled(d_kernels, plan, len(d_bias))
         grads = {"W": d_W, "b": d_bias} if self.conv.bias else {"W": d_W}
         return grads if self._is_alone else {"0": grads}
 

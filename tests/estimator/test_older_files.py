@@ -60,7 +60,7 @@ def older_versions():
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_model_predicts_and_trains(folder):
-    clf = skcnn.load(DATA / folder / "model")
+    clf = skcnn.load(DATA / folder / "model").set_params(backend="numpy")
     expected = np.load(DATA / folder / "expected.npz")
     assert clf.classes_.tolist() == ["blue", "green", "red"]
     np.testing.assert_allclose(clf.predict_proba(X), expected["model"], atol=1e-5)

@@ -30,60 +30,59 @@ def scratch(x: Any, rows: int, columns: int, k: int, geometry: Any) -> Any:
     kernel_rows, _, row_stride, _, _, _, per_tile = geometry
     n_tiles, length = -(-columns // per_tile), _length(x.shape[3], geometry)
     unfolded = row_stride * (rows + (kernel_rows - 1) // row_stride) * n_tiles * length
-    return np.empty(unfolded, x.dtype), np.empty(rows * n_tiles * per_tile * k, x.dtype)
+    nothing = np.empty(0, x.dtype)
+    return np.empty(unfolded, x.dtype), np.empty(rows * n_tiles * per_tile * k, x.dtype), nothing, nothing
 
 
 @compiled
-def convolve(x: Any, image: int, geometry: Any, kernels: Any, memory: Any, out: Any, out_image: int) -> None:
-    """Convolve an image of x (n, h, w, c) with kernels (kernel rows, length, per_tile * k), into an image of out."""
+def convolve(x: Any, image: int, geometry: Any, kernels: Any, memory: Any, out: Any) -> None:
+    """Convolve an image of x (n, h, w, c) with kernels (kernel rows, length, per_tile * k), into out (1, oh, ow, k)."""
     rows, columns = out.shape[1], out.shape[2]
-    unfolded, tiles = memory
+    unfolded, tiles, _, _ = memory
     length, width = kernels.shape[1], kernels.shape[2]
     n_tiles, k = -(-columns // geometry[6]), out.shape[3]
     _unfold(x, image, rows, columns, geometry, unfolded)
     flat, target = kernels.reshape(-1), out.reshape(-1)
     is_whole = n_tiles * geometry[6] == columns
-    start = out_image * rows * columns * k
     for u in range(kernels.shape[0]):
         source = _first_row(u, rows, geometry) * n_tiles * length
         product(
             rows * n_tiles, width, length, unfolded, source, length, False, flat, u * length * width, width, False,
-            target if is_whole else tiles, start if is_whole else 0, width, u > 0,
+            target if is_whole else tiles, 0, width, u > 0,
         )  # fmt: skip
     if not is_whole:
         for y in range(rows):
-            copy_run(tiles, y * n_tiles * width, target, start + y * columns * k, columns * k)
+            copy_run(tiles, y * n_tiles * width, target, y * columns * k, columns * k)
 
 
 @compiled
-def add_kernel_gradient(
-    x: Any, image: int, geometry: Any, d_out: Any, out_image: int, memory: Any, d_kernels: Any, add: bool
-) -> None:
-    """Add the gradient with respect to the kernels, for one image, given d_out (images, oh, ow, k).
+def add_kernel_gradient(x: Any, image: int, geometry: Any, d_out: Any, memory: Any, d_kernels: Any) -> None:
+    """Add the gradient with respect to the kernels, for one image, given d_out (1, oh, ow, k).
 
-    The outputs of whole tiles stay in the memory, for `spread`.
+    For the first image, it is written. The outputs of whole tiles stay in the memory, for `spread`.
     """
     rows, columns, k = d_out.shape[1], d_out.shape[2], d_out.shape[3]
-    unfolded, tiles = memory
+    unfolded, tiles, _, _ = memory
     length, width = d_kernels.shape[1], d_kernels.shape[2]
     n_tiles = -(-columns // geometry[6])
     _unfold(x, image, rows, columns, geometry, unfolded)
     flat, source = d_kernels.reshape(-1), d_out.reshape(-1)
     for y in range(rows):
-        copy_run(source, (out_image * rows + y) * columns * k, tiles, y * n_tiles * width, columns * k)
+        copy_run(source, y * columns * k, tiles, y * n_tiles * width, columns * k)
         clear_run(tiles, y * n_tiles * width + columns * k, n_tiles * width - columns * k)
     for u in range(d_kernels.shape[0]):
         start = _first_row(u, rows, geometry) * n_tiles * length
         product(
             length, width, rows * n_tiles, unfolded, start, length, True, tiles, 0, width, False, flat,
-            u * length * width, width, add,
+            u * length * width, width, image > 0,
         )  # fmt: skip
 
 
 @compiled
-def spread(rows: int, columns: int, geometry: Any, kernels: Any, memory: Any, d_x: Any, image: int) -> None:
-    """Write the gradient with respect to an image of x to d_x, after `add_kernel_gradient`."""
-    unfolded, tiles = memory
+def spread(d_out: Any, geometry: Any, kernels: Any, memory: Any, d_x: Any, image: int) -> None:
+    """Write the gradient with respect to an image of x to d_x, after `add_kernel_gradient` with the same d_out."""
+    rows, columns = d_out.shape[1], d_out.shape[2]
+    unfolded, tiles, _, _ = memory
     length, width = kernels.shape[1], kernels.shape[2]
     n_tiles = -(-columns // geometry[6])
     flat = kernels.reshape(-1)

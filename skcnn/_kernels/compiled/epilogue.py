@@ -21,11 +21,11 @@ PIXELS_PER_BLOCK = 256
 
 
 @compiled
-def finish(y: Any, y_start: int, length: int, bias: Any, relu: bool) -> None:
-    """Add the bias (k,) to `length` elements of y from `y_start` on, whole pixels, then apply ReLU if it is wanted."""
+def finish(y: Any, bias: Any, relu: bool) -> None:
+    """Add the bias (k,) to all pixels of y, then apply ReLU if it is wanted."""
     k, zero = bias.size, y.dtype.type(0)
-    for pixel in range(length // k):
-        i = uintp(y_start + pixel * k)
+    for pixel in range(y.size // k):
+        i = uintp(pixel * k)
         if relu:
             for e in range(uintp(k)):
                 value = y[i + e] + bias[e]
@@ -36,13 +36,13 @@ def finish(y: Any, y_start: int, length: int, bias: Any, relu: bool) -> None:
 
 
 @compiled
-def finish_pool(y: Any, n_images: int, window: Any, relu: bool, bias: Any, out: Any, winners: Any, first: int) -> None:
+def finish_pool(y: Any, window: Any, relu: bool, bias: Any, out: Any, winners: Any, first: int) -> None:
     """Pool the windows of y (images, h, w, k), then add the bias and apply ReLU, into images of out from `first` on."""
     ph, pw, sh, sw, sign = window
     h, w, k = y.shape[1], y.shape[2], y.shape[3]
     oh, ow = out.shape[1], out.shape[2]
     pixels, target, places = y.reshape(-1), out.reshape(-1), winners.reshape(-1)
-    for image in range(n_images):
+    for image in range(y.shape[0]):
         for i in range(oh):
             for j in range(ow):
                 s = ((image * h + i * sh) * w + j * sw) * k
@@ -106,26 +106,26 @@ def _finish_pixel(out: Any, winners: Any, start: int, bias: Any, relu: bool) -> 
 
 
 @compiled
-def start_back(d_out: Any, start: int, length: int, out: Any, relu: bool, d_y: Any) -> None:
-    """Write the gradient before ReLU, for `length` elements of d_out and out from `start` on, to d_y."""
+def start_back(d_out: Any, start: int, out: Any, relu: bool, d_y: Any) -> None:
+    """Write the gradient before ReLU, for the elements of d_out and out from `start` on, to d_y."""
     i, zero = uintp(start), d_out.dtype.type(0)
     if relu:
-        for e in range(uintp(length)):
+        for e in range(uintp(d_y.size)):
             d_y[e] = d_out[i + e] if out[i + e] > zero else zero
     else:
-        copy_run(d_out, start, d_y, 0, length)
+        copy_run(d_out, start, d_y, 0, d_y.size)
 
 
 @compiled
-def start_back_pool(d_out: Any, winners: Any, first: int, n_images: int, window: Any, d_y: Any) -> None:
+def start_back_pool(d_out: Any, winners: Any, first: int, window: Any, d_y: Any) -> None:
     """Write the gradient before pool and ReLU, for some images of d_out and winners, to d_y (images, h, w, k)."""
     ph, pw, sh, sw, _ = window
     oh, ow = d_out.shape[1], d_out.shape[2]
     h, w, k = d_y.shape[1], d_y.shape[2], d_y.shape[3]
     source, places, target = d_out.reshape(-1), winners.reshape(-1), d_y.reshape(-1)
     if not (ph == sh and pw == sw and oh * ph == h and ow * pw == w):
-        clear_run(target, 0, n_images * h * w * k)  # otherwise every pixel is in one window
-    for image in range(n_images):
+        clear_run(target, 0, target.size)  # otherwise every pixel is in one window
+    for image in range(d_y.shape[0]):
         for i in range(oh):
             for j in range(ow):
                 s = uintp((((first + image) * oh + i) * ow + j) * k)
@@ -153,10 +153,10 @@ def _add(source: Any, winners: Any, s: int, place: int, target: Any, t: int, k: 
 
 
 @compiled
-def sum_channels(y: Any, length: int, sums: Any, memory: Any) -> None:
-    """Add the sums of `length` elements of y, whole pixels, to sums (k,). The memory has k elements."""
+def sum_channels(y: Any, sums: Any, memory: Any) -> None:
+    """Add the sums over all pixels of y to sums (k,). The memory has k elements."""
     k = sums.size
-    n_pixels = length // k
+    n_pixels = y.size // k
     # long sums lose digits: the pixels are added up in blocks, and then the blocks
     for block in range(0, n_pixels, PIXELS_PER_BLOCK):
         clear_run(memory, 0, k)

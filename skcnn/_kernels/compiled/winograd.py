@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import uintp
+from numba import int64, uintp
 
 from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.products import product
@@ -38,9 +38,9 @@ POINTS = 36
 
 
 @compiled
-def scratch(x: Any, n_images: int, rows: int, columns: int, m: int, c: int, k: int) -> Any:
+def scratch(x: Any, n_images: int, rows: int, columns: int, m: int, k: int) -> Any:
     """Return memory for maps of up to `rows` x `columns` outputs: sorted pixels, one row of tiles, and values twice."""
-    n_rows, n_columns = -(-rows // m), -(-columns // m)
+    n_rows, n_columns, c = -(-rows // m), -(-columns // m), x.shape[3]
     row = m * (n_columns + 5 // m) * max(c, k)
     of_tiles = n_images * n_rows * n_columns
     return (
@@ -52,68 +52,73 @@ def scratch(x: Any, n_images: int, rows: int, columns: int, m: int, c: int, k: i
 
 
 @compiled
-def convolve(
-    x: Any, first: int, n_images: int, top: int, left: int, m: int, kernels: Any, memory: Any, out: Any
-) -> None:
-    """Convolve some images of x (n, h, w, c) with kernels (36, c, k), and write them to out (images, oh, ow, k)."""
-    c, k, n_tiles = x.shape[3], kernels.shape[2], _n_tiles(out, m)
-    pixels, row, of_pixels, of_outputs = memory
-    total = n_images * n_tiles
-    for i in range(n_images):
-        _sort(x, first + i, top, left, out.shape[1], out.shape[2], m, pixels)
-        _evaluate_pixels(pixels, out.shape[1], out.shape[2], m, c, row, of_pixels, i * n_tiles, total)
+def convolve(x: Any, first: int, geometry: Any, m: int, kernels: Any, memory: Any, out: Any) -> None:
+    """Convolve images of x (n, h, w, c), from `first` on, with kernels (36, c, k), into out (images, oh, ow, k)."""
+    c, k = x.shape[3], kernels.shape[2]
+    _, row, of_pixels, of_outputs = memory
+    n_tiles = _n_tiles(out, m)
+    total = out.shape[0] * n_tiles
+    _evaluate_images(x, first, geometry, m, out, memory)
     flat = kernels.reshape(-1)
     for point in range(POINTS):
         product(
             total, k, c, of_pixels, point * total * c, c, False, flat, point * c * k, k, False, of_outputs,
             point * total * k, k, False,
         )  # fmt: skip
-    for i in range(n_images):
-        _interpolate_outputs(of_outputs, i * n_tiles, total, m, row, out, i)
+    for image in range(out.shape[0]):
+        _interpolate_outputs(of_outputs, image * n_tiles, total, m, row, out, image)
 
 
 @compiled
-def add_kernel_gradient(
-    x: Any, first: int, n_images: int, top: int, left: int, m: int, d_out: Any, memory: Any, d_kernels: Any, add: bool
-) -> None:
+def add_kernel_gradient(x: Any, first: int, geometry: Any, m: int, d_out: Any, memory: Any, d_kernels: Any) -> None:
     """Add the gradient with respect to the kernels (36, c, k), given d_out (images, oh, ow, k).
 
-    The values of d_out stay in the memory, for `spread`.
+    For the first images, it is written. The values of d_out stay in the memory, for `spread`.
     """
-    c, k, n_tiles = x.shape[3], d_out.shape[3], _n_tiles(d_out, m)
+    c, k = x.shape[3], d_out.shape[3]
     pixels, row, of_pixels, of_outputs = memory
-    total = n_images * n_tiles
-    for i in range(n_images):
-        _sort(x, first + i, top, left, d_out.shape[1], d_out.shape[2], m, pixels)
-        _evaluate_pixels(pixels, d_out.shape[1], d_out.shape[2], m, c, row, of_pixels, i * n_tiles, total)
-        _sort_outputs(d_out, i, m, pixels)
-        _evaluate_outputs(pixels, d_out.shape[1], d_out.shape[2], m, k, row, of_outputs, i * n_tiles, total)
+    n_tiles = _n_tiles(d_out, m)
+    total = d_out.shape[0] * n_tiles
+    _evaluate_images(x, first, geometry, m, d_out, memory)
+    for image in range(d_out.shape[0]):
+        _sort_outputs(d_out, image, m, pixels)
+        _evaluate_outputs(pixels, d_out.shape[1], d_out.shape[2], m, k, row, of_outputs, image * n_tiles, total)
     flat = d_kernels.reshape(-1)
     for point in range(POINTS):
         product(
             c, k, total, of_pixels, point * total * c, c, True, of_outputs, point * total * k, k, False, flat,
-            point * c * k, k, add,
+            point * c * k, k, first > 0,
         )  # fmt: skip
 
 
 @compiled
-def spread(
-    n_images: int, rows: int, columns: int, top: int, left: int, m: int, kernels: Any, memory: Any, d_x: Any, first: int
-) -> None:
-    """Write the gradient with respect to some images of x to d_x, after `add_kernel_gradient`."""
+def spread(d_out: Any, geometry: Any, m: int, kernels: Any, memory: Any, d_x: Any, first: int) -> None:
+    """Write the gradient with respect to images of x to d_x, after `add_kernel_gradient` with the same d_out."""
     c, k = kernels.shape[1], kernels.shape[2]
-    n_tiles = -(-rows // m) * -(-columns // m)
     pixels, row, of_pixels, of_outputs = memory
-    total = n_images * n_tiles
+    n_tiles = _n_tiles(d_out, m)
+    total = d_out.shape[0] * n_tiles
     flat = kernels.reshape(-1)
     for point in range(POINTS):
         product(
             total, c, k, of_outputs, point * total * k, k, False, flat, point * c * k, k, True, of_pixels,
             point * total * c, c, False,
         )  # fmt: skip
-    for i in range(n_images):
-        _spread_pixels(of_pixels, i * n_tiles, total, rows, columns, m, c, row, pixels)
-        _unsort(pixels, rows, columns, m, top, left, d_x, first + i)
+    rows, columns = d_out.shape[1], d_out.shape[2]
+    for image in range(d_out.shape[0]):
+        _spread_pixels(of_pixels, image * n_tiles, total, rows, columns, m, c, row, pixels)
+        _unsort(pixels, rows, columns, m, geometry[4], geometry[5], d_x, first + image)
+
+
+@compiled
+def _evaluate_images(x: Any, first: int, geometry: Any, m: int, out: Any, memory: Any) -> None:
+    """Compute the values of the pixels of as many images of x as out has."""
+    rows, columns, c = out.shape[1], out.shape[2], x.shape[3]
+    pixels, row, of_pixels, _ = memory
+    n_tiles = _n_tiles(out, m)
+    for image in range(out.shape[0]):
+        _sort(x, first + image, geometry[4], geometry[5], rows, columns, m, pixels)
+        _evaluate_pixels(pixels, rows, columns, m, c, row, of_pixels, image * n_tiles, out.shape[0] * n_tiles)
 
 
 @compiled
@@ -210,7 +215,7 @@ def _evaluate_pixels(
     p0, p1, p2, p3, p4, p5 = _places(m, part, c)
     for tile_row in range(n_rows):
         y = m * tile_row * row
-        _times_b(pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, memory, 0, row, row)
+        _times_b(pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, memory, int64(0), row, row)
         target = first_tile * c + tile_row * run
         for i in range(6):
             s = i * row
@@ -236,7 +241,7 @@ def _spread_pixels(
                 values, 6 * i * step + source, step, memory, s + p0, s + p1, s + p2, s + p3, s + p4, s + p5, run
             )
         y = m * tile_row * row
-        _add_times_b(memory, 0, row, pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, row)
+        _add_times_b(memory, int64(0), row, pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, row)
 
 
 @compiled
@@ -268,7 +273,7 @@ def _evaluate_outputs(
     run, step = n_columns * k, total * k
     row = m * run
     for tile_row in range(n_rows):
-        _times_a_transposed(pixels, m * tile_row * row, row, m, memory, 0, row, row)
+        _times_a_transposed(pixels, m * tile_row * row, row, m, memory, int64(0), row, row)
         target = first_tile * k + tile_row * run
         for i in range(6):
             _times_a_transposed(memory, i * row, run, m, values, 6 * i * step + target, step, run)

@@ -1,0 +1,217 @@
+"""Layers that compute with compiled kernels give what the layers that they replace give."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("numba")
+
+from skcnn._engine.compiled_layers import CompiledConvolution
+from skcnn._engine.lowering import lower
+from skcnn.layers import AvgPool2D, BatchNorm, Conv2D, Flatten, MaxPool2D, MinPool2D, ReLU, Residual, Sequential, Tanh
+from skcnn.layers.base import Context, alone
+from tests.scripts import run_script
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # of the sum of the magnitudes
+
+
+def run(chain, backend, x, d_out, params, state=()):
+    """Return the outputs, and in training the gradients, of a lowered chain."""
+    context = Context(train=d_out is not None, state=dict(state), n_samples=len(x))
+    lowered = lower(chain, x.shape[1:], train=context.train, backend=backend)
+    prepared = lowered.prepare(params, x.shape[1:], context)
+    out, caches = lowered.forward(prepared, x, context)
+    if d_out is None:
+        return out, None, {}
+    d_x, d_prepared = lowered.backward(prepared, caches, d_out, context)
+    return out, d_x, lowered.gradients(prepared, d_prepared)
+
+
+def magnitudes(chain, x, d_out, params):
+    """Return the results if all terms of all sums were positive, to which rounding errors are relative."""
+    conv = Sequential([layer for layer in chain.layers if isinstance(layer, Conv2D)])
+    params = {"0": {name: np.abs(array) for name, array in params["0"].items()}}
+    return run(conv, "numpy", np.abs(x), d_out, params)
+
+
+@st.composite
+def convolutions(draw):
+    """Draw a convolution, what follows it, and the shape of its input."""
+    kernel = draw(st.sampled_from([3, 5, 1, (2, 3), (4, 1), (3, 5)]))
+    stride = draw(st.sampled_from([1, 1, 1, 2, (1, 3)]))
+    padding = draw(st.sampled_from(["same", "valid", 1, (0, 2), 4]))
+    c, k = draw(st.sampled_from([(1, 3), (3, 8), (8, 8), (9, 17)]))
+    shape = (draw(st.integers(5, 14)), draw(st.integers(5, 14)), c)
+    layers = [Conv2D(k, kernel, stride=stride, padding=padding, bias=draw(st.booleans()))]
+    size = min(layers[0].out_shape(shape)[:2])
+    layers += [ReLU()] if draw(st.booleans()) else []
+    if size >= 3 and draw(st.booleans()):
+        pool = draw(st.sampled_from([MaxPool2D, MinPool2D]))
+        layers.append(pool(draw(st.sampled_from([2, 3, (1, 2)])), draw(st.sampled_from([None, 1, 2, 3]))))
+    return Sequential(layers), shape, draw(st.integers(1, 5)), draw(st.integers(0, 2**32 - 1))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_they_give_what_numpy_gives(dtype):
+    @settings(max_examples=150, deadline=None)
+    @given(convolutions())
+    def check(drawn):
+        chain, shape, n, seed = drawn
+        rng = np.random.default_rng(seed)
+        params = chain.init(shape, rng, np.float64)
+        if "b" in params["0"]:
+            params["0"]["b"] = rng.normal(size=params["0"]["b"].shape)
+        x = rng.normal(size=(n, *shape))
+        d_out = rng.normal(size=(n, *chain.out_shape(shape)))
+        given = run(chain, "numba", x.astype(dtype), d_out.astype(dtype), cast(params, dtype))
+        rounded = cast(params, dtype)
+        exact = run(chain, "numpy", as_double(x, dtype), as_double(d_out, dtype), cast(rounded, "float64"))
+        prediction = run(chain, "numba", x.astype(dtype), None, rounded)[0]
+        conv = chain.layers[0]
+        limits = magnitudes(chain, x, np.ones((n, *conv.out_shape(shape))), params)
+        check_close(given[0], exact[0], np.abs(limits[0]).max(), dtype)
+        check_close(prediction, exact[0], np.abs(limits[0]).max(), dtype)
+        if dtype == "float64":  # in float32, another pixel of two nearly equal ones may win, or ReLU may differ near 0
+            check_close(given[1], exact[1], np.abs(limits[1]).max() * np.abs(d_out).max(), dtype)
+            for name, gradient in exact[2]["0"].items():
+                limit = np.abs(limits[2]["0"][name]).max() * np.abs(d_out).max()
+                check_close(given[2]["0"][name], gradient, limit, dtype)
+
+    check()
+
+
+def cast(params, dtype):
+    return {"0": {name: array.astype(dtype) for name, array in params["0"].items()}}
+
+
+def as_double(x, dtype):
+    return x.astype(dtype).astype(np.float64)
+
+
+def check_close(given, exact, limit, dtype):
+    assert given.dtype == dtype
+    assert given.shape == exact.shape
+    assert np.abs(given - exact).max(initial=0) <= TOLERANCE[dtype] * limit
+
+
+@pytest.mark.parametrize("kernel", [3, 5, (2, 3)])
+def test_gradients_in_float32(kernel):
+    rng = np.random.default_rng(0)
+    for c, k in ((1, 3), (8, 8), (16, 9)):
+        chain, shape = Sequential([Conv2D(k, kernel)]), (11, 13, c)
+        params, x = chain.init(shape, rng, np.float32), rng.normal(size=(7, *shape)).astype(np.float32)
+        d_out = rng.normal(size=(7, *chain.out_shape(shape))).astype(np.float32)
+        given = run(chain, "numba", x, d_out, params)
+        exact = run(chain, "numpy", x.astype(float), d_out.astype(float), cast(params, "float64"))
+        limits = magnitudes(chain, x.astype(float), np.abs(d_out).astype(float), cast(params, "float64"))
+        check_close(given[1], exact[1], np.abs(limits[1]).max(), "float32")
+        for name, gradient in exact[2]["0"].items():
+            check_close(given[2]["0"][name], gradient, np.abs(limits[2]["0"][name]).max(), "float32")
+
+
+LAYERS = {
+    "winograd": ((9, 10, 8), Conv2D(8)),
+    "winograd of 5x5": ((9, 10, 8), Conv2D(8, 5)),
+    "direct": ((9, 10, 2), Conv2D(3)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("following", [[], [ReLU()], [MaxPool2D(2)], [ReLU(), MinPool2D(2)]], ids=repr)
+def test_what_is_not_finite_stays(name, value, following, rng):
+    shape, conv = LAYERS[name]
+    chain = Sequential([conv, *following])
+    params, x = chain.init(shape, rng, np.float32), rng.normal(size=(2, *shape)).astype(np.float32)
+    x[1, 4, 4] = value
+    out = run(chain, "numba", x, None, params)[0]
+    assert np.isfinite(out[0]).all()
+    if np.isnan(value):
+        ones = {"0": {"W": np.ones_like(params["0"]["W"])}}
+        sees_it = run(Sequential([conv, MaxPool2D(2)][: 1 + (len(out[0]) < 9)]), "numpy", 1.0 * np.isnan(x), None, ones)
+        assert np.isnan(out[sees_it[0] > 0.5]).all()
+    elif not following:
+        assert not np.isfinite(out[1]).all()
+
+
+def test_ties_have_one_winner_the_first():
+    chain = Sequential([Conv2D(2, 1, bias=False), MaxPool2D(2)])
+    x = np.ones((1, 4, 4, 1))
+    _, d_x, _ = run(chain, "numba", x, np.ones((1, 2, 2, 2)), {"0": {"W": np.ones((1, 1, 1, 2))}})
+    expected = np.zeros((4, 4))
+    expected[::2, ::2] = 2
+    np.testing.assert_array_equal(d_x[0, :, :, 0], expected)
+
+
+def test_which_layers_are_joined():
+    def joined(*layers, train=True):
+        chain = lower(Sequential(layers), (12, 12, 3), train=train, backend="numba")
+        return [operation.sources for operation in chain.operations if type(operation.layer) is CompiledConvolution]
+
+    class Own(ReLU):
+        """It may compute anything."""
+
+    assert joined(Conv2D(4), ReLU(), MaxPool2D(2), Conv2D(4)) == [("0", "1", "2"), ("3",)]
+    assert joined(Conv2D(4), BatchNorm(), ReLU()) == [("0",)]
+    assert joined(Conv2D(4), BatchNorm(), ReLU(), MinPool2D(), train=False) == [("0", "1", "2", "3")]
+    assert joined(Conv2D(4), Tanh(), Conv2D(4), AvgPool2D(), Conv2D(4), Own()) == [("0",), ("2",), ("4",)]
+    assert joined(Conv2D(4, bias="position"), Conv2D(4, pad_value=1.0), Flatten()) == []
+    assert joined(MaxPool2D(2), Conv2D(4), MaxPool2D((6, 6), 1)) == [("1", "2")]
+    chain = lower(Sequential([Residual([Conv2D(3), ReLU()])]), (12, 12, 3), train=True, backend="numba")
+    assert type(chain.operations[0].layer.operations[0].layer) is CompiledConvolution
+
+
+def test_predictions_with_batch_norm(rng):
+    chain = Sequential([Conv2D(8, bias=False), BatchNorm(), ReLU(), MaxPool2D(2)])
+    shape = (10, 9, 8)
+    params, state = chain.init(shape, rng, np.float64), chain.initial_state(shape, np.float64)
+    state["1"] = {"mean": rng.normal(size=8), "variance": rng.uniform(0.5, 2, size=8)}
+    params["1"] = {"scale": rng.normal(size=8), "shift": rng.normal(size=8)}
+    x = rng.normal(size=(3, *shape))
+
+    def predict(backend):
+        context = Context(state=state)
+        lowered = lower(chain, shape, train=False, backend=backend)
+        passing = lowered.forward(lowered.prepare(params, shape, context), x, context)
+        return (alone(passing) if lowered.depends_on_batch else passing)[0]
+
+    np.testing.assert_allclose(predict("numba"), predict("numpy"), atol=1e-12)
+
+
+def test_float32_kernels_compute_in_float32(tmp_path):
+    """An int that meets a float32 would make it a float64, which takes far longer."""
+    done = run_script(ARITHMETIC_IN_DOUBLE, tmp_path, timeout=200, SKCNN_CACHE_DIR="/dev/null/none")
+    assert done.returncode == 0, done.stderr
+    *found, n_kernels = done.stdout.splitlines()
+    assert found == []
+    assert int(n_kernels) > 20
+
+
+ARITHMETIC_IN_DOUBLE = r"""
+import importlib, pkgutil, re
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+import skcnn._kernels.compiled as package
+from skcnn._engine.compiled_layers import CompiledConvolution
+from skcnn.layers import Conv2D, MaxPool2D
+from skcnn.layers.base import Context
+
+for channels in (2, 8):
+    layer = CompiledConvolution(Conv2D(channels), None, True, MaxPool2D(2))
+    x = np.ones((2, 8, 8, channels), np.float32)
+    params = {"0": layer.conv.init(x.shape[1:], np.random.default_rng(0), np.float32)}
+    prepared = layer.prepare(params, x.shape[1:], Context(train=True))
+    out, cache = layer.forward(prepared, x, Context(train=True))
+    layer.backward(prepared, cache, out)
+n_kernels = 0
+for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for name, value in vars(importlib.import_module(module.name)).items():
+        if isinstance(value, Dispatcher):
+            for code in value.inspect_llvm().values():
+                n_kernels += 1
+                for line in code.splitlines():
+                    if re.search(r"= f(add|sub|mul|div|pext|cmp)\b.*\bdouble\b", line):
+                        print(module.name, name, line)
+print(n_kernels)
+"""
