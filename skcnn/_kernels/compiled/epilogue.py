@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import uintp
+from numba import int64, uintp
 
 from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.runs import add_run, clear_run, copy_run
@@ -44,65 +44,71 @@ def finish_pool(y: Any, window: Any, relu: bool, bias: Any, out: Any, winners: A
     pixels, target, places = y.reshape(-1), out.reshape(-1), winners.reshape(-1)
     for image in range(y.shape[0]):
         for i in range(oh):
-            for j in range(ow):
-                s = ((image * h + i * sh) * w + j * sw) * k
-                t = (((first + image) * oh + i) * ow + j) * k
-                if ph == 2 and pw == 2:
-                    _extremum_of_4(pixels, s, s + k, s + w * k, s + (w + 1) * k, sign, target, places, t, k)
-                else:
-                    _extremum(pixels, s, w * k, ph, pw, sign, target, places, t, k)
-                _finish_pixel(target, places, t, bias, relu)
+            s, t = (image * h + i * sh) * w * k, ((first + image) * oh + i) * ow * k
+            if ph == 2 and pw == 2:
+                _finish_windows_of_4(pixels, s, w * k, sw * k, sign, relu, bias, target, places, t, ow)
+            else:
+                _finish_windows(pixels, s, w * k, sw * k, ph, pw, sign, relu, bias, target, places, t, ow)
 
 
 @compiled
-def _extremum_of_4(
-    x: Any, s0: int, s1: int, s2: int, s3: int, sign: int, out: Any, winners: Any, start: int, k: int
+def _finish_windows_of_4(
+    y: Any, start: int, row: int, step: int, sign: int, relu: bool, bias: Any, out: Any, winners: Any, t0: int, ow: int
 ) -> None:
-    i0, i1, i2, i3, t = uintp(s0), uintp(s1), uintp(s2), uintp(s3), uintp(start)
-    one = x.dtype.type(sign)
-    for e in range(uintp(k)):
-        best, place = one * x[i0 + e], np.uint8(0)
-        value = one * x[i1 + e]
-        beats = value > best or value != value  # a NaN wins
-        best, place = value if beats else best, np.uint8(1) if beats else place
-        value = one * x[i2 + e]
-        beats = value > best or value != value
-        best, place = value if beats else best, np.uint8(2) if beats else place
-        value = one * x[i3 + e]
-        beats = value > best or value != value
-        best, place = value if beats else best, np.uint8(3) if beats else place
-        out[t + e] = one * best
-        winners[t + e] = place
+    """Pool the 2x2 windows of one row. For such short loops, one loop over everything is the fastest."""
+    s, t, k, down = uintp(start), uintp(t0), uintp(bias.size), uintp(row)
+    zero, one, to_next = y.dtype.type(0), y.dtype.type(sign), uintp(step - bias.size)
+    for _ in range(ow):
+        for e in range(k):
+            best, place = one * y[s], np.uint8(0)
+            value = one * y[s + k]
+            beats = value > best or value != value  # NaN wins
+            best, place = value if beats else best, np.uint8(1) if beats else place
+            value = one * y[s + down]
+            beats = value > best or value != value
+            best, place = value if beats else best, np.uint8(2) if beats else place
+            value = one * y[s + down + k]
+            beats = value > best or value != value
+            best, place = value if beats else best, np.uint8(3) if beats else place
+            value = one * best + bias[e]
+            is_cut = relu and not value > zero
+            out[t] = zero if relu and value < zero else value  # NaN stays
+            winners[t] = np.uint8(NONE) if is_cut else place
+            s += uintp(1)
+            t += uintp(1)
+        s += to_next
 
 
 @compiled
-def _extremum(
-    x: Any, start: int, row: int, ph: int, pw: int, sign: int, out: Any, winners: Any, out_start: int, k: int
+def _finish_windows(
+    y: Any,
+    start: int,
+    row: int,
+    step: int,
+    ph: int,
+    pw: int,
+    sign: int,
+    relu: bool,
+    bias: Any,
+    out: Any,
+    winners: Any,
+    t0: int,
+    ow: int,
 ) -> None:
-    copy_run(x, start, out, out_start, k)
-    t, one = uintp(out_start), x.dtype.type(sign)
-    for e in range(uintp(k)):
-        winners[t + e] = np.uint8(0)
-    for place in range(1, ph * pw):
-        i = uintp(start + place // pw * row + place % pw * k)
-        for e in range(uintp(k)):
-            value, best = x[i + e], out[t + e]
-            beats = one * value > one * best or value != value
-            out[t + e] = value if beats else best
-            winners[t + e] = np.uint8(place) if beats else winners[t + e]
-
-
-@compiled
-def _finish_pixel(out: Any, winners: Any, start: int, bias: Any, relu: bool) -> None:
-    t, zero = uintp(start), out.dtype.type(0)
-    if relu:
-        for e in range(uintp(bias.size)):
-            value = out[t + e] + bias[e]
-            winners[t + e] = winners[t + e] if value > zero else np.uint8(NONE)
-            out[t + e] = zero if value < zero else value
-    else:
-        for e in range(uintp(bias.size)):
-            out[t + e] += bias[e]
+    """Pool the windows of one row."""
+    k, zero, one = bias.size, y.dtype.type(0), y.dtype.type(sign)
+    for j in range(ow):
+        for e in range(k):
+            s, t = uintp(start + j * step + e), uintp(t0 + j * k + e)
+            best, place = one * y[s], np.uint8(0)
+            for i in range(1, ph * pw):
+                value = one * y[s + uintp(i // pw * row + i % pw * k)]
+                beats = value > best or value != value
+                best, place = value if beats else best, np.uint8(i) if beats else place
+            value = one * best + bias[e]
+            is_cut = relu and not value > zero
+            out[t] = zero if relu and value < zero else value
+            winners[t] = np.uint8(NONE) if is_cut else place
 
 
 @compiled
@@ -123,33 +129,45 @@ def start_back_pool(d_out: Any, winners: Any, first: int, window: Any, d_y: Any)
     oh, ow = d_out.shape[1], d_out.shape[2]
     h, w, k = d_y.shape[1], d_y.shape[2], d_y.shape[3]
     source, places, target = d_out.reshape(-1), winners.reshape(-1), d_y.reshape(-1)
-    if not (ph == sh and pw == sw and oh * ph == h and ow * pw == w):
-        clear_run(target, 0, target.size)  # otherwise every pixel is in one window
+    of_2x2 = ph == 2 and pw == 2 and sh == 2 and sw == 2
+    if not (of_2x2 and 2 * oh == h and 2 * ow == w):  # otherwise, every pixel is in one window, and is written
+        clear_run(target, 0, target.size)
     for image in range(d_y.shape[0]):
         for i in range(oh):
-            for j in range(ow):
-                s = uintp((((first + image) * oh + i) * ow + j) * k)
-                t = ((image * h + i * sh) * w + j * sw) * k
-                for place in range(ph * pw):
-                    target_start = uintp(t + (place // pw * w + place % pw) * k)
-                    if ph <= sh and pw <= sw:
-                        _put(source, places, s, place, target, target_start, k)
-                    else:
-                        _add(source, places, s, place, target, target_start, k)
+            s, t = ((first + image) * oh + i) * ow * k, (image * h + i * sh) * w * k
+            if of_2x2:
+                _put_windows_of_4(source, places, s, target, t, w * k, k, ow)
+            else:
+                _add_windows(source, places, s, target, t, w * k, sw * k, pw, k, ow)
 
 
 @compiled
-def _put(source: Any, winners: Any, s: int, place: int, target: Any, t: int, k: int) -> None:
-    zero, wanted = source.dtype.type(0), np.uint8(place)
-    for e in range(uintp(k)):
-        target[t + e] = source[s + e] if winners[s + e] == wanted else zero
+def _put_windows_of_4(source: Any, winners: Any, s0: int, target: Any, t0: int, row: int, n: int, ow: int) -> None:
+    s, t, k, down, zero = uintp(s0), uintp(t0), uintp(n), uintp(row), source.dtype.type(0)
+    right, below, last = k, down, down + k
+    for _ in range(ow):
+        for e in range(k):
+            target[t + e] = source[s + e] if winners[s + e] == 0 else zero
+        for e in range(k):
+            target[t + right + e] = source[s + e] if winners[s + e] == 1 else zero
+        for e in range(k):
+            target[t + below + e] = source[s + e] if winners[s + e] == 2 else zero
+        for e in range(k):
+            target[t + last + e] = source[s + e] if winners[s + e] == 3 else zero
+        s += k
+        t += k + k
 
 
 @compiled
-def _add(source: Any, winners: Any, s: int, place: int, target: Any, t: int, k: int) -> None:
-    zero, wanted = source.dtype.type(0), np.uint8(place)
-    for e in range(uintp(k)):
-        target[t + e] += source[s + e] if winners[s + e] == wanted else zero
+def _add_windows(
+    source: Any, winners: Any, s0: int, target: Any, t0: int, row: int, step: int, pw: int, k: int, ow: int
+) -> None:
+    for j in range(ow):
+        for e in range(k):
+            s = uintp(s0 + j * k + e)
+            place = int64(winners[s])
+            if place != NONE:
+                target[uintp(t0 + j * step + place // pw * row + place % pw * k + e)] += source[s]
 
 
 @compiled
