@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from skcnn._kernels.compiled import convolution
+from skcnn._kernels.compiled import batch_norm, convolution
 from skcnn._kernels.winograd import transforms
 from skcnn._values import Pair, pair
 from skcnn.layers.activations import ReLU
-from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Forward, Layer, Params, Shape
+from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange, Forward, Layer, Params, Shape
 from skcnn.layers.conv import Conv2D, pad_width_for
 from skcnn.layers.norm import BatchNorm
 from skcnn.layers.pool import MaxPool2D, MinPool2D
 
-__all__ = ["CompiledConvolution", "join"]
+__all__ = ["CompiledConvolution", "CompiledNorm", "join"]
 
 MOST_IN_WINDOW = 255  # pixels of a pool's window
 WINOGRAD_CHANNELS = 8  # at least; with fewer, its products are too narrow
@@ -32,30 +32,29 @@ NO_WINDOW = (0, 0, 0, 0, 0)
 
 def join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
     """Return a layer that computes the first few of these layers, and how many they are, or None."""
-    conv, *others = layers
-    if not _is_compiled(conv):
-        return None
-    rest = iter([*others, None, None, None])
-    following = next(rest)
-    norm = relu = pool = None
     # the types must be exactly these, because a subclass may compute something else
-    if type(following) is BatchNorm and not train:
-        norm, following = following, next(rest)
-    if type(following) is ReLU:
-        relu, following = following, next(rest)
-    if isinstance(following, MaxPool2D | MinPool2D) and _is_compiled_pool(following):
-        pool = following
-    joined = CompiledConvolution(conv, norm, relu is not None, pool)
-    return joined, 1 + sum(layer is not None for layer in (norm, relu, pool))
+    rest: list[Any] = [*layers, None, None, None]
+    conv = rest.pop(0) if _is_compiled(rest[0]) else None
+    norm: Any = rest.pop(0) if type(rest[0]) is BatchNorm and train == (conv is None) else None
+    if conv is norm is None:
+        return None
+    relu = rest.pop(0) if type(rest[0]) is ReLU else None
+    pool = rest[0] if _is_compiled_pool(rest[0]) else None
+    is_relu, n_layers = relu is not None, sum(layer is not None for layer in (conv, norm, relu, pool))
+    if conv is not None:
+        return CompiledConvolution(conv, norm, is_relu, pool), n_layers
+    return CompiledNorm(norm, is_relu, pool), n_layers
 
 
-def _is_compiled(layer: Layer) -> TypeGuard[Conv2D]:
-    return isinstance(layer, Conv2D) and type(layer) is Conv2D and layer.bias != "position" and layer.pad_value == 0
+def _is_compiled(layer: Layer) -> bool:
+    return type(layer) is Conv2D and layer.bias != "position" and layer.pad_value == 0
 
 
-def _is_compiled_pool(pool: MaxPool2D | MinPool2D) -> bool:
-    rows, columns = pair(pool.pool_size)
-    return type(pool) in (MaxPool2D, MinPool2D) and rows * columns <= MOST_IN_WINDOW
+def _is_compiled_pool(layer: Layer | None) -> bool:
+    if not isinstance(layer, MaxPool2D | MinPool2D) or type(layer) not in (MaxPool2D, MinPool2D):
+        return False
+    rows, columns = pair(layer.pool_size)
+    return rows * columns <= MOST_IN_WINDOW
 
 
 class _Plan(NamedTuple):
@@ -100,7 +99,7 @@ def _per_tile(columns: int, c: int, k: int) -> int:
 class _Prepared(NamedTuple):
     plan: _Plan
     kernels: Array
-    bias: Array
+    affine: Array
     window: tuple[int, int, int, int, int]
 
 
@@ -130,25 +129,20 @@ class CompiledConvolution(Layer):
             W, bias = W * factor, bias * factor + term
         plan = _plan(self.conv, in_shape, W.itemsize)
         kernels = _values_of_kernels(W, plan.tiling[0]) if plan.tiling[0] else _tiled(W, plan)
-        return _Prepared(plan, kernels, np.ascontiguousarray(bias), self._window())
-
-    def _window(self) -> tuple[int, int, int, int, int]:
-        if self.pool is None:
-            return NO_WINDOW
-        size, stride = self.pool.windows()
-        return (*size, *stride, 1 if isinstance(self.pool, MaxPool2D) else -1)
+        affine = np.stack([np.zeros_like(bias), np.ones_like(bias), bias])
+        return _Prepared(plan, kernels, affine, _window(self.pool))
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
-        plan, kernels, bias, window = params
+        plan, kernels, affine, window = params
         out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
         winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
-        convolution.forward(x, plan.tiling, plan.geometry, kernels, bias, self.relu, window, plan.size, out, winners)
+        convolution.forward(x, plan.tiling, plan.geometry, kernels, affine, self.relu, window, plan.size, out, winners)
         return out, (x, out, winners) if context.train else None
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
-        plan, kernels, bias, window = params
+        plan, kernels, affine, window = params
         x, out, winners = cache
-        d_kernels, d_bias = np.empty_like(kernels), np.zeros_like(bias)
+        d_kernels, d_bias = np.empty_like(kernels), np.zeros_like(affine[0])
         d_x = np.empty(x.shape if context.need_d_x else (0, 0, 0, 0), x.dtype)
         d_out = np.ascontiguousarray(d_out)
         convolution.backward(
@@ -163,6 +157,103 @@ class CompiledConvolution(Layer):
         d_W = _kernel_gradient(d_kernels, plan.tiling[0]) if plan.tiling[0] else _untiled(d_kernels, plan, len(d_bias))
         grads = {"W": d_W, "b": d_bias} if self.conv.bias else {"W": d_W}
         return grads if self._is_alone else {"0": grads}
+
+
+class _NormCache(NamedTuple):
+    x: Array
+    out: Array
+    winners: Array
+    deviation: Array  # (c,)
+    weight: Array  # (n,), or empty if all weights are 1
+    total: Any  # the number of pixels in the batch, or the sum of their weights
+    mean: Array  # (c,)
+    variance: Array | None  # (c,); None if the batch has only one pixel
+
+
+@dataclass(frozen=True, repr=False)
+class CompiledNorm(Layer):
+    """Batch normalisation in training, and what follows it: ReLU, and a max or min pool. See `BatchNorm`."""
+
+    depends_on_batch: ClassVar[bool] = True
+
+    norm: BatchNorm
+    relu: bool
+    pool: MaxPool2D | MinPool2D | None
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.pool.out_shape(in_shape) if self.pool else in_shape
+
+    @property
+    def _is_alone(self) -> bool:
+        return not (self.relu or self.pool)
+
+    def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
+        return params if self._is_alone else params["0"]
+
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
+        assert context.n_samples is not None
+        maps = _as_maps(x)
+        positions, c = maps.shape[1] * maps.shape[2], maps.shape[3]
+        weight = np.empty(0, x.dtype) if context.weight is None else context.weight.astype(x.dtype, copy=False)
+        sums = np.zeros(c + 1, x.dtype)
+        batch_norm.add_sums(maps, weight, sums[:c])
+        sums[c] = weight.sum() if weight.size else len(x)
+        both = yield sums
+        total = both[c] * positions
+        if context.weight is None:  # exactly, even if it is too large for a float32
+            total = x.dtype.type(context.n_samples * positions)
+        mean = both[:c] / total
+        squares = np.zeros(c, x.dtype)
+        batch_norm.add_squares(maps, mean, weight, squares)
+        variance = (yield squares) / total
+        deviation = np.sqrt(variance + x.dtype.type(self.norm.epsilon))
+        affine = np.stack([mean, params["scale"] / deviation, params["shift"]])
+        out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
+        winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
+        batch_norm.normalise(maps, affine, self.relu, _window(self.pool), _as_maps(out), winners)
+        known_variance = None if context.n_samples * positions == 1 else variance
+        return out, _NormCache(x, out, winners, deviation, weight, total, mean, known_variance)
+
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
+        x, out, winners, deviation, weight, total, mean, _ = cache
+        d_x, c = np.empty_like(x), len(mean)
+        maps, d_maps = _as_maps(x), _as_maps(d_x)
+        sums = np.zeros((2, c), x.dtype)
+        batch_norm.add_gradient_sums(
+            _as_maps(np.ascontiguousarray(d_out)), _as_maps(out), winners, self.relu, _window(self.pool), maps, mean,
+            d_maps, sums[0], sums[1],
+        )  # fmt: skip
+        sums[1] /= deviation
+        grads = {"scale": sums[1].copy(), "shift": sums[0].copy()}
+        all_shift, all_scale = yield sums
+        factor = params["scale"] / deviation
+        slope, constant = factor * all_scale / (deviation * total), factor * all_shift / total
+        batch_norm.to_gradients(maps, mean, factor, slope, constant, weight, d_maps)
+        return d_x, grads
+
+    def gradients(self, params: Any, d_prepared: Any) -> Params:
+        return d_prepared if self._is_alone else {"0": d_prepared}
+
+    def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
+        state = self.norm.initial_state(in_shape, dtype)
+        return state if self._is_alone else {"0": state}
+
+    def next_state(self, state: Params, cache: Any) -> Params:
+        new = self.norm.next_state(state if self._is_alone else state["0"], cache)
+        return new if self._is_alone else {"0": new}
+
+
+def _as_maps(x: Array) -> Array:
+    """View rows (n, c) as feature maps of one pixel."""
+    return x if x.ndim == 4 else x.reshape(len(x), 1, 1, x.shape[1])
+
+
+def _window(pool: MaxPool2D | MinPool2D | None) -> tuple[int, int, int, int, int]:
+    """Return how a pool moves and what it keeps, see `skcnn._kernels.compiled.convolution`."""
+    if pool is None:
+        return NO_WINDOW
+    size, stride = pool.windows()
+    return (*size, *stride, 1 if isinstance(pool, MaxPool2D) else -1)
 
 
 def _values_of_kernels(W: Array, m: int) -> Array:

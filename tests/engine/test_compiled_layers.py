@@ -7,10 +7,27 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from skcnn._engine.compiled_layers import CompiledConvolution
+from skcnn._engine.compiled_layers import CompiledConvolution, CompiledNorm
 from skcnn._engine.lowering import lower
-from skcnn.layers import AvgPool2D, BatchNorm, Conv2D, Flatten, MaxPool2D, MinPool2D, ReLU, Residual, Sequential, Tanh
+from skcnn._engine.numpy_settings import set_numpy
+from skcnn._engine.sharding import cut
+from skcnn._engine.workers import Workers
+from skcnn._trees import leaves
+from skcnn.layers import (
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Flatten,
+    MaxPool2D,
+    MinPool2D,
+    ReLU,
+    Residual,
+    Sequential,
+    Tanh,
+)
 from skcnn.layers.base import Context, alone
+from skcnn.network import Network
 from tests.scripts import run_script
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # of the sum of the magnitudes
@@ -145,15 +162,19 @@ def test_ties_have_one_winner_the_first():
 
 
 def test_which_layers_are_joined():
+    compiled = CompiledConvolution, CompiledNorm
+
     def joined(*layers, train=True):
         chain = lower(Sequential(layers), (12, 12, 3), train=train, backend="numba")
-        return [operation.sources for operation in chain.operations if type(operation.layer) is CompiledConvolution]
+        return [operation.sources for operation in chain.operations if type(operation.layer) in compiled]
 
     class Own(ReLU):
         """It may compute anything."""
 
     assert joined(Conv2D(4), ReLU(), MaxPool2D(2), Conv2D(4)) == [("0", "1", "2"), ("3",)]
-    assert joined(Conv2D(4), BatchNorm(), ReLU()) == [("0",)]
+    assert joined(Conv2D(4), BatchNorm(), ReLU(), Conv2D(4)) == [("0",), ("1", "2"), ("3",)]
+    assert joined(BatchNorm(), Flatten(), Dense(3), BatchNorm()) == [("0",), ("3",)]
+    assert joined(BatchNorm(), train=False) == []
     assert joined(Conv2D(4), BatchNorm(), ReLU(), MinPool2D(), train=False) == [("0", "1", "2", "3")]
     assert joined(Conv2D(4), Tanh(), Conv2D(4), AvgPool2D(), Conv2D(4), Own()) == [("0",), ("2",), ("4",)]
     assert joined(Conv2D(4, bias="position"), Conv2D(4, pad_value=1.0), Flatten()) == []
@@ -179,6 +200,42 @@ def test_predictions_with_batch_norm(rng):
     np.testing.assert_allclose(predict("numba"), predict("numpy"), atol=1e-12)
 
 
+@pytest.mark.parametrize("following", [[], [ReLU()], [MaxPool2D(2)], [ReLU(), MinPool2D((2, 3), 2)]], ids=repr)
+@pytest.mark.parametrize("n_shards", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_training_with_batch_norm(following, n_shards, weighted, rng):
+    layers = [Conv2D(4), BatchNorm(), *following, Conv2D(3), Flatten(), Dense(5), BatchNorm(), ReLU(), Dense(2)]
+    network = Network.build(layers, (7, 8, 2), rng, np.float64)
+    for tree in network.params:
+        for array in tree.values():
+            array += rng.normal(size=array.shape) / 10
+    x, d_out = rng.normal(size=(9, 7, 8, 2)), rng.normal(size=(9, 2))
+    weight = rng.uniform(0.5, 2, size=9) if weighted else None
+    given, expected = (step(network, backend, x, d_out, weight, n_shards) for backend in ("numba", "numpy"))
+    for one, other in zip(given, expected, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+def step(network, backend, x, d_out, weight, n_shards):
+    """Return the outputs, gradients and new states of a step on a batch that is cut into shards."""
+    passes = network.passes(train=True, backend=backend)
+
+    def of_shard(part):
+        context = passes.context(len(x), None if weight is None else weight[part])
+        out, caches = yield from passes.forward(x[part], context)
+        states = passes.next_states(caches)
+        return out, states, (yield from passes.backward(caches, d_out[part], context))
+
+    workers = Workers(1, set_numpy)
+    results = workers.run_together([of_shard(part) for part in cut(len(x), -(-len(x) // n_shards))])
+    d_prepared = results[0][2]
+    for _, _, more in results[1:]:
+        d_prepared = passes.add(d_prepared, more)
+    arrays = [array for _, array in leaves(passes.gradients(d_prepared))]
+    return [np.concatenate([out for out, _, _ in results]), *arrays, *(array for _, array in leaves(results[0][1]))]
+
+
 def test_float32_kernels_compute_in_float32(tmp_path):
     """An int that meets a float32 would make it a float64, which takes far longer."""
     done = run_script(ARITHMETIC_IN_DOUBLE, tmp_path, timeout=200, SKCNN_CACHE_DIR="/dev/null/none")
@@ -193,7 +250,7 @@ import importlib, pkgutil, re
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 import skcnn._kernels.compiled as package
-from skcnn._engine.compiled_layers import CompiledConvolution
+from skcnn._engine.compiled_layers import CompiledConvolution, CompiledNorm
 from skcnn.layers import Conv2D, MaxPool2D
 from skcnn.layers.base import Context
 

@@ -4,6 +4,7 @@ A few images at a time go through all steps, so that what one step writes is in 
 
 - `tiling` is a tuple of int: rows and columns of Winograd's tiles, and how many images are computed at a time; or 0 and
   1 if the convolution is computed directly.
+- `affine` is that of `skcnn._kernels.compiled.epilogue`.
 - `geometry` is that of `skcnn._kernels.compiled.direct`.
 - `window` is a tuple of int: rows and columns of the pool's windows, rows and columns of their stride, and 1 for the
   largest or -1 for the smallest pixel. All are 0 if there is no pool.
@@ -31,7 +32,7 @@ def forward(
     tiling: Any,
     geometry: Any,
     kernels: Any,
-    bias: Any,
+    affine: Any,
     relu: bool,
     window: Any,
     size: Any,
@@ -39,7 +40,7 @@ def forward(
     winners: Any,
 ) -> None:
     """Compute the outputs of x."""
-    (m, group), (rows, columns), k = tiling, size, bias.size
+    (m, group), (rows, columns), k = tiling, size, affine.shape[1]
     has_pool = window[0] > 0
     memory = _scratch(x, tiling, geometry, size, k)
     y = np.empty((group if has_pool else 0, rows, columns, k), x.dtype)
@@ -51,9 +52,9 @@ def forward(
         else:
             direct.convolve(x, first, geometry, kernels, memory, part)
         if has_pool:
-            finish_pool(part, window, relu, bias, out, winners, first)
+            finish_pool(part, window, relu, affine, out, winners, first)
         else:
-            finish(part.reshape(-1), bias, relu)
+            finish(part.reshape(-1), affine, relu, part.reshape(-1))
 
 
 @compiled

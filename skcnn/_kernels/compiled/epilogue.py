@@ -1,5 +1,8 @@
 """What follows a convolution while its outputs are in the cache: bias, ReLU and a max or min pool.
 
+Batch normalisation needs the same, so the bias is general: ``(y - mean) * factor + shift``, where `affine` (3, k) holds
+mean, factor and shift for each channel. For a convolution, they are 0, 1 and the bias.
+
 ReLU follows the pool, which gives the same, see `skcnn._engine.lowering`. For each output of the pool, `winners` holds
 which pixel of its window won, counted row by row, or NONE if ReLU lets no gradient pass.
 """
@@ -21,23 +24,24 @@ PIXELS_PER_BLOCK = 256
 
 
 @compiled
-def finish(y: Any, bias: Any, relu: bool) -> None:
-    """Add the bias (k,) to all pixels of y, then apply ReLU if it is wanted."""
-    k, zero = bias.size, y.dtype.type(0)
+def finish(y: Any, affine: Any, relu: bool, out: Any) -> None:
+    """Write all pixels of y, after the affine map and ReLU if it is wanted, to out, which may be y itself."""
+    k, zero = affine.shape[1], y.dtype.type(0)
+    mean, factor, shift = affine[0], affine[1], affine[2]
     for pixel in range(y.size // k):
         i = uintp(pixel * k)
         if relu:
             for e in range(uintp(k)):
-                value = y[i + e] + bias[e]
-                y[i + e] = zero if value < zero else value  # NaN stays
+                value = (y[i + e] - mean[e]) * factor[e] + shift[e]
+                out[i + e] = zero if value < zero else value  # NaN stays
         else:
             for e in range(uintp(k)):
-                y[i + e] += bias[e]
+                out[i + e] = (y[i + e] - mean[e]) * factor[e] + shift[e]
 
 
 @compiled
-def finish_pool(y: Any, window: Any, relu: bool, bias: Any, out: Any, winners: Any, first: int) -> None:
-    """Pool the windows of y (images, h, w, k), then add the bias and apply ReLU, into images of out from `first` on."""
+def finish_pool(y: Any, window: Any, relu: bool, affine: Any, out: Any, winners: Any, first: int) -> None:
+    """Apply the affine map, the pool and ReLU to y (images, h, w, k), into images of out from `first` on."""
     ph, pw, sh, sw, sign = window
     h, w, k = y.shape[1], y.shape[2], y.shape[3]
     oh, ow = out.shape[1], out.shape[2]
@@ -46,31 +50,42 @@ def finish_pool(y: Any, window: Any, relu: bool, bias: Any, out: Any, winners: A
         for i in range(oh):
             s, t = (image * h + i * sh) * w * k, ((first + image) * oh + i) * ow * k
             if ph == 2 and pw == 2:
-                _finish_windows_of_4(pixels, s, w * k, sw * k, sign, relu, bias, target, places, t, ow)
+                _finish_windows_of_4(pixels, s, w * k, sw * k, sign, relu, affine, target, places, t, ow)
             else:
-                _finish_windows(pixels, s, w * k, sw * k, ph, pw, sign, relu, bias, target, places, t, ow)
+                _finish_windows(pixels, s, w * k, sw * k, ph, pw, sign, relu, affine, target, places, t, ow)
 
 
 @compiled
 def _finish_windows_of_4(
-    y: Any, start: int, row: int, step: int, sign: int, relu: bool, bias: Any, out: Any, winners: Any, t0: int, ow: int
+    y: Any,
+    start: int,
+    row: int,
+    step: int,
+    sign: int,
+    relu: bool,
+    affine: Any,
+    out: Any,
+    winners: Any,
+    t0: int,
+    ow: int,
 ) -> None:
-    """Pool the 2x2 windows of one row. For such short loops, one loop over everything is the fastest."""
-    s, t, k, down = uintp(start), uintp(t0), uintp(bias.size), uintp(row)
-    zero, one, to_next = y.dtype.type(0), y.dtype.type(sign), uintp(step - bias.size)
+    """Pool the 2x2 windows of one row. For such short runs, one loop over everything is the fastest."""
+    mean, factor, shift = affine[0], affine[1], affine[2]
+    s, t, k, down = uintp(start), uintp(t0), uintp(mean.size), uintp(row)
+    zero, one, to_next = y.dtype.type(0), y.dtype.type(sign), uintp(step - mean.size)
     for _ in range(ow):
         for e in range(k):
-            best, place = one * y[s], np.uint8(0)
-            value = one * y[s + k]
+            best, place = one * ((y[s] - mean[e]) * factor[e] + shift[e]), np.uint8(0)
+            value = one * ((y[s + k] - mean[e]) * factor[e] + shift[e])
             beats = value > best or value != value  # NaN wins
             best, place = value if beats else best, np.uint8(1) if beats else place
-            value = one * y[s + down]
+            value = one * ((y[s + down] - mean[e]) * factor[e] + shift[e])
             beats = value > best or value != value
             best, place = value if beats else best, np.uint8(2) if beats else place
-            value = one * y[s + down + k]
+            value = one * ((y[s + down + k] - mean[e]) * factor[e] + shift[e])
             beats = value > best or value != value
             best, place = value if beats else best, np.uint8(3) if beats else place
-            value = one * best + bias[e]
+            value = one * best
             is_cut = relu and not value > zero
             out[t] = zero if relu and value < zero else value  # NaN stays
             winners[t] = np.uint8(NONE) if is_cut else place
@@ -89,23 +104,24 @@ def _finish_windows(
     pw: int,
     sign: int,
     relu: bool,
-    bias: Any,
+    affine: Any,
     out: Any,
     winners: Any,
     t0: int,
     ow: int,
 ) -> None:
     """Pool the windows of one row."""
-    k, zero, one = bias.size, y.dtype.type(0), y.dtype.type(sign)
+    k, zero, one = affine.shape[1], y.dtype.type(0), y.dtype.type(sign)
     for j in range(ow):
         for e in range(k):
+            mean, factor, shift = affine[0, e], affine[1, e], affine[2, e]
             s, t = uintp(start + j * step + e), uintp(t0 + j * k + e)
-            best, place = one * y[s], np.uint8(0)
+            best, place = one * ((y[s] - mean) * factor + shift), np.uint8(0)
             for i in range(1, ph * pw):
-                value = one * y[s + uintp(i // pw * row + i % pw * k)]
+                value = one * ((y[s + uintp(i // pw * row + i % pw * k)] - mean) * factor + shift)
                 beats = value > best or value != value
                 best, place = value if beats else best, np.uint8(i) if beats else place
-            value = one * best + bias[e]
+            value = one * best
             is_cut = relu and not value > zero
             out[t] = zero if relu and value < zero else value
             winners[t] = np.uint8(NONE) if is_cut else place
