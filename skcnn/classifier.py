@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skcnn._engine.backends import BACKENDS, missing_backend
+from skcnn._engine.backends import BACKENDS, missing_backend, must_compile
 from skcnn._engine.blas import allowed_threads
 from skcnn._engine.numpy_settings import restoring_numpy
 from skcnn._estimator.architecture import ACTIVATIONS, POOLS
@@ -624,6 +624,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     def _require_backend(self) -> None:
         if missing := missing_backend(self.backend):
             raise ImportError(missing)
+        if self.verbose and must_compile(self.backend):
+            print("Compiling the kernels, which takes some seconds and is needed only once.", flush=True)
 
     def _n_threads(self) -> int:
         if self.n_jobs is None:

@@ -18,6 +18,7 @@ STOREYS = [
     {"layers"},
     {"_engine", "losses", "optimizers", "schedules", "augmentation"},
     {"network"},
+    {"compilation"},
     {"_training"},
     {"_storage"},
     {"_estimator", "datasets"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
-__all__ = ["BACKENDS", "missing_backend"]
+__all__ = ["BACKENDS", "missing_backend", "must_compile"]
 
 BACKENDS = ("numpy", "numba")
 
@@ -20,3 +20,11 @@ def missing_backend(backend: str) -> str:
     except ImportError as error:
         return f'backend="numba" needs numba: pip install "skcnn[fast]", or set backend="numpy" ({error})'
     return ""
+
+
+def must_compile(backend: str) -> bool:
+    """Return whether the kernels of a backend will be compiled, which takes some seconds."""
+    if backend == "numpy":
+        return False
+    compiler = importlib.import_module("skcnn._kernels.compiled.compiler")
+    return not compiler.are_stored()

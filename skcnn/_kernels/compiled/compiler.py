@@ -21,7 +21,7 @@ from numba import config
 
 from skcnn._version import __version__
 
-__all__ = ["cache_folder", "compiled"]
+__all__ = ["are_stored", "cache_folder", "compiled"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -50,6 +50,12 @@ def cache_folder() -> Path | None:
         return None
     is_own = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
     return folder if is_own and os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def are_stored() -> bool:
+    """Return whether compiled kernels are stored, so that a new process need not compile them."""
+    folder = cache_folder()
+    return folder is not None and any(folder.rglob("*.nbi"))
 
 
 def _user_folder() -> Path:

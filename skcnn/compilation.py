@@ -1,0 +1,47 @@
+"""Compiling the kernels of ``backend="numba"`` ahead of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skcnn._engine.backends import missing_backend
+from skcnn.layers import BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from skcnn.layers.base import alone
+from skcnn.network import Network
+
+__all__ = ["compile_kernels"]
+
+
+def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
+    """Compile all kernels of ``backend="numba"``, and store them for later processes.
+
+    Otherwise, each kernel is compiled when it is first needed. Call this function when you build a container image, or
+    before a search starts many processes, which would all compile.
+
+    The kernels are stored in a folder of the user: ``~/.cache/skcnn`` on Linux, or the folder in the environment
+    variable ``SKCNN_CACHE_DIR``. Only this user may be able to write to it. If it cannot be written, every process
+    compiles the kernels in memory.
+
+    Parameters
+    ----------
+    dtypes : sequence of {"float32", "float64"}, default=("float32", "float64")
+        The precisions to compile for. Each takes several seconds.
+
+    Raises
+    ------
+    ImportError
+        If numba is not installed.
+    """
+    if missing := missing_backend("numba"):
+        raise ImportError(missing)
+    layers = [Conv2D(8), BatchNorm(), ReLU(), MaxPool2D(2), Conv2D(8), ReLU(), Flatten(), Dense(1)]
+    for dtype in dtypes:
+        network = Network.build(layers, (8, 8, 1), np.random.default_rng(0), dtype)
+        x = np.zeros((2, 8, 8, 1), dtype)
+        network.predict(x, backend="numba")
+        passes = network.passes(train=True, backend="numba")
+        context = passes.context(len(x))
+        out, caches = alone(passes.forward(x, context))
+        alone(passes.backward(caches, out, context))
