@@ -142,7 +142,8 @@ class CompiledConvolution(Layer):
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         plan, kernels, affine, window = params
         x, out, winners = cache
-        d_kernels, d_bias = np.empty_like(kernels), np.zeros_like(affine[0])
+        d_kernels = np.empty(kernels.shape if plan.tiling[0] else kernels.transpose(0, 2, 1).shape, x.dtype)
+        d_bias = np.zeros_like(affine[0])
         d_x = np.empty(x.shape if context.need_d_x else (0, 0, 0, 0), x.dtype)
         d_out = np.ascontiguousarray(d_out)
         convolution.backward(
@@ -286,10 +287,10 @@ def _tiled(W: Array, plan: _Plan) -> Array:
 
 
 def _untiled(d_tiled: Array, plan: _Plan, k: int) -> Array:
-    """Reverse `_tiled` for gradients: add up those of all outputs of a tile."""
+    """Reverse `_tiled` for gradients, which are transposed: add up those of all outputs of a tile."""
     kh, kw, _, stride, _, _, per_tile = plan.geometry
-    by_output = d_tiled.reshape(kh, (per_tile - 1) * stride + kw, -1, per_tile, k)
-    d_W: Array = by_output[:, :kw, :, 0].copy()
+    by_output = d_tiled.reshape(kh, per_tile, k, (per_tile - 1) * stride + kw, -1)
+    d_W = by_output[:, 0, :, :kw].copy()
     for i in range(1, per_tile):
-        d_W += by_output[:, i * stride : i * stride + kw, :, i]
-    return d_W
+        d_W += by_output[:, i, :, i * stride : i * stride + kw]
+    return np.ascontiguousarray(d_W.transpose(0, 2, 3, 1))

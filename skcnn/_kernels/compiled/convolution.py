@@ -73,9 +73,13 @@ def backward(
     d_bias: Any,
     d_x: Any,
 ) -> None:
-    """Compute the gradients. d_x is empty if it is not needed."""
+    """Compute the gradients. d_x is empty if it is not needed.
+
+    If the convolution is computed directly, d_kernels is transposed: (kernel rows, per_tile * k, length).
+    """
     (m, group), (rows, columns), k = tiling, size, d_bias.size
     memory = _scratch(x, tiling, geometry, size, k)
+    turned = _transposed(kernels) if d_x.size else kernels  # the products are far faster then
     d_y, sums = np.empty((group, rows, columns, k), x.dtype), np.empty(k, x.dtype)
     for first in range(0, x.shape[0], group):
         part = d_y[: min(group, x.shape[0] - first)]
@@ -87,11 +91,21 @@ def backward(
         if m:
             winograd.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)
             if d_x.size:
-                winograd.spread(part, geometry, m, kernels, memory, d_x, first)
+                winograd.spread(part, geometry, m, turned, memory, d_x, first)
         else:
             direct.add_kernel_gradient(x, first, geometry, part, memory, d_kernels)
             if d_x.size:
-                direct.spread(part, geometry, kernels, memory, d_x, first)
+                direct.spread(part, geometry, turned, memory, d_x, first)
+
+
+@compiled
+def _transposed(matrices: Any) -> Any:
+    turned = np.empty((matrices.shape[0], matrices.shape[2], matrices.shape[1]), matrices.dtype)
+    for i in range(matrices.shape[0]):
+        for row in range(matrices.shape[1]):
+            for column in range(matrices.shape[2]):
+                turned[i, column, row] = matrices[i, row, column]
+    return turned
 
 
 @compiled

@@ -57,13 +57,13 @@ def convolve(x: Any, image: int, geometry: Any, kernels: Any, memory: Any, out: 
 
 @compiled
 def add_kernel_gradient(x: Any, image: int, geometry: Any, d_out: Any, memory: Any, d_kernels: Any) -> None:
-    """Add the gradient with respect to the kernels, for one image, given d_out (1, oh, ow, k).
+    """Add the gradient with respect to the transposed kernels, for one image, given d_out (1, oh, ow, k).
 
     For the first image, it is written. The outputs of whole tiles stay in the memory, for `spread`.
     """
     rows, columns, k = d_out.shape[1], d_out.shape[2], d_out.shape[3]
     unfolded, tiles, _, _ = memory
-    length, width = d_kernels.shape[1], d_kernels.shape[2]
+    width, length = d_kernels.shape[1], d_kernels.shape[2]
     n_tiles = -(-columns // geometry[6])
     _unfold(x, image, rows, columns, geometry, unfolded)
     flat, source = d_kernels.reshape(-1), d_out.reshape(-1)
@@ -73,24 +73,27 @@ def add_kernel_gradient(x: Any, image: int, geometry: Any, d_out: Any, memory: A
     for u in range(d_kernels.shape[0]):
         start = _first_row(u, rows, geometry) * n_tiles * length
         product(
-            length, width, rows * n_tiles, unfolded, start, length, True, tiles, 0, width, False, flat,
-            u * length * width, width, image > 0,
+            width, length, rows * n_tiles, tiles, 0, width, True, unfolded, start, length, False, flat,
+            u * length * width, length, image > 0,
         )  # fmt: skip
 
 
 @compiled
 def spread(d_out: Any, geometry: Any, kernels: Any, memory: Any, d_x: Any, image: int) -> None:
-    """Write the gradient with respect to an image of x to d_x, after `add_kernel_gradient` with the same d_out."""
+    """Write the gradient with respect to an image of x to d_x, after `add_kernel_gradient` with the same d_out.
+
+    The kernels are transposed: (kernel rows, per_tile * k, length).
+    """
     rows, columns = d_out.shape[1], d_out.shape[2]
     unfolded, tiles, _, _ = memory
-    length, width = kernels.shape[1], kernels.shape[2]
+    width, length = kernels.shape[1], kernels.shape[2]
     n_tiles = -(-columns // geometry[6])
     flat = kernels.reshape(-1)
     clear_run(unfolded, 0, unfolded.size)
     for u in range(kernels.shape[0]):
         target = _first_row(u, rows, geometry) * n_tiles * length
         product(
-            rows * n_tiles, length, width, tiles, 0, width, False, flat, u * length * width, width, True, unfolded,
+            rows * n_tiles, length, width, tiles, 0, width, False, flat, u * length * width, length, False, unfolded,
             target, length, True,
         )  # fmt: skip
     _fold(unfolded, rows, columns, geometry, d_x, image)

@@ -93,15 +93,18 @@ def add_kernel_gradient(x: Any, first: int, geometry: Any, m: int, d_out: Any, m
 
 @compiled
 def spread(d_out: Any, geometry: Any, m: int, kernels: Any, memory: Any, d_x: Any, first: int) -> None:
-    """Write the gradient with respect to images of x to d_x, after `add_kernel_gradient` with the same d_out."""
-    c, k = kernels.shape[1], kernels.shape[2]
+    """Write the gradient with respect to images of x to d_x, after `add_kernel_gradient` with the same d_out.
+
+    The kernels are transposed: (36, k, c).
+    """
+    k, c = kernels.shape[1], kernels.shape[2]
     pixels, row, of_pixels, of_outputs = memory
     n_tiles = _n_tiles(d_out, m)
     total = d_out.shape[0] * n_tiles
     flat = kernels.reshape(-1)
     for point in range(POINTS):
         product(
-            total, c, k, of_outputs, point * total * k, k, False, flat, point * c * k, k, True, of_pixels,
+            total, c, k, of_outputs, point * total * k, k, False, flat, point * c * k, c, False, of_pixels,
             point * total * c, c, False,
         )  # fmt: skip
     rows, columns = d_out.shape[1], d_out.shape[2]
