@@ -25,7 +25,8 @@ from skcnn.layers.pool import MaxPool2D, MinPool2D
 __all__ = ["CompiledConvolution", "CompiledNorm", "join"]
 
 MOST_IN_WINDOW = 255  # pixels of a pool's window
-WINOGRAD_CHANNELS = 8  # at least; with fewer, its products are too narrow
+WINOGRAD_CHANNELS = 8  # at least, for tiles with several columns; with fewer, the products are too narrow
+ROWS_CHANNELS = 2  # at least, for tiles with several rows; with fewer, the transforms take too long
 BYTES_IN_CACHE = 2**20  # of Winograd's values, for as many images as are computed together
 NO_WINDOW = (0, 0, 0, 0, 0)
 
@@ -64,15 +65,14 @@ class _Plan(NamedTuple):
     ----------
     size : (int, int)
         The rows and columns of the convolution's output.
-    tiling : (int, int)
-        Rows and columns of Winograd's tiles, and how many images are computed at a time; or 0 and 1 if the convolution
-        is computed directly.
+    tiling : (int, int, int)
+        See `skcnn._kernels.compiled.convolution`.
     geometry : tuple of int
         See `skcnn._kernels.compiled.direct`.
     """
 
     size: Pair
-    tiling: Pair
+    tiling: tuple[int, int, int]
     geometry: tuple[int, int, int, int, int, int, int]
 
 
@@ -81,13 +81,15 @@ def _plan(conv: Conv2D, in_shape: Shape, itemsize: int) -> _Plan:
     rows, columns, k = conv.out_shape(in_shape)
     size, stride, c = pair(conv.kernel_size), pair(conv.stride), in_shape[2]
     (top, _), (left, _) = pad_width_for(conv.padding, size, stride, in_shape[:2])
-    m = {(3, 3): 4, (5, 5): 2}.get(size, 0) if stride == (1, 1) and min(c, k) >= WINOGRAD_CHANNELS else 0
-    group = 1
-    if m:
+    m = {3: 4, 5: 2}.get(size[0], 1) if stride[0] == 1 else 1  # rows of Winograd's tiles
+    across, group = 1, 1
+    if m > 1 and size[0] == size[1] and stride[1] == 1 and min(c, k) >= WINOGRAD_CHANNELS:
+        across = m
         values = 36 * -(-rows // m) * -(-columns // m) * (c + k) * itemsize
         group = max(1, BYTES_IN_CACHE // values)
-    per_tile = _per_tile(columns, c, k)
-    return _Plan((rows, columns), (m, group), (*size, *stride, top, left, per_tile))
+    elif c < ROWS_CHANNELS:
+        m = 1
+    return _Plan((rows, columns), (m, across, group), (*size, *stride, top, left, _per_tile(columns, c, k)))
 
 
 def _per_tile(columns: int, c: int, k: int) -> int:
@@ -128,8 +130,8 @@ class CompiledConvolution(Layer):
             factor, term = self.norm.in_prediction(params["1"], context.state["1"])
             W, bias = W * factor, bias * factor + term
         plan = _plan(self.conv, in_shape, W.itemsize)
-        kernels = _values_of_kernels(W, plan.tiling[0]) if plan.tiling[0] else _tiled(W, plan)
-        affine = np.stack([np.zeros_like(bias), np.ones_like(bias), bias])
+        kernels = _values_of_kernels(W, plan)
+        affine = _repeated([np.zeros_like(bias), np.ones_like(bias), bias])
         return _Prepared(plan, kernels, affine, _window(self.pool))
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
@@ -140,10 +142,10 @@ class CompiledConvolution(Layer):
         return out, (x, out, winners) if context.train else None
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
-        plan, kernels, affine, window = params
+        plan, kernels, _, window = params
         x, out, winners = cache
-        d_kernels = np.empty(kernels.shape if plan.tiling[0] else kernels.transpose(0, 2, 1).shape, x.dtype)
-        d_bias = np.zeros_like(affine[0])
+        d_kernels = np.empty(kernels.shape if plan.tiling[1] > 1 else kernels.transpose(0, 2, 1).shape, x.dtype)
+        d_bias = np.zeros(out.shape[3], x.dtype)
         d_x = np.empty(x.shape if context.need_d_x else (0, 0, 0, 0), x.dtype)
         d_out = np.ascontiguousarray(d_out)
         convolution.backward(
@@ -155,7 +157,7 @@ class CompiledConvolution(Layer):
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         d_kernels, d_bias = d_prepared
         plan = params.plan
-        d_W = _kernel_gradient(d_kernels, plan.tiling[0]) if plan.tiling[0] else _untiled(d_kernels, plan, len(d_bias))
+        d_W = _kernel_gradient(d_kernels, plan, len(d_bias))
         grads = {"W": d_W, "b": d_bias} if self.conv.bias else {"W": d_W}
         return grads if self._is_alone else {"0": grads}
 
@@ -208,7 +210,7 @@ class CompiledNorm(Layer):
         batch_norm.add_squares(maps, mean, weight, squares)
         variance = (yield squares) / total
         deviation = np.sqrt(variance + x.dtype.type(self.norm.epsilon))
-        affine = np.stack([mean, params["scale"] / deviation, params["shift"]])
+        affine = _repeated([mean, params["scale"] / deviation, params["shift"]])
         out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
         winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
         batch_norm.normalise(maps, affine, self.relu, _window(self.pool), _as_maps(out), winners)
@@ -249,6 +251,11 @@ def _as_maps(x: Array) -> Array:
     return x if x.ndim == 4 else x.reshape(len(x), 1, 1, x.shape[1])
 
 
+def _repeated(of_channels: Sequence[Array]) -> Array:
+    """Repeat numbers for each channel (k,) for several pixels: (len(of_channels), repeats * k)."""
+    return np.tile(np.stack(of_channels), -(-convolution.RUN // len(of_channels[0])))
+
+
 def _window(pool: MaxPool2D | MinPool2D | None) -> tuple[int, int, int, int, int]:
     """Return how a pool moves and what it keeps, see `skcnn._kernels.compiled.convolution`."""
     if pool is None:
@@ -257,23 +264,28 @@ def _window(pool: MaxPool2D | MinPool2D | None) -> tuple[int, int, int, int, int
     return (*size, *stride, 1 if isinstance(pool, MaxPool2D) else -1)
 
 
-def _values_of_kernels(W: Array, m: int) -> Array:
-    """Return Winograd's values (36, c, k) of kernels (r, r, c, k): G @ W @ G.T."""
-    r, _, c, k = W.shape
+def _values_of_kernels(W: Array, plan: _Plan) -> Array:
+    """Return the matrices of the products, for kernels W (kh, kw, c, k)."""
+    m, across, _ = plan.tiling
+    r, kw, c, k = W.shape
+    rows = W if across > 1 else _tiled(W, plan)
+    if m == 1:
+        return rows
     G = transforms(m, r, W.dtype).G
-    along_rows = (G @ W.reshape(r, -1)).reshape(6, r, -1)
-    values: Array = np.matmul(G, along_rows).reshape(36, c, k)
-    return values
+    values: Array = (G @ rows.reshape(r, -1)).reshape(6, *rows.shape[1:])
+    return np.matmul(G, values.reshape(6, kw, -1)).reshape(36, c, k) if across > 1 else values
 
 
-def _kernel_gradient(d_values: Array, m: int) -> Array:
-    """Reverse `_values_of_kernels` for gradients: G.T @ d_values @ G."""
-    _, c, k = d_values.shape
-    r = 7 - m
-    G = transforms(m, r, d_values.dtype).G
-    along_columns = np.matmul(G.T, d_values.reshape(6, 6, -1))
-    d_W: Array = (G.T @ along_columns.reshape(6, -1)).reshape(r, r, c, k)
-    return d_W
+def _kernel_gradient(d_values: Array, plan: _Plan, k: int) -> Array:
+    """Reverse `_values_of_kernels` for gradients, which are transposed unless the tiles have several columns."""
+    m, across, _ = plan.tiling
+    r, kw = plan.geometry[:2]
+    G = transforms(m, r, d_values.dtype).G if m > 1 else np.empty(0)
+    if across > 1:
+        d_values = np.matmul(G.T, d_values.reshape(6, 6, -1)).reshape(6, kw, -1, k)
+    if m > 1:
+        d_values = (G.T @ d_values.reshape(6, -1)).reshape(r, *d_values.shape[1:])
+    return d_values if across > 1 else _untiled(d_values, plan, k)
 
 
 def _tiled(W: Array, plan: _Plan) -> Array:

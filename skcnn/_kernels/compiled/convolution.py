@@ -2,8 +2,9 @@
 
 A few images at a time go through all steps, so that what one step writes is in the cache when the next one reads it.
 
-- `tiling` is a tuple of int: rows and columns of Winograd's tiles, and how many images are computed at a time; or 0 and
-  1 if the convolution is computed directly.
+- `tiling` is a tuple of int: the rows and the columns of outputs in Winograd's tiles, and how many images are computed
+  at a time. If there is one column, Winograd's algorithm computes only along the columns; if there is also one row, the
+  convolution is computed directly. In both cases, one image is computed at a time.
 - `affine` is that of `skcnn._kernels.compiled.epilogue`.
 - `geometry` is that of `skcnn._kernels.compiled.direct`.
 - `window` is a tuple of int: rows and columns of the pool's windows, rows and columns of their stride, and 1 for the
@@ -19,11 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._kernels.compiled import direct, winograd
+from skcnn._kernels.compiled import direct, winograd, winograd_rows
 from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.epilogue import finish, finish_pool, start_back, start_back_pool, sum_channels
 
-__all__ = ["backward", "forward"]
+__all__ = ["RUN", "backward", "forward"]
+
+RUN = 64  # elements: loops over shorter runs are slow
 
 
 @compiled
@@ -40,15 +43,17 @@ def forward(
     winners: Any,
 ) -> None:
     """Compute the outputs of x."""
-    (m, group), (rows, columns), k = tiling, size, affine.shape[1]
+    (m, across, group), (rows, columns), k = tiling, size, out.shape[3]
     has_pool = window[0] > 0
     memory = _scratch(x, tiling, geometry, size, k)
     y = np.empty((group if has_pool else 0, rows, columns, k), x.dtype)
     for first in range(0, x.shape[0], group):
         last = min(first + group, x.shape[0])
         part = y[: last - first] if has_pool else out[first:last]
-        if m:
+        if across > 1:
             winograd.convolve(x, first, geometry, m, kernels, memory, part)
+        elif m > 1:
+            winograd_rows.convolve(x, first, geometry, m, kernels, memory, part)
         else:
             direct.convolve(x, first, geometry, kernels, memory, part)
         if has_pool:
@@ -75,12 +80,12 @@ def backward(
 ) -> None:
     """Compute the gradients. d_x is empty if it is not needed.
 
-    If the convolution is computed directly, d_kernels is transposed: (kernel rows, per_tile * k, length).
+    Unless Winograd's tiles have several columns, d_kernels is transposed: (products, per_tile * k, length).
     """
-    (m, group), (rows, columns), k = tiling, size, d_bias.size
+    (m, across, group), (rows, columns), k = tiling, size, d_bias.size
     memory = _scratch(x, tiling, geometry, size, k)
     turned = _transposed(kernels) if d_x.size else kernels  # the products are far faster then
-    d_y, sums = np.empty((group, rows, columns, k), x.dtype), np.empty(k, x.dtype)
+    d_y, sums = np.empty((group, rows, columns, k), x.dtype), np.empty(-(-RUN // k) * k, x.dtype)
     for first in range(0, x.shape[0], group):
         part = d_y[: min(group, x.shape[0] - first)]
         if window[0] > 0:
@@ -88,10 +93,14 @@ def backward(
         else:
             start_back(d_out.reshape(-1), first * rows * columns * k, out.reshape(-1), relu, part.reshape(-1))
         sum_channels(part.reshape(-1), d_bias, sums)
-        if m:
+        if across > 1:
             winograd.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)
             if d_x.size:
                 winograd.spread(part, geometry, m, turned, memory, d_x, first)
+        elif m > 1:
+            winograd_rows.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)
+            if d_x.size:
+                winograd_rows.spread(part, geometry, m, turned, memory, d_x, first)
         else:
             direct.add_kernel_gradient(x, first, geometry, part, memory, d_kernels)
             if d_x.size:
@@ -111,7 +120,9 @@ def _transposed(matrices: Any) -> Any:
 @compiled
 def _scratch(x: Any, tiling: Any, geometry: Any, size: Any, k: int) -> Any:
     """Return four arrays for intermediate results."""
-    (m, group), (rows, columns) = tiling, size
-    if m:
+    (m, across, group), (rows, columns) = tiling, size
+    if across > 1:
         return winograd.scratch(x, group, rows, columns, m, k)
+    if m > 1:
+        return winograd_rows.scratch(x, rows, columns, m, k, geometry)
     return direct.scratch(x, rows, columns, k, geometry)

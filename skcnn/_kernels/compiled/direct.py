@@ -21,14 +21,14 @@ from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.products import product
 from skcnn._kernels.compiled.runs import add_run, clear_run, copy_run
 
-__all__ = ["add_kernel_gradient", "convolve", "scratch", "spread"]
+__all__ = ["add_kernel_gradient", "convolve", "fold", "row_length", "scratch", "spread", "unfold"]
 
 
 @compiled
 def scratch(x: Any, rows: int, columns: int, k: int, geometry: Any) -> Any:
     """Return memory for an image with `rows` x `columns` outputs: unfolded pixels, and the outputs of whole tiles."""
     kernel_rows, _, row_stride, _, _, _, per_tile = geometry
-    n_tiles, length = -(-columns // per_tile), _length(x.shape[3], geometry)
+    n_tiles, length = -(-columns // per_tile), row_length(x.shape[3], geometry)
     unfolded = row_stride * (rows + (kernel_rows - 1) // row_stride) * n_tiles * length
     nothing = np.empty(0, x.dtype)
     return np.empty(unfolded, x.dtype), np.empty(rows * n_tiles * per_tile * k, x.dtype), nothing, nothing
@@ -41,7 +41,7 @@ def convolve(x: Any, image: int, geometry: Any, kernels: Any, memory: Any, out: 
     unfolded, tiles, _, _ = memory
     length, width = kernels.shape[1], kernels.shape[2]
     n_tiles, k = -(-columns // geometry[6]), out.shape[3]
-    _unfold(x, image, rows, columns, geometry, unfolded)
+    unfold(x, image, rows, columns, geometry, unfolded)
     flat, target = kernels.reshape(-1), out.reshape(-1)
     is_whole = n_tiles * geometry[6] == columns
     for u in range(kernels.shape[0]):
@@ -65,7 +65,7 @@ def add_kernel_gradient(x: Any, image: int, geometry: Any, d_out: Any, memory: A
     unfolded, tiles, _, _ = memory
     width, length = d_kernels.shape[1], d_kernels.shape[2]
     n_tiles = -(-columns // geometry[6])
-    _unfold(x, image, rows, columns, geometry, unfolded)
+    unfold(x, image, rows, columns, geometry, unfolded)
     flat, source = d_kernels.reshape(-1), d_out.reshape(-1)
     for y in range(rows):
         copy_run(source, y * columns * k, tiles, y * n_tiles * width, columns * k)
@@ -96,11 +96,11 @@ def spread(d_out: Any, geometry: Any, kernels: Any, memory: Any, d_x: Any, image
             rows * n_tiles, length, width, tiles, 0, width, False, flat, u * length * width, length, False, unfolded,
             target, length, True,
         )  # fmt: skip
-    _fold(unfolded, rows, columns, geometry, d_x, image)
+    fold(unfolded, rows, columns, geometry, d_x, image)
 
 
 @compiled
-def _length(c: int, geometry: Any) -> Any:
+def row_length(c: int, geometry: Any) -> Any:
     """Return the number of elements under a tile in one row."""
     _, kernel_columns, _, column_stride, _, _, per_tile = geometry
     return ((per_tile - 1) * column_stride + kernel_columns) * c
@@ -114,11 +114,11 @@ def _first_row(u: int, rows: int, geometry: Any) -> Any:
 
 
 @compiled
-def _unfold(x: Any, image: int, rows: int, columns: int, geometry: Any, unfolded: Any) -> None:
+def unfold(x: Any, image: int, rows: int, columns: int, geometry: Any, unfolded: Any) -> None:
     """Copy the pixels under every tile of every row, and zeros for the padding."""
     h, w, c = x.shape[1], x.shape[2], x.shape[3]
     kernel_rows, _, row_stride, column_stride, top, left, per_tile = geometry
-    n_tiles, length = -(-columns // per_tile), _length(c, geometry)
+    n_tiles, length = -(-columns // per_tile), row_length(c, geometry)
     source = x.reshape(-1)
     for i in range((rows - 1) * row_stride + kernel_rows):
         y = i - top
@@ -141,11 +141,11 @@ def _unfold(x: Any, image: int, rows: int, columns: int, geometry: Any, unfolded
 
 
 @compiled
-def _fold(unfolded: Any, rows: int, columns: int, geometry: Any, d_x: Any, image: int) -> None:
-    """Add up the pixels under every tile of every row, without the padding: the reverse of `_unfold`."""
+def fold(unfolded: Any, rows: int, columns: int, geometry: Any, d_x: Any, image: int) -> None:
+    """Add up the pixels under every tile of every row, without the padding: the reverse of `unfold`."""
     h, w, c = d_x.shape[1], d_x.shape[2], d_x.shape[3]
     kernel_rows, _, row_stride, column_stride, top, left, per_tile = geometry
-    n_tiles, length = -(-columns // per_tile), _length(c, geometry)
+    n_tiles, length = -(-columns // per_tile), row_length(c, geometry)
     target = d_x.reshape(-1)
     clear_run(target, image * h * w * c, h * w * c)
     for i in range((rows - 1) * row_stride + kernel_rows):

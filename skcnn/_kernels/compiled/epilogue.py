@@ -1,7 +1,8 @@
 """What follows a convolution while its outputs are in the cache: bias, ReLU and a max or min pool.
 
-Batch normalisation needs the same, so the bias is general: ``(y - mean) * factor + shift``, where `affine` (3, k) holds
-mean, factor and shift for each channel. For a convolution, they are 0, 1 and the bias.
+Batch normalisation needs the same, so the bias is general: ``(y - mean) * factor + shift``, where `affine` holds mean,
+factor and shift for each channel. For a convolution, they are 0, 1 and the bias. They are repeated for several pixels,
+(3, repeats * k), because short runs are slow.
 
 ReLU follows the pool, which gives the same, see `skcnn._engine.lowering`. For each output of the pool, `winners` holds
 which pixel of its window won, counted row by row, or NONE if ReLU lets no gradient pass.
@@ -20,22 +21,22 @@ from skcnn._kernels.compiled.runs import add_run, clear_run, copy_run
 __all__ = ["finish", "finish_pool", "start_back", "start_back_pool", "sum_channels"]
 
 NONE = 255  # so a window has at most 255 pixels
-PIXELS_PER_BLOCK = 256
+FEW_CHANNELS = 16
+BLOCK = 256  # runs
 
 
 @compiled
 def finish(y: Any, affine: Any, relu: bool, out: Any) -> None:
     """Write all pixels of y, after the affine map and ReLU if it is wanted, to out, which may be y itself."""
-    k, zero = affine.shape[1], y.dtype.type(0)
-    mean, factor, shift = affine[0], affine[1], affine[2]
-    for pixel in range(y.size // k):
-        i = uintp(pixel * k)
+    zero, mean, factor, shift = y.dtype.type(0), affine[0], affine[1], affine[2]
+    for start in range(0, y.size, mean.size):
+        i, length = uintp(start), uintp(min(mean.size, y.size - start))
         if relu:
-            for e in range(uintp(k)):
+            for e in range(length):
                 value = (y[i + e] - mean[e]) * factor[e] + shift[e]
                 out[i + e] = zero if value < zero else value  # NaN stays
         else:
-            for e in range(uintp(k)):
+            for e in range(length):
                 out[i + e] = (y[i + e] - mean[e]) * factor[e] + shift[e]
 
 
@@ -50,9 +51,9 @@ def finish_pool(y: Any, window: Any, relu: bool, affine: Any, out: Any, winners:
         for i in range(oh):
             s, t = (image * h + i * sh) * w * k, ((first + image) * oh + i) * ow * k
             if ph == 2 and pw == 2:
-                _finish_windows_of_4(pixels, s, w * k, sw * k, sign, relu, affine, target, places, t, ow)
+                _finish_windows_of_4(pixels, s, w * k, sw * k, k, sign, relu, affine, target, places, t, ow)
             else:
-                _finish_windows(pixels, s, w * k, sw * k, ph, pw, sign, relu, affine, target, places, t, ow)
+                _finish_windows(pixels, s, w * k, sw * k, k, ph, pw, sign, relu, affine, target, places, t, ow)
 
 
 @compiled
@@ -61,6 +62,7 @@ def _finish_windows_of_4(
     start: int,
     row: int,
     step: int,
+    n: int,
     sign: int,
     relu: bool,
     affine: Any,
@@ -71,8 +73,8 @@ def _finish_windows_of_4(
 ) -> None:
     """Pool the 2x2 windows of one row. For such short runs, one loop over everything is the fastest."""
     mean, factor, shift = affine[0], affine[1], affine[2]
-    s, t, k, down = uintp(start), uintp(t0), uintp(mean.size), uintp(row)
-    zero, one, to_next = y.dtype.type(0), y.dtype.type(sign), uintp(step - mean.size)
+    s, t, k, down = uintp(start), uintp(t0), uintp(n), uintp(row)
+    zero, one, to_next = y.dtype.type(0), y.dtype.type(sign), uintp(step - n)
     for _ in range(ow):
         for e in range(k):
             best, place = one * ((y[s] - mean[e]) * factor[e] + shift[e]), np.uint8(0)
@@ -100,6 +102,7 @@ def _finish_windows(
     start: int,
     row: int,
     step: int,
+    k: int,
     ph: int,
     pw: int,
     sign: int,
@@ -111,7 +114,7 @@ def _finish_windows(
     ow: int,
 ) -> None:
     """Pool the windows of one row."""
-    k, zero, one = affine.shape[1], y.dtype.type(0), y.dtype.type(sign)
+    zero, one = y.dtype.type(0), y.dtype.type(sign)
     for j in range(ow):
         for e in range(k):
             mean, factor, shift = affine[0, e], affine[1, e], affine[2, e]
@@ -162,14 +165,22 @@ def _put_windows_of_4(source: Any, winners: Any, s0: int, target: Any, t0: int, 
     s, t, k, down, zero = uintp(s0), uintp(t0), uintp(n), uintp(row), source.dtype.type(0)
     right, below, last = k, down, down + k
     for _ in range(ow):
-        for e in range(k):
-            target[t + e] = source[s + e] if winners[s + e] == 0 else zero
-        for e in range(k):
-            target[t + right + e] = source[s + e] if winners[s + e] == 1 else zero
-        for e in range(k):
-            target[t + below + e] = source[s + e] if winners[s + e] == 2 else zero
-        for e in range(k):
-            target[t + last + e] = source[s + e] if winners[s + e] == 3 else zero
+        if n < FEW_CHANNELS:  # one loop is faster for short runs, and four are for long ones
+            for e in range(k):
+                value, place = source[s + e], winners[s + e]
+                target[t + e] = value if place == 0 else zero
+                target[t + right + e] = value if place == 1 else zero
+                target[t + below + e] = value if place == 2 else zero
+                target[t + last + e] = value if place == 3 else zero
+        else:
+            for e in range(k):
+                target[t + e] = source[s + e] if winners[s + e] == 0 else zero
+            for e in range(k):
+                target[t + right + e] = source[s + e] if winners[s + e] == 1 else zero
+            for e in range(k):
+                target[t + below + e] = source[s + e] if winners[s + e] == 2 else zero
+            for e in range(k):
+                target[t + last + e] = source[s + e] if winners[s + e] == 3 else zero
         s += k
         t += k + k
 
@@ -188,12 +199,12 @@ def _add_windows(
 
 @compiled
 def sum_channels(y: Any, sums: Any, memory: Any) -> None:
-    """Add the sums over all pixels of y to sums (k,). The memory has k elements."""
-    k = sums.size
-    n_pixels = y.size // k
-    # long sums lose digits: the pixels are added up in blocks, and then the blocks
-    for block in range(0, n_pixels, PIXELS_PER_BLOCK):
-        clear_run(memory, 0, k)
-        for pixel in range(block, min(block + PIXELS_PER_BLOCK, n_pixels)):
-            add_run(y, pixel * k, memory, 0, k)
-        add_run(memory, 0, sums, 0, k)
+    """Add the sums over all pixels of y to sums (k,). The memory has room for several pixels."""
+    k, run = sums.size, memory.size
+    # long sums lose digits, and short runs are slow: several pixels are added up side by side, block by block
+    for block in range(0, y.size, BLOCK * run):
+        clear_run(memory, 0, run)
+        for start in range(block, min(block + BLOCK * run, y.size), run):
+            add_run(y, start, memory, 0, min(run, y.size - start))
+        for start in range(0, run, k):
+            add_run(memory, start, sums, 0, k)

@@ -26,11 +26,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import int64, uintp
+from numba import int64
 
 from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.products import product
 from skcnn._kernels.compiled.runs import clear_run, copy_run
+from skcnn._kernels.compiled.transforms import add_times_b, times_a, times_a_transposed, times_b
 
 __all__ = ["add_kernel_gradient", "convolve", "scratch", "spread"]
 
@@ -218,11 +219,11 @@ def _evaluate_pixels(
     p0, p1, p2, p3, p4, p5 = _places(m, part, c)
     for tile_row in range(n_rows):
         y = m * tile_row * row
-        _times_b(pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, memory, int64(0), row, row)
+        times_b(pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, memory, int64(0), row, row)
         target = first_tile * c + tile_row * run
         for i in range(6):
             s = i * row
-            _times_b(memory, s + p0, s + p1, s + p2, s + p3, s + p4, s + p5, values, 6 * i * step + target, step, run)
+            times_b(memory, s + p0, s + p1, s + p2, s + p3, s + p4, s + p5, values, 6 * i * step + target, step, run)
 
 
 @compiled
@@ -240,11 +241,11 @@ def _spread_pixels(
         source = first_tile * c + tile_row * run
         for i in range(6):
             s = i * row
-            _add_times_b(
+            add_times_b(
                 values, 6 * i * step + source, step, memory, s + p0, s + p1, s + p2, s + p3, s + p4, s + p5, run
             )
         y = m * tile_row * row
-        _add_times_b(memory, int64(0), row, pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, row)
+        add_times_b(memory, int64(0), row, pixels, y, y + row, y + 2 * row, y + 3 * row, y + 4 * row, y + 5 * row, row)
 
 
 @compiled
@@ -257,10 +258,10 @@ def _interpolate_outputs(values: Any, first_tile: int, total: int, m: int, memor
     for tile_row in range(n_rows):
         source = first_tile * k + tile_row * run
         for j in range(6):
-            _times_a(values, j * step + source, 6 * step, m, memory, j * run, 6 * run, run)
+            times_a(values, j * step + source, 6 * step, m, memory, j * run, 6 * run, run)
         for i in range(min(m, rows - m * tile_row)):
             # the columns of a row of outputs, sorted, behind the 6 * m runs of the first transform
-            _times_a(memory, 6 * i * run, run, m, memory, 6 * m * run, run, run)
+            times_a(memory, 6 * i * run, run, m, memory, 6 * m * run, run, run)
             y = (image * rows + m * tile_row + i) * columns
             for column in range(columns):
                 place = (6 * m + column % m) * run + (column // m) * k
@@ -276,107 +277,7 @@ def _evaluate_outputs(
     run, step = n_columns * k, total * k
     row = m * run
     for tile_row in range(n_rows):
-        _times_a_transposed(pixels, m * tile_row * row, row, m, memory, int64(0), row, row)
+        times_a_transposed(pixels, m * tile_row * row, row, m, memory, int64(0), row, row)
         target = first_tile * k + tile_row * run
         for i in range(6):
-            _times_a_transposed(memory, i * row, run, m, values, 6 * i * step + target, step, run)
-
-
-@compiled
-def _times_b(
-    x: Any, s0: int, s1: int, s2: int, s3: int, s4: int, s5: int, y: Any, start: int, step: int, length: int
-) -> None:
-    """Six runs of x, at the six pixels under a tile, give six runs of y, at the six points: B.T @ x."""
-    two, four, five = x.dtype.type(2), x.dtype.type(4), x.dtype.type(5)
-    i0, i1, i2, i3, i4, i5 = uintp(s0), uintp(s1), uintp(s2), uintp(s3), uintp(s4), uintp(s5)
-    d = uintp(step)
-    j0 = uintp(start)
-    j1, j2, j3, j4, j5 = j0 + d, j0 + d + d, j0 + d + d + d, j0 + d + d + d + d, j0 + d + d + d + d + d
-    for e in range(uintp(length)):
-        x0, x1, x2, x3, x4, x5 = x[i0 + e], x[i1 + e], x[i2 + e], x[i3 + e], x[i4 + e], x[i5 + e]
-        even, odd = x4 - four * x2, x3 - four * x1
-        y[j0 + e] = four * x0 - five * x2 + x4
-        y[j1 + e] = even + odd
-        y[j2 + e] = even - odd
-        even, odd = x4 - x2, two * (x3 - x1)
-        y[j3 + e] = even + odd
-        y[j4 + e] = even - odd
-        y[j5 + e] = four * x1 - five * x3 + x5
-
-
-@compiled
-def _add_times_b(
-    y: Any, start: int, step: int, x: Any, s0: int, s1: int, s2: int, s3: int, s4: int, s5: int, length: int
-) -> None:
-    """Six runs of y, at the six points, are added to six runs of x, at the six pixels under a tile: B @ y."""
-    two, four, five = x.dtype.type(2), x.dtype.type(4), x.dtype.type(5)
-    i0, i1, i2, i3, i4, i5 = uintp(s0), uintp(s1), uintp(s2), uintp(s3), uintp(s4), uintp(s5)
-    d = uintp(step)
-    j0 = uintp(start)
-    j1, j2, j3, j4, j5 = j0 + d, j0 + d + d, j0 + d + d + d, j0 + d + d + d + d, j0 + d + d + d + d + d
-    for e in range(uintp(length)):
-        y0, y1, y2, y3, y4, y5 = y[j0 + e], y[j1 + e], y[j2 + e], y[j3 + e], y[j4 + e], y[j5 + e]
-        sum_12, difference_12, sum_34, difference_34 = y1 + y2, y1 - y2, y3 + y4, two * (y3 - y4)
-        x[i0 + e] += four * y0
-        x[i1 + e] += four * (y5 - difference_12) - difference_34
-        x[i2 + e] -= five * y0 + four * sum_12 + sum_34
-        x[i3 + e] += difference_12 + difference_34 - five * y5
-        x[i4 + e] += y0 + sum_12 + sum_34
-        x[i5 + e] += y5
-
-
-@compiled
-def _times_a(y: Any, start: int, step: int, m: int, x: Any, x_start: int, x_step: int, length: int) -> None:
-    """Six runs of y, at the six points, give m runs of x: A.T @ y."""
-    two, four, eight = x.dtype.type(2), x.dtype.type(4), x.dtype.type(8)
-    d = uintp(step)
-    j0 = uintp(start)
-    j1, j2, j3, j4, j5 = j0 + d, j0 + d + d, j0 + d + d + d, j0 + d + d + d + d, j0 + d + d + d + d + d
-    t = uintp(x_step)
-    i0 = uintp(x_start)
-    i1, i2, i3 = i0 + t, i0 + t + t, i0 + t + t + t
-    if m == 2:
-        for e in range(uintp(length)):
-            y0, y1, y2, y3, y4, y5 = y[j0 + e], y[j1 + e], y[j2 + e], y[j3 + e], y[j4 + e], y[j5 + e]
-            x[i0 + e] = y0 + (y1 + y2) + (y3 + y4)
-            x[i1 + e] = (y1 - y2) + two * (y3 - y4) + y5
-    else:
-        for e in range(uintp(length)):
-            y0, y1, y2, y3, y4, y5 = y[j0 + e], y[j1 + e], y[j2 + e], y[j3 + e], y[j4 + e], y[j5 + e]
-            sum_12, difference_12, sum_34, difference_34 = y1 + y2, y1 - y2, y3 + y4, y3 - y4
-            x[i0 + e] = y0 + sum_12 + sum_34
-            x[i1 + e] = difference_12 + two * difference_34
-            x[i2 + e] = sum_12 + four * sum_34
-            x[i3 + e] = difference_12 + eight * difference_34 + y5
-
-
-@compiled
-def _times_a_transposed(x: Any, x_start: int, x_step: int, m: int, y: Any, start: int, step: int, length: int) -> None:
-    """Give six runs of y, at the six points, for m runs of x: A @ x."""
-    two, four, eight = x.dtype.type(2), x.dtype.type(4), x.dtype.type(8)
-    d = uintp(step)
-    j0 = uintp(start)
-    j1, j2, j3, j4, j5 = j0 + d, j0 + d + d, j0 + d + d + d, j0 + d + d + d + d, j0 + d + d + d + d + d
-    t = uintp(x_step)
-    i0 = uintp(x_start)
-    i1, i2, i3 = i0 + t, i0 + t + t, i0 + t + t + t
-    if m == 2:
-        for e in range(uintp(length)):
-            x0, x1 = x[i0 + e], x[i1 + e]
-            y[j0 + e] = x0
-            y[j1 + e] = x0 + x1
-            y[j2 + e] = x0 - x1
-            y[j3 + e] = x0 + two * x1
-            y[j4 + e] = x0 - two * x1
-            y[j5 + e] = x1
-    else:
-        for e in range(uintp(length)):
-            x0, x1, x2, x3 = x[i0 + e], x[i1 + e], x[i2 + e], x[i3 + e]
-            y[j0 + e] = x0
-            even, odd = x0 + x2, x1 + x3
-            y[j1 + e] = even + odd
-            y[j2 + e] = even - odd
-            even, odd = x0 + four * x2, two * x1 + eight * x3
-            y[j3 + e] = even + odd
-            y[j4 + e] = even - odd
-            y[j5 + e] = x3
+            times_a_transposed(memory, i * row, run, m, values, 6 * i * step + target, step, run)
