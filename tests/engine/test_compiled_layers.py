@@ -12,6 +12,7 @@ from skcnn._engine.lowering import lower
 from skcnn._engine.numpy_settings import set_numpy
 from skcnn._engine.sharding import cut
 from skcnn._engine.workers import Workers
+from skcnn._kernels.compiled import convolution
 from skcnn._trees import leaves
 from skcnn.layers import (
     AvgPool2D,
@@ -159,6 +160,24 @@ def test_ties_have_one_winner_the_first():
     expected = np.zeros((4, 4))
     expected[::2, ::2] = 2
     np.testing.assert_array_equal(d_x[0, :, :, 0], expected)
+
+
+def test_no_array_makes_a_kernel_compile_anew(rng):
+    chain, shape = Sequential([Conv2D(8), ReLU(), MaxPool2D(2)]), (8, 8, 8)
+    params, x = chain.init(shape, rng, np.float64), rng.normal(size=(4, *shape))
+    d_out = rng.normal(size=(4, 4, 4, 8))
+    expected = run(chain, "numba", x, d_out, params)
+    n_compiled = len(convolution.forward.signatures), len(convolution.backward.signatures)
+    read_only, transposed = x.copy(), np.asfortranarray(x)
+    read_only.flags.writeable = False
+    for other, d in (
+        (read_only, d_out),
+        (transposed, np.asfortranarray(d_out)),
+        (np.broadcast_to(x[:1], x.shape), d_out),
+    ):
+        given = run(chain, "numba", other, d, params)
+        assert other is not read_only or (given[1] == expected[1]).all()
+    assert (len(convolution.forward.signatures), len(convolution.backward.signatures)) == n_compiled
 
 
 def test_which_layers_are_joined():
