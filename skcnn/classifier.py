@@ -35,7 +35,7 @@ from skcnn._estimator.images import Images
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.parameters import NestedParametersMixin
 from skcnn._estimator.prediction import predict
-from skcnn._estimator.progress import Progress
+from skcnn._estimator.progress import Progress, announce
 from skcnn._estimator.reading import check_classes, read_data_set, read_images
 from skcnn._estimator.sklearn_private import (
     CallbackSupportMixin,
@@ -625,7 +625,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         if missing := missing_backend(self.backend):
             raise ImportError(missing)
         if self.verbose and must_compile(self.backend):
-            print("Compiling the kernels, which takes some seconds and is needed only once.", flush=True)
+            announce("Compiling the kernels for the first time, which takes some seconds.")
 
     def _n_threads(self) -> int:
         if self.n_jobs is None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from functools import cache
 
 __all__ = ["BACKENDS", "missing_backend", "must_compile"]
 
 BACKENDS = ("numpy", "numba")
 
 
-@cache
 def missing_backend(backend: str) -> str:
     """Return why a backend cannot be used, and what to do, or "" if it can be used."""
     if backend == "numpy":
@@ -27,4 +25,4 @@ def must_compile(backend: str) -> bool:
     if backend == "numpy":
         return False
     compiler = importlib.import_module("skcnn._kernels.compiled.compiler")
-    return not compiler.are_stored()
+    return not compiler.are_compiled()

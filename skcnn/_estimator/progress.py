@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "announce"]
 
 
 class Progress:
@@ -53,8 +53,7 @@ class Progress:
         last = "val_f1" if row.get("val_score") == row.get("val_accuracy") else "val_score"
         shown = (name for name in (*_SHOWN, last) if row.get(name) is not None)
         figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
-        with _ignoring_lost_output():
-            print(f"{self._title}: {row['seconds']:.1f}s {figures}", flush=True)  # fits 80 columns
+        announce(f"{self._title}: {row['seconds']:.1f}s {figures}")  # fits 80 columns
         return False
 
     def close(self) -> None:
@@ -65,6 +64,12 @@ class Progress:
         if bar is not None:
             with _ignoring_lost_output():
                 bar.close()
+
+
+def announce(line: str) -> None:
+    """Print a line, unless stdout is closed or missing."""
+    with _ignoring_lost_output():
+        print(line, flush=True)
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")
