@@ -1,7 +1,7 @@
 """Presets: named sets of constructor parameters.
 
 A preset sets all parameters that define a model, so later changes to the defaults do not affect it. It does not set
-`random_state`, `n_jobs`, `verbose` and `warm_start`.
+`random_state`, `n_jobs`, `backend`, `verbose` and `warm_start`.
 
 >>> from skcnn import NumpyCNNClassifier
 >>> from skcnn.presets import EXERCISE

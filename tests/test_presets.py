@@ -24,7 +24,7 @@ N_PARAMS = {
 @pytest.mark.parametrize("name", presets.__all__)
 def test_presets_leave_nothing_to_defaults(name):
     preset = getattr(presets, name)
-    yours = {"random_state", "n_jobs", "verbose", "warm_start"}
+    yours = {"random_state", "n_jobs", "backend", "verbose", "warm_start"}
     assert set(preset) == set(NumpyCNNClassifier().get_params(deep=False)) - yours
     clf = NumpyCNNClassifier(**preset, random_state=0)
     clf.set_params(max_iter=1, batch_size=min(preset["batch_size"], 20))
