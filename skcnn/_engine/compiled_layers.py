@@ -136,7 +136,7 @@ class CompiledConvolution(Layer):
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
         plan, kernels, affine, window = params
-        x = _plain(x)
+        x = _plain(x, kernels.dtype)
         out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
         winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
         convolution.forward(x, plan.tiling, plan.geometry, kernels, affine, self.relu, window, plan.size, out, winners)
@@ -148,7 +148,7 @@ class CompiledConvolution(Layer):
         d_kernels = np.empty(kernels.shape if plan.tiling[1] > 1 else kernels.transpose(0, 2, 1).shape, x.dtype)
         d_bias = np.zeros(out.shape[3], x.dtype)
         d_x = np.empty(x.shape if context.need_d_x else (0, 0, 0, 0), x.dtype)
-        d_out = _plain(d_out)
+        d_out = _plain(d_out, x.dtype)
         convolution.backward(
             x, plan.tiling, plan.geometry, kernels, self.relu, window, plan.size, out, winners, d_out, d_kernels,
             d_bias, d_x,
@@ -196,7 +196,7 @@ class CompiledNorm(Layer):
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
         assert context.n_samples is not None
-        x = _plain(x)
+        x = _plain(x, params["scale"].dtype)
         maps = _as_maps(x)
         positions, c = maps.shape[1] * maps.shape[2], maps.shape[3]
         weight = np.empty(0, x.dtype) if context.weight is None else context.weight.astype(x.dtype, copy=False)
@@ -225,7 +225,7 @@ class CompiledNorm(Layer):
         maps, d_maps = _as_maps(x), _as_maps(d_x)
         sums = np.zeros((2, c), x.dtype)
         batch_norm.add_gradient_sums(
-            _as_maps(_plain(d_out)), _as_maps(out), winners, self.relu, _window(self.pool), maps, mean,
+            _as_maps(_plain(d_out, x.dtype)), _as_maps(out), winners, self.relu, _window(self.pool), maps, mean,
             d_maps, sums[0], sums[1],
         )  # fmt: skip
         sums[1] /= deviation
@@ -248,9 +248,9 @@ class CompiledNorm(Layer):
         return new if self._is_alone else {"0": new}
 
 
-def _plain(x: Array) -> Array:
-    """Return x itself, or a copy if the kernels would be compiled anew for it: if it is read-only or not contiguous."""
-    return x if type(x) is np.ndarray and x.flags.carray else np.array(x, order="C")
+def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Return x itself, or a copy if the kernels would be compiled anew for it: they need writable arrays of one dtype."""
+    return x if type(x) is np.ndarray and x.flags.carray and x.dtype == dtype else np.array(x, dtype, order="C")
 
 
 def _as_maps(x: Array) -> Array:

@@ -174,6 +174,7 @@ def test_no_array_makes_a_kernel_compile_anew(rng):
         (read_only, d_out),
         (transposed, np.asfortranarray(d_out)),
         (np.broadcast_to(x[:1], x.shape), d_out),
+        (x.astype(np.float32), d_out),
     ):
         given = run(chain, "numba", other, d, params)
         assert other is not read_only or (given[1] == expected[1]).all()
