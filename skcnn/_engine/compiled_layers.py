@@ -249,7 +249,7 @@ class CompiledNorm(Layer):
 
 
 def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Return x itself, or a copy if the kernels would be compiled anew for it: they need writable arrays of one dtype."""
+    """Return x itself, or a writable and contiguous copy of a dtype, so that no kernel is compiled anew for it."""
     return x if type(x) is np.ndarray and x.flags.carray and x.dtype == dtype else np.array(x, dtype, order="C")
 
 
