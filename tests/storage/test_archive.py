@@ -73,10 +73,10 @@ def test_brackets_in_strings_do_not_count(header, tmp_path):
 def test_a_header_of_very_many_empty_lists_is_refused_at_once(item, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(craft({"header.json": json.dumps({"a": [item] * 500_000})}))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DamagedFile, match=r"contain \d+ lists and objects"):
         read_archive(str(path))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 2
 
 
 def counted(value):
@@ -158,10 +158,10 @@ def test_a_large_header_that_is_no_json_is_refused_at_once(part, tmp_path):
     path = tmp_path / "file"
     content = craft({"header.json": part * (2**20 // len(part))})
     path.write_bytes(content)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DamagedFile):
         read_archive(str(path))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 2
 
 
 def craft(members):
