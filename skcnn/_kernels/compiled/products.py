@@ -74,14 +74,7 @@ def _product(
     letter, dtype = _KINDS[a.dtype]
     kind, plain, transposed = ord(letter), ord("N"), ord("T")
     one, zero = np.ones(1, dtype), np.zeros(1, dtype)
-    pointer, integer, char = types.CPointer(a.dtype), types.intp, types.char
-    gemm = types.ExternalFunction(
-        "numba_xxgemm",
-        types.intc(
-            *(char, char, char, integer, integer, integer),
-            *(pointer, pointer, integer, pointer, integer, pointer, pointer, integer),
-        ),
-    )
+    gemm = _gemm(a.dtype)
 
     def call(
         m: Any,
@@ -119,3 +112,11 @@ def _product(
         )
 
     return call
+
+
+def _gemm(dtype: Any) -> Any:
+    """Return numba's name for the function of BLAS that multiplies matrices."""
+    pointer, integer, char = types.CPointer(dtype), types.intp, types.char
+    sizes = (char, char, char, integer, integer, integer)
+    matrices = (pointer, pointer, integer, pointer, integer, pointer, pointer, integer)
+    return types.ExternalFunction("numba_xxgemm", types.intc(*sizes, *matrices))
