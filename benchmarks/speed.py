@@ -1,34 +1,40 @@
-"""Training and prediction time of skcnn and of all installed peers on the same tasks.
+"""Training and prediction time of skcnn, with both backends, and of all installed peers on the same tasks.
 
-    python benchmarks/speed.py                                  # all tasks, all installed peers: about 20 minutes
+    python benchmarks/speed.py                                  # all tasks, all installed peers: about 40 minutes
     python benchmarks/speed.py --rounds 3 --tasks "batch 1" --peers PyTorch JAX
 
-    pip install -e '.[peers]'                                   # install the peers, in a separate environment
+    pip install -e '.[fast,peers]'                              # install the peers, in a separate environment
 
-Every round runs all contenders of a task once, in turn, so that a slow phase of the machine affects all of them. The
-script prints the median over the rounds and its ratio to the time of skcnn. The images are those of Fashion-MNIST. Run
-nothing else at the same time: other load slows the frameworks down more than skcnn. Unset OPENBLAS_CORETYPE and
-OPENBLAS_L2_SIZE, because they select older BLAS kernels.
+Every contender has a process of its own. Every round runs all contenders of a task once, in turn, so that a slow phase
+of the machine affects all of them. The script prints the median over the rounds and its ratio to the time of skcnn with
+either backend. The images are those of Fashion-MNIST, and random ones for the colour network. Run nothing else at the
+same time: other load slows the frameworks down more than skcnn. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, because
+they select older BLAS kernels.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import platform
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from statistics import median
 from time import perf_counter
 
 import numpy as np
-from peers import DEEPER, DEFAULT, EXERCISE, OURS, PEERS, Net
+from peers import COLOUR, DEEP, DEEPER, DEFAULT, EXERCISE, OURS, PEERS, Net
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcnn.datasets import load_fashion_mnist
 
 PYTORCH = ("PyTorch", "PyTorch, channels_last", "PyTorch, compiled")
-TRAINING = (*PYTORCH, "Keras", "skorch", "JAX", "MLPClassifier")
-PREDICTION = (*PYTORCH, "Keras", "skorch", "JAX", "onnxruntime", "MLPClassifier")
+FRAMEWORKS = (*PYTORCH, "Keras", "JAX")
+TRAINING = (*FRAMEWORKS, "skorch", "MLPClassifier")
+PREDICTION = (*FRAMEWORKS, "onnxruntime", "skorch", "MLPClassifier")
 
 
 @dataclass(frozen=True)
@@ -41,17 +47,27 @@ class Task:
     peers: tuple[str, ...]
     repeat: int = 1
 
+    def data(self):
+        """Return the images and the labels."""
+        if self.net.image_shape == (28, 28, 1):
+            X, y = load_fashion_mnist(return_X_y=True)
+            return X, y.astype(np.int64)
+        rng, n = np.random.default_rng(0), max(self.n_images, 512)
+        return rng.integers(0, 256, (n, *self.net.image_shape), np.uint8), np.arange(n) % 10
+
 
 TASKS = {
     "EXERCISE, train, batch 1": Task(EXERCISE, 1, 1_600, (*TRAINING, "naive loops")),
     "EXERCISE, train, batch 32": Task(EXERCISE, 32, 6_400, TRAINING),
     "EXERCISE, train, batch 128": Task(EXERCISE, 128, 6_400, TRAINING),
+    "default, train, batch 64": Task(DEFAULT, 64, 6_400, FRAMEWORKS),
+    "deeper, train, batch 64": Task(DEEPER, 64, 1_920, FRAMEWORKS),
+    "DEEP, train, batch 128": Task(DEEP, 128, 1_920, FRAMEWORKS),
+    "colour, train, batch 64": Task(COLOUR, 64, 960, FRAMEWORKS),
     "EXERCISE, predict 10,000": Task(EXERCISE, None, 10_000, PREDICTION),
-    "EXERCISE, predict one": Task(EXERCISE, None, 1, (*PREDICTION, "naive loops"), repeat=50),
-    "deeper, train, batch 64": Task(DEEPER, 64, 1_280, (*PYTORCH, "Keras")),
-    "deeper, predict 4,096": Task(DEEPER, None, 4_096, (*PYTORCH, "Keras", "onnxruntime")),
-    "default, train, batch 64": Task(DEFAULT, 64, 6_400, (*PYTORCH, "Keras")),
-    "default, predict 10,000": Task(DEFAULT, None, 10_000, (*PYTORCH, "Keras", "onnxruntime")),
+    "default, predict 10,000": Task(DEFAULT, None, 10_000, (*FRAMEWORKS, "onnxruntime")),
+    "deeper, predict 10,000": Task(DEEPER, None, 10_000, (*FRAMEWORKS, "onnxruntime")),
+    "EXERCISE, predict one": Task(EXERCISE, None, 1, (*PREDICTION, "naive loops"), repeat=200),
 }
 NAIVE_IMAGES = 8  # more images would take minutes
 
@@ -62,23 +78,55 @@ def main():
     parser.add_argument("--tasks", nargs="*", default=[""], help="run the tasks whose names contain one of these texts")
     parser.add_argument("--peers", nargs="*", default=[""], help="run the peers whose names contain one of these texts")
     args = parser.parse_args()
-    X, y = load_fashion_mnist(return_X_y=True)
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow would tell of its CPU features in every process
+    ours = {name: one for name, one in OURS.items() if one.backend == "numpy" or find_spec("numba")}
     installed = {name: peer for name, peer in PEERS.items() if find_spec(peer.package)}
     describe_machine(installed)
     for name, task in TASKS.items():
         if any(part in name for part in args.tasks):
-            peers = {p: installed[p] for p in task.peers if p in installed and any(part in p for part in args.peers)}
-            print_row(name, measured(task, {**OURS, **peers}, X, y.astype(np.int64), args.rounds))
+            peers = [p for p in task.peers if p in installed and any(part in p for part in args.peers)]
+            print_row(name, measured(task, [*ours, *peers], args.rounds))
 
 
-def measured(task, contenders, X, y, rounds):
+def measured(task, contenders, rounds):
     """Return the microseconds per image for every contender and round."""
-    runs = {name: ready(task, name, contender, X, y) for name, contender in contenders.items()}
-    times = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            times[name].append(run() * 1e6)
+    times = {name: [] for name in contenders}
+    with ExitStack() as stack:
+        runs = {name: stack.enter_context(in_own_process(task, name)) for name in contenders}
+        for _ in range(rounds):
+            for name, run in runs.items():
+                times[name].append(run() * 1e6)
     return times
+
+
+@contextmanager
+def in_own_process(task, name):
+    """Start a process in which a contender is ready, and give the function that lets it run once."""
+    ours, its = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(task, name, its))
+    process.start()
+    its.close()
+
+    def run():
+        ours.send("run")
+        return ours.recv()
+
+    assert ours.recv() == "ready"
+    yield run
+    ours.close()
+    process.join()
+
+
+def serve(task, name, connection):
+    """Time a contender whenever told to."""
+    run = ready(task, name, {**OURS, **PEERS}[name], *task.data())
+    connection.send("ready")
+    while True:
+        try:
+            connection.recv()
+        except EOFError:
+            return
+        connection.send(run())
 
 
 def ready(task, name, contender, X, y):
@@ -105,13 +153,24 @@ def ready(task, name, contender, X, y):
 
 
 def describe_machine(peers):
-    packages = dict.fromkeys(p.package for p in (*OURS.values(), *peers.values()))
-    print(f"Python {platform.python_version()},", *[f"{name} {__import__(name).__version__}" for name in packages])
-    print(f"{platform.processor() or platform.machine()}: {matrix_product():.0f} GFLOP/s with one thread;", end=" ")
+    distributions = packages_distributions()
+    packages = dict.fromkeys(["numpy", "numba", *(peer.package for peer in peers.values()), "tensorflow"])
+    names = [distributions[package][0] for package in packages if find_spec(package)]
+    print(f"Python {platform.python_version()},", ", ".join(f"{name} {version(name)}" for name in names))
+    print(f"{processor()}, {os.cpu_count()} cores: {matrix_product():.0f} GFLOP/s with one thread;", end=" ")
     print(
         *[f"{p['internal_api']} {p.get('architecture', '')} x {p['num_threads']}" for p in threadpool_info()], sep=", "
     )
-    print("microseconds per image: median of the rounds (minimum to maximum), and its ratio to skcnn\n", flush=True)
+    print("microseconds per image: median of the rounds (minimum to maximum), and its ratio to each of our backends\n")
+
+
+def processor():
+    """Return the name of the processor."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def matrix_product():
@@ -127,11 +186,12 @@ def matrix_product():
 
 
 def print_row(task, times):
-    print(task)
-    ours = median(times["skcnn"])
+    ours = {name: median(times[name]) for name in ("skcnn, numba", "skcnn") if name in times}
+    print(task, " " * 53, *[f"over {name}" for name in ours])
     for name, values in times.items():
         spread = f"({min(values):.1f} to {max(values):.1f})"
-        print(f"    {name:24} {median(values):10.1f} {spread:24} {median(values) / ours:8.2f}", flush=True)
+        ratios = [f"{median(values) / base:14.2f}" for base in ours.values()]
+        print(f"    {name:26} {median(values):10.1f} {spread:24}", *ratios, flush=True)
 
 
 if __name__ == "__main__":
