@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from skcnn._kernels.compiled import batch_norm, convolution
-from skcnn._kernels.winograd import transforms
+from skcnn._kernels.winograd import MAX_PRODUCTS, transforms
 from skcnn._values import Pair, pair
 from skcnn.layers.activations import ReLU
 from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange, Forward, Layer, Params, Shape
@@ -25,8 +25,10 @@ from skcnn.layers.pool import MaxPool2D, MinPool2D
 __all__ = ["CompiledConvolution", "CompiledNorm", "join"]
 
 MOST_IN_WINDOW = 255  # pixels of a pool's window
-WINOGRAD_CHANNELS = 8  # at least, for tiles with several columns; with fewer, the products are too narrow
-ROWS_CHANNELS = 2  # at least, for tiles with several rows; with fewer, the transforms take too long
+WINOGRAD_TILES = {(3, 3): 4, (5, 5): 2}  # the rows and columns of outputs in a tile, for each kernel
+WINOGRAD_CHANNELS = 8  # at least, for Winograd's algorithm along both axes; with fewer, the products are too narrow
+SHIFTED_CHANNELS = 4  # at most
+NARROW = 16  # columns of a product: fewer are slow
 BYTES_IN_CACHE = 2**20  # of Winograd's values, for as many images as are computed together
 NO_WINDOW = (0, 0, 0, 0, 0)
 
@@ -65,37 +67,46 @@ class _Plan(NamedTuple):
     ----------
     size : (int, int)
         The rows and columns of the convolution's output.
-    tiling : (int, int, int)
+    tiling, geometry, transforms : tuple
         See `skcnn._kernels.compiled.convolution`.
-    geometry : tuple of int
-        See `skcnn._kernels.compiled.direct`.
     """
 
     size: Pair
     tiling: tuple[int, int, int]
-    geometry: tuple[int, int, int, int, int, int, int]
+    geometry: tuple[int, int, int, int, int, int, int, int]
+    transforms: tuple[Array, Array]
 
 
 @lru_cache(maxsize=1024)
-def _plan(conv: Conv2D, in_shape: Shape, itemsize: int) -> _Plan:
+def _plan(conv: Conv2D, in_shape: Shape, dtype: np.dtype[Any]) -> _Plan:
     rows, columns, k = conv.out_shape(in_shape)
-    size, stride, c = pair(conv.kernel_size), pair(conv.stride), in_shape[2]
-    (top, _), (left, _) = pad_width_for(conv.padding, size, stride, in_shape[:2])
-    m = {3: 4, 5: 2}.get(size[0], 1) if stride[0] == 1 else 1  # rows of Winograd's tiles
-    across, group = 1, 1
-    if m > 1 and size[0] == size[1] and stride[1] == 1 and min(c, k) >= WINOGRAD_CHANNELS:
-        across = m
-        values = 36 * -(-rows // m) * -(-columns // m) * (c + k) * itemsize
-        group = max(1, BYTES_IN_CACHE // values)
-    elif c < ROWS_CHANNELS:
-        m = 1
-    return _Plan((rows, columns), (m, across, group), (*size, *stride, top, left, _per_tile(columns, c, k)))
+    (kh, kw), stride, c = pair(conv.kernel_size), pair(conv.stride), in_shape[2]
+    (top, _), (left, _) = pad_width_for(conv.padding, (kh, kw), stride, in_shape[:2])
+    most = BYTES_IN_CACHE // dtype.itemsize
+    is_winograd = (kh, kw) in WINOGRAD_TILES and stride == (1, 1) and min(c, k) >= WINOGRAD_CHANNELS
+    per_tile, depth, A, B = 1, kh, np.empty(0, dtype), np.empty(0, dtype)
+    if is_winograd:
+        m = WINOGRAD_TILES[kh, kw]
+        tiling = convolution.WINOGRAD, m, max(1, most // (36 * -(-rows // m) * -(-columns // m) * (c + k)))
+    elif stride == (1, 1) and c <= SHIFTED_CHANNELS:
+        columns += kw - 1
+        tiling = convolution.SHIFTED, 1, max(1, most // 8 // (kh * kw * c * columns))
+    else:
+        per_tile = _per_tile(columns, k)
+        m = max(1, min(4, MAX_PRODUCTS + 1 - kh, rows)) if stride[0] == 1 and kh > 1 else 1
+        if m > 1:
+            depth, (A, _, B) = 1, transforms(m, kh, dtype)
+        length = depth * ((per_tile - 1) * stride[1] + kw) * c
+        of_row = -(-columns // per_tile) * 2 * (m + kh) * (length + per_tile * k)
+        tiling = convolution.ROWS, m, min(max(1, most // 2 // of_row), -(-rows // m))
+    geometry = (kh, kw, *stride, top, left, per_tile, depth)
+    return _Plan((rows, columns), tiling, geometry, (A.reshape(-1), B.reshape(-1)))
 
 
-def _per_tile(columns: int, c: int, k: int) -> int:
+def _per_tile(columns: int, k: int) -> int:
     """Return how many neighbouring outputs one row of a product computes: few channels make wide products."""
-    wanted = 1 if c * k >= 256 else 4
-    return next((n for n in range(min(wanted, columns), 1, -1) if columns % n == 0), min(wanted, columns))
+    wanted = min(-(-NARROW // k), columns)
+    return next((n for n in range(wanted, 2 * wanted) if columns % n == 0), wanted)
 
 
 class _Prepared(NamedTuple):
@@ -129,7 +140,7 @@ class CompiledConvolution(Layer):
         if self.norm:
             factor, term = self.norm.in_prediction(params["1"], context.state["1"])
             W, bias = W * factor, bias * factor + term
-        plan = _plan(self.conv, in_shape, W.itemsize)
+        plan = _plan(self.conv, in_shape, W.dtype)
         kernels = _values_of_kernels(W, plan)
         affine = _repeated([np.zeros_like(bias), np.ones_like(bias), bias])
         return _Prepared(plan, kernels, affine, _window(self.pool))
@@ -139,19 +150,22 @@ class CompiledConvolution(Layer):
         x = _plain(x, kernels.dtype)
         out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
         winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
-        convolution.forward(x, plan.tiling, plan.geometry, kernels, affine, self.relu, window, plan.size, out, winners)
+        convolution.forward(
+            x, plan.tiling, plan.geometry, plan.transforms, kernels, affine, self.relu, window, plan.size, out, winners
+        )
         return out, (x, out, winners) if context.train else None
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         plan, kernels, _, window = params
         x, out, winners = cache
-        d_kernels = np.empty(kernels.shape if plan.tiling[1] > 1 else kernels.transpose(0, 2, 1).shape, x.dtype)
+        is_turned = plan.tiling[0] == convolution.ROWS
+        d_kernels = np.empty(kernels.transpose(0, 2, 1).shape if is_turned else kernels.shape, x.dtype)
         d_bias = np.zeros(out.shape[3], x.dtype)
         d_x = np.empty(x.shape if context.need_d_x else (0, 0, 0, 0), x.dtype)
         d_out = _plain(d_out, x.dtype)
         convolution.backward(
-            x, plan.tiling, plan.geometry, kernels, self.relu, window, plan.size, out, winners, d_out, d_kernels,
-            d_bias, d_x,
+            x, plan.tiling, plan.geometry, plan.transforms, kernels, self.relu, window, plan.size, out, winners, d_out,
+            d_kernels, d_bias, d_x,
         )  # fmt: skip
         return d_x if context.need_d_x else None, (d_kernels, d_bias)
 
@@ -273,32 +287,40 @@ def _window(pool: MaxPool2D | MinPool2D | None) -> tuple[int, int, int, int, int
 
 def _values_of_kernels(W: Array, plan: _Plan) -> Array:
     """Return the matrices of the products, for kernels W (kh, kw, c, k)."""
-    m, across, _ = plan.tiling
+    algorithm, m, _ = plan.tiling
     r, kw, c, k = W.shape
-    rows = W if across > 1 else _tiled(W, plan)
-    if m == 1:
-        return rows
-    G = transforms(m, r, W.dtype).G
-    values: Array = (G @ rows.reshape(r, -1)).reshape(6, *rows.shape[1:])
-    return np.matmul(G, values.reshape(6, kw, -1)).reshape(36, c, k) if across > 1 else values
+    if algorithm == convolution.WINOGRAD:
+        G = transforms(m, r, W.dtype).G
+        return np.matmul(G, (G @ W.reshape(r, -1)).reshape(6, kw, -1)).reshape(36, c, k)
+    tiled = _tiled(W, plan)
+    if m > 1:
+        values: Array = (transforms(m, r, W.dtype).G @ tiled.reshape(r, -1)).reshape(-1, *tiled.shape[1:])
+        return values
+    return tiled.reshape(1, -1, tiled.shape[2])
 
 
 def _kernel_gradient(d_values: Array, plan: _Plan, k: int) -> Array:
-    """Reverse `_values_of_kernels` for gradients, which are transposed unless the tiles have several columns."""
-    m, across, _ = plan.tiling
+    """Reverse `_values_of_kernels` for gradients."""
+    algorithm, m, _ = plan.tiling
     r, kw = plan.geometry[:2]
-    G = transforms(m, r, d_values.dtype).G if m > 1 else np.empty(0)
-    if across > 1:
-        d_values = np.matmul(G.T, d_values.reshape(6, 6, -1)).reshape(6, kw, -1, k)
+    if algorithm == convolution.WINOGRAD:
+        G = transforms(m, r, d_values.dtype).G
+        d_W: Array = (G.T @ np.matmul(G.T, d_values.reshape(6, 6, -1)).reshape(6, -1)).reshape(r, kw, -1, k)
+        return d_W
+    if algorithm == convolution.SHIFTED:
+        return d_values.reshape(r, kw, -1, k)
     if m > 1:
-        d_values = (G.T @ d_values.reshape(6, -1)).reshape(r, *d_values.shape[1:])
-    return d_values if across > 1 else _untiled(d_values, plan, k)
+        d_tiled = transforms(m, r, d_values.dtype).G.T @ d_values.reshape(len(d_values), -1)
+        return _untiled(d_tiled.reshape(r, *d_values.shape[1:]).transpose(0, 2, 1), plan, k)
+    return _untiled(d_values[0].T.reshape(r, -1, d_values.shape[1]), plan, k)
 
 
 def _tiled(W: Array, plan: _Plan) -> Array:
     """Repeat the rows of kernels (kh, kw, c, k) for every output of a tile: (kh, length, per_tile * k)."""
     kh, kw, c, k = W.shape
     stride, per_tile = plan.geometry[3], plan.geometry[6]
+    if per_tile == 1:
+        return W.reshape(kh, -1, k)
     tiled = np.zeros((kh, (per_tile - 1) * stride + kw, c, per_tile, k), W.dtype)
     for i in range(per_tile):
         tiled[:, i * stride : i * stride + kw, :, i] = W
@@ -306,10 +328,10 @@ def _tiled(W: Array, plan: _Plan) -> Array:
 
 
 def _untiled(d_tiled: Array, plan: _Plan, k: int) -> Array:
-    """Reverse `_tiled` for gradients, which are transposed: add up those of all outputs of a tile."""
-    kh, kw, _, stride, _, _, per_tile = plan.geometry
-    by_output = d_tiled.reshape(kh, per_tile, k, (per_tile - 1) * stride + kw, -1)
-    d_W = by_output[:, 0, :, :kw].copy()
+    """Reverse `_tiled` for gradients: add up those of all outputs of a tile."""
+    kh, kw, _, stride, _, _, per_tile, _ = plan.geometry
+    by_output = d_tiled.reshape(kh, (per_tile - 1) * stride + kw, -1, per_tile, k)
+    d_W = by_output[:, :kw, :, 0].copy()
     for i in range(1, per_tile):
-        d_W += by_output[:, i, :, i * stride : i * stride + kw]
-    return np.ascontiguousarray(d_W.transpose(0, 2, 3, 1))
+        d_W += by_output[:, i * stride : i * stride + kw, :, i]
+    return np.ascontiguousarray(d_W)

@@ -53,7 +53,7 @@ def normalise(x: Any, affine: Any, relu: bool, window: Any, out: Any, winners: A
     if window[0] > 0:
         finish_pool(x, window, relu, affine, out, winners, int64(0))
     else:
-        finish(x.reshape(-1), affine, relu, out.reshape(-1))
+        finish(x, affine, relu, out, int64(0))
 
 
 @compiled
@@ -69,7 +69,7 @@ def add_gradient_sums(
         if window[0] > 0:
             start_back_pool(d_out, winners, image, window, part)
         else:
-            start_back(d_out.reshape(-1), image * size * c, out.reshape(-1), relu, part.reshape(-1))
+            start_back(d_out, out, image, relu, part)
         clear_run(shift, 0, c)
         clear_run(scale, 0, c)
         for pixel in range(size):

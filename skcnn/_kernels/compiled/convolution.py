@@ -2,15 +2,16 @@
 
 A few images at a time go through all steps, so that what one step writes is in the cache when the next one reads it.
 
-- `tiling` is a tuple of int: the rows and the columns of outputs in Winograd's tiles, and how many images are computed
-  at a time. If there is one column, Winograd's algorithm computes only along the columns; if there is also one row, the
-  convolution is computed directly. In both cases, one image is computed at a time.
+- `tiling` is a tuple of int: SHIFTED, ROWS or WINOGRAD, which are the modules of the algorithms; the rows of outputs in a
+  tile; and how many images (WINOGRAD) or rows of tiles are computed at a time.
+- `transforms` is that of `skcnn._kernels.compiled.rows`.
 - `affine` is that of `skcnn._kernels.compiled.epilogue`.
-- `geometry` is that of `skcnn._kernels.compiled.direct`.
+- `geometry` is that of `skcnn._kernels.compiled.unfolding`.
 - `window` is a tuple of int: rows and columns of the pool's windows, rows and columns of their stride, and 1 for the
   largest or -1 for the smallest pixel. All are 0 if there is no pool.
-- `size` is a tuple of int: the rows and columns of the convolution's outputs, before the pool.
-- `out` has the size of the pool's outputs, or `size` if there is no pool.
+- `size` is a tuple of int: the rows and columns of the convolution's outputs, before the pool. There are more columns
+  than needed if the algorithm computes them too.
+- `out` has the size of the pool's outputs, or of the convolution's outputs if there is no pool.
 - `winners` has the shape of `out`. It is empty if there is no pool.
 """
 
@@ -20,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._kernels.compiled import direct, winograd, winograd_rows
+from skcnn._kernels.compiled import rows, shifted, winograd
 from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.epilogue import finish, finish_pool, start_back, start_back_pool, sum_channels
 
-__all__ = ["RUN", "backward", "forward"]
+__all__ = ["ROWS", "RUN", "SHIFTED", "WINOGRAD", "backward", "forward"]
+
+SHIFTED, ROWS, WINOGRAD = 0, 1, 2
 
 RUN = 64  # elements: loops over shorter runs are slow
 
@@ -34,6 +37,7 @@ def forward(
     x: Any,
     tiling: Any,
     geometry: Any,
+    transforms: Any,
     kernels: Any,
     affine: Any,
     relu: bool,
@@ -43,23 +47,22 @@ def forward(
     winners: Any,
 ) -> None:
     """Compute the outputs of x."""
-    (m, across, group), (rows, columns), k = tiling, size, out.shape[3]
-    has_pool = window[0] > 0
-    memory = _scratch(x, tiling, geometry, size, k)
-    y = np.empty((group if has_pool else 0, rows, columns, k), x.dtype)
-    for first in range(0, x.shape[0], group):
-        last = min(first + group, x.shape[0])
-        part = y[: last - first] if has_pool else out[first:last]
-        if across > 1:
+    (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
+    together = count if algorithm == WINOGRAD else 1
+    memory = _scratch(x, tiling, geometry, kernels, size, k)
+    y = np.empty((together, height, width, k), x.dtype)
+    for first in range(0, x.shape[0], together):
+        part = y[: min(together, x.shape[0] - first)]
+        if algorithm == WINOGRAD:
             winograd.convolve(x, first, geometry, m, kernels, memory, part)
-        elif m > 1:
-            winograd_rows.convolve(x, first, geometry, m, kernels, memory, part)
+        elif algorithm == ROWS:
+            rows.convolve(x, first, geometry, tiling, transforms, kernels, memory, part)
         else:
-            direct.convolve(x, first, geometry, kernels, memory, part)
-        if has_pool:
+            shifted.convolve(x, first, geometry, count, kernels, memory, part)
+        if window[0] > 0:
             finish_pool(part, window, relu, affine, out, winners, first)
         else:
-            finish(part.reshape(-1), affine, relu, part.reshape(-1))
+            finish(part, affine, relu, out, first)
 
 
 @compiled
@@ -67,6 +70,7 @@ def backward(
     x: Any,
     tiling: Any,
     geometry: Any,
+    transforms: Any,
     kernels: Any,
     relu: bool,
     window: Any,
@@ -80,31 +84,40 @@ def backward(
 ) -> None:
     """Compute the gradients. d_x is empty if it is not needed.
 
-    Unless Winograd's tiles have several columns, d_kernels is transposed: (products, per_tile * k, length).
+    With ROWS, d_kernels is transposed: (points, per_tile * k, depth * length).
     """
-    (m, across, group), (rows, columns), k = tiling, size, d_bias.size
-    memory = _scratch(x, tiling, geometry, size, k)
-    turned = _transposed(kernels) if d_x.size else kernels  # the products are far faster then
-    d_y, sums = np.empty((group, rows, columns, k), x.dtype), np.empty(-(-RUN // k) * k, x.dtype)
-    for first in range(0, x.shape[0], group):
-        part = d_y[: min(group, x.shape[0] - first)]
+    (algorithm, m, count), (height, width), k = tiling, size, d_bias.size
+    together = count if algorithm == WINOGRAD else 1
+    memory = _scratch(x, tiling, geometry, kernels, size, k)
+    # the products of transposed kernels are far faster
+    turned = _transposed(kernels) if d_x.size and algorithm != SHIFTED else kernels
+    d_y, sums = np.empty((together, height, width, k), x.dtype), np.empty(-(-RUN // k) * k, x.dtype)
+    for first in range(0, x.shape[0], together):
+        part = d_y[: min(together, x.shape[0] - first)]
         if window[0] > 0:
             start_back_pool(d_out, winners, first, window, part)
         else:
-            start_back(d_out.reshape(-1), first * rows * columns * k, out.reshape(-1), relu, part.reshape(-1))
+            start_back(d_out, out, first, relu, part)
         sum_channels(part.reshape(-1), d_bias, sums)
-        if across > 1:
+        if algorithm == WINOGRAD:
             winograd.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)
             if d_x.size:
                 winograd.spread(part, geometry, m, turned, memory, d_x, first)
-        elif m > 1:
-            winograd_rows.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)
-            if d_x.size:
-                winograd_rows.spread(part, geometry, m, turned, memory, d_x, first)
+        elif algorithm == ROWS:
+            rows.add_gradients(x, first, geometry, tiling, transforms, part, turned, memory, d_kernels, d_x)
         else:
-            direct.add_kernel_gradient(x, first, geometry, part, memory, d_kernels)
-            if d_x.size:
-                direct.spread(part, geometry, turned, memory, d_x, first)
+            shifted.add_gradients(x, first, geometry, count, part, turned, memory, d_kernels, d_x)
+
+
+@compiled
+def _scratch(x: Any, tiling: Any, geometry: Any, kernels: Any, size: Any, k: int) -> Any:
+    """Return four arrays for intermediate results."""
+    algorithm, m, count = tiling
+    if algorithm == WINOGRAD:
+        return winograd.scratch(x, count, size[0], size[1], m, k)
+    if algorithm == SHIFTED:
+        return shifted.scratch(x, size[0], size[1], count, geometry)
+    return rows.scratch(x, tiling, kernels.shape[0], size[1], k, geometry)
 
 
 @compiled
@@ -115,14 +128,3 @@ def _transposed(matrices: Any) -> Any:
             for column in range(matrices.shape[2]):
                 turned[i, column, row] = matrices[i, row, column]
     return turned
-
-
-@compiled
-def _scratch(x: Any, tiling: Any, geometry: Any, size: Any, k: int) -> Any:
-    """Return four arrays for intermediate results."""
-    (m, across, group), (rows, columns) = tiling, size
-    if across > 1:
-        return winograd.scratch(x, group, rows, columns, m, k)
-    if m > 1:
-        return winograd_rows.scratch(x, rows, columns, m, k, geometry)
-    return direct.scratch(x, rows, columns, k, geometry)

@@ -26,18 +26,27 @@ BLOCK = 256  # runs
 
 
 @compiled
-def finish(y: Any, affine: Any, relu: bool, out: Any) -> None:
-    """Write all pixels of y, after the affine map and ReLU if it is wanted, to out, which may be y itself."""
+def finish(y: Any, affine: Any, relu: bool, out: Any, first: int) -> None:
+    """Apply the affine map and ReLU, if it is wanted, to y (images, h, w, k), into images of out from `first` on.
+
+    y may have more columns than out.
+    """
     zero, mean, factor, shift = y.dtype.type(0), affine[0], affine[1], affine[2]
-    for start in range(0, y.size, mean.size):
-        i, length = uintp(start), uintp(min(mean.size, y.size - start))
-        if relu:
-            for e in range(length):
-                value = (y[i + e] - mean[e]) * factor[e] + shift[e]
-                out[i + e] = zero if value < zero else value  # NaN stays
-        else:
-            for e in range(length):
-                out[i + e] = (y[i + e] - mean[e]) * factor[e] + shift[e]
+    pixels, target, k = y.reshape(-1), out.reshape(-1), y.shape[3]
+    n_rows, row, wide = y.shape[0] * y.shape[1], out.shape[2] * k, y.shape[2] * k
+    if row == wide:
+        n_rows, row, wide = 1, y.size, y.size
+    to = first * out.shape[1] * out.shape[2] * k
+    for r in range(n_rows):
+        for start in range(0, row, mean.size):
+            i, j, length = uintp(r * wide + start), uintp(to + r * row + start), uintp(min(mean.size, row - start))
+            if relu:
+                for e in range(length):
+                    value = (pixels[i + e] - mean[e]) * factor[e] + shift[e]
+                    target[j + e] = zero if value < zero else value  # NaN stays
+            else:
+                for e in range(length):
+                    target[j + e] = (pixels[i + e] - mean[e]) * factor[e] + shift[e]
 
 
 @compiled
@@ -131,14 +140,25 @@ def _finish_windows(
 
 
 @compiled
-def start_back(d_out: Any, start: int, out: Any, relu: bool, d_y: Any) -> None:
-    """Write the gradient before ReLU, for the elements of d_out and out from `start` on, to d_y."""
-    i, zero = uintp(start), d_out.dtype.type(0)
-    if relu:
-        for e in range(uintp(d_y.size)):
-            d_y[e] = d_out[i + e] if out[i + e] > zero else zero
-    else:
-        copy_run(d_out, start, d_y, 0, d_y.size)
+def start_back(d_out: Any, out: Any, first: int, relu: bool, d_y: Any) -> None:
+    """Write the gradient before ReLU, for some images of d_out and out, to d_y (images, h, w, k).
+
+    d_y may have more columns than d_out. The gradients in them are 0.
+    """
+    source, outputs, target, zero = d_out.reshape(-1), out.reshape(-1), d_y.reshape(-1), d_out.dtype.type(0)
+    k = d_y.shape[3]
+    n_rows, row, wide = d_y.shape[0] * d_y.shape[1], d_out.shape[2] * k, d_y.shape[2] * k
+    if row == wide:
+        n_rows, row, wide = 1, d_y.size, d_y.size
+    start = first * d_out.shape[1] * d_out.shape[2] * k
+    for r in range(n_rows):
+        i, j = uintp(start + r * row), uintp(r * wide)
+        if relu:
+            for e in range(uintp(row)):
+                target[j + e] = source[i + e] if outputs[i + e] > zero else zero
+        else:
+            copy_run(source, start + r * row, target, r * wide, row)
+        clear_run(target, r * wide + row, wide - row)
 
 
 @compiled

@@ -41,7 +41,10 @@ def times_b(
 def add_times_b(
     y: Any, start: int, step: int, x: Any, s0: int, s1: int, s2: int, s3: int, s4: int, s5: int, length: int
 ) -> None:
-    """Six runs of y, at the six points, are added to six runs of x, at the six pixels under a tile: B @ y."""
+    """Six runs of y, at the six points, are added to six runs of x, at the six pixels under a tile: B @ y.
+
+    Runs of x at pixels of different tiles may overlap, so only two of them are written at a time.
+    """
     two, four, five = x.dtype.type(2), x.dtype.type(4), x.dtype.type(5)
     i0, i1, i2, i3, i4, i5 = uintp(s0), uintp(s1), uintp(s2), uintp(s3), uintp(s4), uintp(s5)
     d = uintp(step)
@@ -49,12 +52,15 @@ def add_times_b(
     j1, j2, j3, j4, j5 = j0 + d, j0 + d + d, j0 + d + d + d, j0 + d + d + d + d, j0 + d + d + d + d + d
     for e in range(uintp(length)):
         y0, y1, y2, y3, y4, y5 = y[j0 + e], y[j1 + e], y[j2 + e], y[j3 + e], y[j4 + e], y[j5 + e]
-        sum_12, difference_12, sum_34, difference_34 = y1 + y2, y1 - y2, y3 + y4, two * (y3 - y4)
         x[i0 + e] += four * y0
-        x[i1 + e] += four * (y5 - difference_12) - difference_34
-        x[i2 + e] -= five * y0 + four * sum_12 + sum_34
-        x[i3 + e] += difference_12 + difference_34 - five * y5
-        x[i4 + e] += y0 + sum_12 + sum_34
+        x[i1 + e] += four * (y5 - (y1 - y2)) - two * (y3 - y4)
+    for e in range(uintp(length)):
+        y0, y1, y2, y3, y4, y5 = y[j0 + e], y[j1 + e], y[j2 + e], y[j3 + e], y[j4 + e], y[j5 + e]
+        x[i2 + e] -= five * y0 + four * (y1 + y2) + (y3 + y4)
+        x[i3 + e] += (y1 - y2) + two * (y3 - y4) - five * y5
+    for e in range(uintp(length)):
+        y0, y1, y2, y3, y4, y5 = y[j0 + e], y[j1 + e], y[j2 + e], y[j3 + e], y[j4 + e], y[j5 + e]
+        x[i4 + e] += y0 + (y1 + y2) + (y3 + y4)
         x[i5 + e] += y5
 
 

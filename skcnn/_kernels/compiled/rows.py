@@ -1,0 +1,194 @@
+"""Convolution of unfolded pixels, for few channels and for any kernel and stride: directly, or by Winograd's algorithm.
+
+Directly, all rows of pixels under a tile of outputs are unfolded, and one product computes the outputs, with a matrix
+that holds the kernel once for each output of the tile, and zeros elsewhere.
+
+With a vertical stride of 1, Winograd's algorithm along the columns needs fewer products, see `skcnn._kernels.winograd`.
+Each row of pixels is unfolded by itself. The rows under `m` rows of outputs are transformed into their values at
+m + kernel rows - 1 points, each point has one product, and the results are transformed into the outputs.
+
+- `transforms` is (A, B), flat. Both are empty for the direct algorithm.
+- *values*: (points, positions, length) for the pixels, (points, positions, per_tile * k) for the outputs, where
+  positions are tiles, counted row by row.
+
+A band of a few rows of tiles is computed at a time, so that what is unfolded stays in the cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.products import product
+from skcnn._kernels.compiled.runs import clear_run, copy_run
+from skcnn._kernels.compiled.unfolding import fold, row_length, unfold
+
+__all__ = ["add_gradients", "convolve", "scratch"]
+
+
+@compiled
+def scratch(x: Any, tiling: Any, points: int, columns: int, k: int, geometry: Any) -> Any:
+    """Return memory for `band` rows of tiles: unfolded pixels, outputs of whole tiles, and the values of both."""
+    (_, m, band), n_tiles, width = tiling, -(-columns // geometry[6]), geometry[6] * k
+    run = n_tiles * geometry[7] * row_length(x.shape[3], geometry)
+    n_values = points * band if points > 1 else 0
+    return (
+        np.empty((m * band + points - m) * run, x.dtype),
+        np.empty(m * band * n_tiles * width, x.dtype),
+        np.empty(n_values * run, x.dtype),
+        np.empty(n_values * n_tiles * width, x.dtype),
+    )
+
+
+@compiled
+def convolve(
+    x: Any, image: int, geometry: Any, tiling: Any, transforms: Any, kernels: Any, memory: Any, out: Any
+) -> None:
+    """Convolve an image of x (n, h, w, c) with kernels (points, depth * length, per_tile * k), into out (1, oh, ow, k)."""
+    (_, m, band), rows, columns, k = tiling, out.shape[1], out.shape[2], out.shape[3]
+    points, width = kernels.shape[0], kernels.shape[2]
+    n_tiles, target = -(-columns // geometry[6]), out.reshape(-1)
+    run, row = n_tiles * width, columns * k
+    unfolded, tiles, of_pixels, of_outputs = memory
+    for first in range(0, -(-rows // m), band):
+        n_rows = min(band, -(-rows // m) - first)
+        n_outputs, start = min(m * n_rows, rows - m * first), m * first * row
+        _unfold_and_evaluate(x, image, m * first, n_rows, n_tiles, geometry, m, points, transforms, memory)
+        into, at = (target, start) if run == row else (tiles, 0)
+        if points == 1:
+            _multiply(unfolded, kernels, n_rows * n_tiles, into, at)
+        else:
+            _multiply(of_pixels, kernels, n_rows * n_tiles, of_outputs, 0)
+            for i in range(n_rows):
+                product(
+                    min(m, n_outputs - m * i), run, points, transforms[0], 0, m, True, of_outputs, i * run,
+                    n_rows * run, False, into, at + m * i * run, run, False,
+                )  # fmt: skip
+        for y in range(n_outputs if run > row else 0):
+            copy_run(tiles, y * run, target, start + y * row, row)
+
+
+@compiled
+def add_gradients(
+    x: Any,
+    image: int,
+    geometry: Any,
+    tiling: Any,
+    transforms: Any,
+    d_out: Any,
+    kernels: Any,
+    memory: Any,
+    d_kernels: Any,
+    d_x: Any,
+) -> None:
+    """Add the gradients with respect to the transposed kernels, for one image, given d_out (1, oh, ow, k).
+
+    For the first image, it is written. If d_x is not empty, the gradient with respect to the image is written to it; for
+    this, the kernels are transposed: (points, per_tile * k, depth * length).
+    """
+    (_, m, band), rows, columns = tiling, d_out.shape[1], d_out.shape[2]
+    points, width = d_kernels.shape[0], d_kernels.shape[1]
+    n_tiles = -(-columns // geometry[6])
+    run = n_tiles * width
+    unfolded, tiles, of_pixels, of_outputs = memory
+    if d_x.size:
+        size = d_x.shape[1] * d_x.shape[2] * d_x.shape[3]
+        clear_run(d_x.reshape(-1), image * size, size)
+    for first in range(0, -(-rows // m), band):
+        n_rows = min(band, -(-rows // m) - first)
+        n_outputs, n = min(m * n_rows, rows - m * first), n_rows * n_tiles
+        _unfold_and_evaluate(x, image, m * first, n_rows, n_tiles, geometry, m, points, transforms, memory)
+        _copy_tiles(d_out, m * first, n_outputs, run, tiles)
+        add = image > 0 or first > 0
+        if points == 1:
+            _multiply_back(tiles, unfolded, n, d_kernels, add)
+        else:
+            for i in range(n_rows):
+                product(
+                    points, run, min(m, n_outputs - m * i), transforms[0], 0, m, False, tiles, m * i * run, run, False,
+                    of_outputs, i * run, n_rows * run, False,
+                )  # fmt: skip
+            _multiply_back(of_outputs, of_pixels, n, d_kernels, add)
+        if d_x.size:
+            _spread(n_rows, n_tiles, geometry, m, transforms, kernels, memory)
+            fold(unfolded, m * first, m * n_rows + points - m, n_tiles, geometry, d_x, image)
+
+
+@compiled
+def _unfold_and_evaluate(
+    x: Any,
+    image: int,
+    first: int,
+    n_rows: int,
+    n_tiles: int,
+    geometry: Any,
+    m: int,
+    points: int,
+    transforms: Any,
+    memory: Any,
+) -> None:
+    """Unfold the pixels under rows of tiles, and compute their values unless the algorithm is direct."""
+    unfolded, _, of_pixels, _ = memory
+    unfold(x, image, first, m * n_rows + points - m, n_tiles, geometry, unfolded)
+    run = n_tiles * row_length(x.shape[3], geometry)
+    for i in range(n_rows if points > 1 else 0):
+        product(
+            points, run, points, transforms[1], 0, points, True, unfolded, m * i * run, run, False, of_pixels, i * run,
+            n_rows * run, False,
+        )  # fmt: skip
+
+
+@compiled
+def _spread(n_rows: int, n_tiles: int, geometry: Any, m: int, transforms: Any, kernels: Any, memory: Any) -> None:
+    """Compute the gradients of the unfolded pixels, given the outputs of tiles or their values."""
+    points, width, length = kernels.shape
+    unfolded, tiles, of_pixels, of_outputs = memory
+    flat, n, run = kernels.reshape(-1), n_rows * n_tiles, n_tiles * length
+    for point in range(points):
+        product(
+            n, length, width, of_outputs if points > 1 else tiles, point * n * width, width, False, flat,
+            point * width * length, length, False, of_pixels if points > 1 else unfolded, point * n * length, length,
+            False,
+        )  # fmt: skip
+    if points > 1:
+        clear_run(unfolded, 0, (m * n_rows + points - m) * run)
+        for i in range(n_rows):
+            product(
+                points, run, points, transforms[1], 0, points, False, of_pixels, i * run, n_rows * run, False, unfolded,
+                m * i * run, run, True,
+            )  # fmt: skip
+
+
+@compiled
+def _multiply(values: Any, kernels: Any, n: int, out: Any, start: int) -> None:
+    """Multiply the values of pixels (points, n, length) by the kernels of each point."""
+    points, length, width = kernels.shape
+    flat = kernels.reshape(-1)
+    for point in range(points):
+        product(
+            n, width, length, values, point * n * length, length, False, flat, point * length * width, width, False,
+            out, start + point * n * width, width, False,
+        )  # fmt: skip
+
+
+@compiled
+def _multiply_back(d_out: Any, values: Any, n: int, d_kernels: Any, add: bool) -> None:
+    """Compute the gradients with respect to the transposed kernels, or add them."""
+    points, width, length = d_kernels.shape
+    flat = d_kernels.reshape(-1)
+    for point in range(points):
+        product(
+            width, length, n, d_out, point * n * width, width, True, values, point * n * length, length, False, flat,
+            point * width * length, length, add,
+        )  # fmt: skip
+
+
+@compiled
+def _copy_tiles(d_out: Any, first: int, rows: int, run: int, tiles: Any) -> None:
+    """Copy rows of d_out (1, oh, ow, k), and zeros up to whole tiles."""
+    source, row = d_out.reshape(-1), d_out.shape[2] * d_out.shape[3]
+    for y in range(rows):
+        copy_run(source, (first + y) * row, tiles, y * run, row)
+        clear_run(tiles, y * run + row, run - row)

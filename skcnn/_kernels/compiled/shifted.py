@@ -1,0 +1,142 @@
+"""Convolution of few channels, with a stride of 1: each element of the kernel meets one shifted copy of the image.
+
+The image is copied with its padding, one plane (rows, columns + kernel columns - 1) for each channel. If a plane is read
+as one run, the pixels under one element of the kernel, for all outputs, are again a run of it, which starts later. These
+runs are the rows of a matrix, and one product computes all outputs.
+
+So the outputs have as many columns as a plane, and the last ones are meaningless. What follows does not read them, and
+their gradients must be 0.
+
+A band of a few rows of outputs is computed at a time, so that the matrix stays in the cache. `geometry` is that of
+`skcnn._kernels.compiled.unfolding`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import uintp
+
+from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.products import product
+from skcnn._kernels.compiled.runs import add_run, clear_run, copy_run
+
+__all__ = ["add_gradients", "convolve", "scratch"]
+
+
+@compiled
+def scratch(x: Any, rows: int, columns: int, band: int, geometry: Any) -> Any:
+    """Return memory for an image with `rows` x `columns` outputs, as wide as a plane: the planes, and the matrix."""
+    size = (rows + geometry[0]) * columns  # one row more than needed, because runs at the end are longer
+    n_rows = geometry[0] * geometry[1] * x.shape[3]
+    nothing = np.empty(0, x.dtype)
+    return np.empty(x.shape[3] * size, x.dtype), np.empty(n_rows * band * columns, x.dtype), nothing, nothing
+
+
+@compiled
+def convolve(x: Any, image: int, geometry: Any, band: int, kernels: Any, memory: Any, out: Any) -> None:
+    """Convolve an image of x (n, h, w, c) with kernels (1, elements, k), into out (1, oh, columns of a plane, k)."""
+    rows, columns, k = out.shape[1], out.shape[2], out.shape[3]
+    planes, matrix, _, _ = memory
+    _copy_planes(x, image, geometry, rows, columns, planes)
+    for first in range(0, rows, band):
+        n = min(band, rows - first) * columns
+        _copy_runs(planes, x.shape[3], geometry, rows, columns, first, n, matrix)
+        product(
+            n, k, kernels.shape[1], matrix, 0, n, True, kernels.reshape(-1), 0, k, False, out.reshape(-1),
+            first * columns * k, k, False,
+        )  # fmt: skip
+
+
+@compiled
+def add_gradients(
+    x: Any, image: int, geometry: Any, band: int, d_out: Any, kernels: Any, memory: Any, d_kernels: Any, d_x: Any
+) -> None:
+    """Add the gradient with respect to the kernels, for one image, given d_out (1, oh, columns of a plane, k).
+
+    For the first image, it is written. If d_x is not empty, the gradient with respect to the image is written to it.
+    """
+    rows, columns, k = d_out.shape[1], d_out.shape[2], d_out.shape[3]
+    planes, matrix, _, _ = memory
+    _copy_planes(x, image, geometry, rows, columns, planes)
+    n_elements = d_kernels.shape[1]
+    for first in range(0, rows, band):
+        n = min(band, rows - first) * columns
+        _copy_runs(planes, x.shape[3], geometry, rows, columns, first, n, matrix)
+        product(
+            n_elements, k, n, matrix, 0, n, False, d_out.reshape(-1), first * columns * k, k, False,
+            d_kernels.reshape(-1), 0, k, image > 0 or first > 0,
+        )  # fmt: skip
+    if d_x.size:
+        clear_run(planes, 0, planes.size)
+        for first in range(0, rows, band):
+            n = min(band, rows - first) * columns
+            product(
+                n_elements, n, k, kernels.reshape(-1), 0, k, False, d_out.reshape(-1), first * columns * k, k, True,
+                matrix, 0, n, False,
+            )  # fmt: skip
+            _add_runs(matrix, x.shape[3], geometry, rows, columns, first, n, planes)
+        _take_from_planes(planes, geometry, rows, columns, d_x, image)
+
+
+@compiled
+def _copy_runs(
+    planes: Any, c: int, geometry: Any, rows: int, columns: int, first: int, n: int, matrix: Any
+) -> None:
+    """Copy the pixels under each element of the kernel, for n outputs from row `first` on."""
+    row = 0
+    for u in range(geometry[0]):
+        for v in range(geometry[1]):
+            for channel in range(c):
+                start = (channel * (rows + geometry[0]) + first + u) * columns + v
+                copy_run(planes, start, matrix, row * n, n)
+                row += 1
+
+
+@compiled
+def _add_runs(matrix: Any, c: int, geometry: Any, rows: int, columns: int, first: int, n: int, planes: Any) -> None:
+    """Add what `_copy_runs` copies to the planes: the reverse."""
+    row = 0
+    for u in range(geometry[0]):
+        for v in range(geometry[1]):
+            for channel in range(c):
+                start = (channel * (rows + geometry[0]) + first + u) * columns + v
+                add_run(matrix, row * n, planes, start, n)
+                row += 1
+
+
+@compiled
+def _copy_planes(x: Any, image: int, geometry: Any, rows: int, columns: int, planes: Any) -> None:
+    """Copy an image with its padding, channel by channel."""
+    h, w, c = x.shape[1], x.shape[2], x.shape[3]
+    top, left, source, step = geometry[4], geometry[5], x.reshape(-1), uintp(x.shape[3])
+    first, last = max(left, 0), min(w + left, columns)  # columns of a plane that are inside of the image
+    at = 0
+    for channel in range(c):
+        for row in range(rows + geometry[0]):
+            y = row - top
+            if 0 <= y < h:
+                clear_run(planes, at, first)
+                i, j = uintp(((image * h + y) * w + first - left) * c + channel), uintp(at + first)
+                for e in range(uintp(max(last - first, 0))):
+                    planes[j + e] = source[i + e * step]
+                clear_run(planes, at + last, columns - last)
+            else:
+                clear_run(planes, at, columns)
+            at += columns
+
+
+@compiled
+def _take_from_planes(planes: Any, geometry: Any, rows: int, columns: int, d_x: Any, image: int) -> None:
+    """Copy an image without its padding: the reverse of `_copy_planes`. Pixels outside of the planes are 0."""
+    h, w, c = d_x.shape[1], d_x.shape[2], d_x.shape[3]
+    top, left, target, step = geometry[4], geometry[5], d_x.reshape(-1), uintp(d_x.shape[3])
+    clear_run(target, image * h * w * c, h * w * c)
+    first, last = max(left, 0), min(w + left, columns)
+    for channel in range(c):
+        for y in range(min(h, rows + geometry[0] - top)):
+            i = uintp((channel * (rows + geometry[0]) + y + top) * columns + first)
+            j = uintp(((image * h + y) * w + first - left) * c + channel)
+            for e in range(uintp(max(last - first, 0))):
+                target[j + e * step] = planes[i + e]
