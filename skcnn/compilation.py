@@ -36,7 +36,7 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
     """
     if missing := missing_backend("numba"):
         raise ImportError(missing)
-    layers = [Conv2D(8), BatchNorm(), ReLU(), MaxPool2D(2), Conv2D(8), ReLU(), Flatten(), Dense(1)]
+    layers = [Conv2D(8), BatchNorm(), ReLU(), MaxPool2D(2), Conv2D(8), ReLU(), Flatten(), BatchNorm(), Dense(1)]
     for dtype in dtypes:
         network = Network.build(layers, (8, 8, 1), np.random.default_rng(0), dtype)
         x = np.zeros((2, 8, 8, 1), dtype)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numba import int64
 
 from skcnn._kernels.compiled import batch_norm, convolution
 from skcnn._kernels.winograd import MAX_PRODUCTS, transforms
@@ -22,7 +23,7 @@ from skcnn.layers.conv import Conv2D, pad_width_for
 from skcnn.layers.norm import BatchNorm
 from skcnn.layers.pool import MaxPool2D, MinPool2D
 
-__all__ = ["CompiledConvolution", "CompiledNorm", "join"]
+__all__ = ["CompiledConvolution", "CompiledNorm", "CompiledNormedConvolution", "join"]
 
 MOST_IN_WINDOW = 255  # pixels of a pool's window
 WINOGRAD_TILES = {(3, 3): 4, (5, 5): 2}  # the rows and columns of outputs in a tile, for each kernel
@@ -38,15 +39,18 @@ def join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
     # the types must be exactly these, because a subclass may compute something else
     rest: list[Any] = [*layers, None, None, None]
     conv = rest.pop(0) if _is_compiled(rest[0]) else None
-    norm: Any = rest.pop(0) if type(rest[0]) is BatchNorm and train == (conv is None) else None
+    norm: Any = rest.pop(0) if type(rest[0]) is BatchNorm and (conv or train) else None
     if conv is norm is None:
         return None
     relu = rest.pop(0) if type(rest[0]) is ReLU else None
     pool = rest[0] if _is_compiled_pool(rest[0]) else None
-    is_relu, n_layers = relu is not None, sum(layer is not None for layer in (conv, norm, relu, pool))
-    if conv is not None:
-        return CompiledConvolution(conv, norm, is_relu, pool), n_layers
-    return CompiledNorm(norm, is_relu, pool), n_layers
+    n_layers = sum(layer is not None for layer in (conv, norm, relu, pool))
+    after = _After(relu is not None, pool)
+    if conv is None:
+        return CompiledNorm(norm, after), n_layers
+    if norm and train:
+        return CompiledNormedConvolution(conv, norm, after), n_layers
+    return CompiledConvolution(conv, norm, after), n_layers
 
 
 def _is_compiled(layer: Layer) -> bool:
@@ -109,11 +113,66 @@ def _per_tile(columns: int, k: int) -> int:
     return next((n for n in range(wanted, 2 * wanted) if columns % n == 0), wanted)
 
 
-class _Prepared(NamedTuple):
+class _After(NamedTuple):
+    """What follows a convolution or batch normalisation."""
+
+    relu: bool
+    pool: MaxPool2D | MinPool2D | None
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.pool.out_shape(in_shape) if self.pool else in_shape
+
+    def outputs(self, x: Array, in_shape: Shape) -> tuple[Array, Array]:
+        """Return memory for the outputs, and for the winners of the pool."""
+        out = np.empty((len(x), *self.out_shape(in_shape)), x.dtype)
+        return out, np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
+
+    def window(self) -> tuple[int, int, int, int, int]:
+        """Return how the pool moves and what it keeps, see `skcnn._kernels.compiled.convolution`."""
+        if self.pool is None:
+            return NO_WINDOW
+        size, stride = self.pool.windows()
+        return (*size, *stride, 1 if isinstance(self.pool, MaxPool2D) else -1)
+
+
+class _Kernels(NamedTuple):
+    """The kernels of a convolution, prepared for images of one shape."""
+
     plan: _Plan
-    kernels: Array
+    values: Array
     affine: Array
-    window: tuple[int, int, int, int, int]
+
+    @classmethod
+    def prepare(cls, conv: Conv2D, in_shape: Shape, W: Array, bias: Array) -> _Kernels:
+        plan = _plan(conv, in_shape, W.dtype)
+        affine = _affine(np.zeros_like(bias), np.ones_like(bias), bias)
+        return cls(plan, _values_of_kernels(W, plan), affine)
+
+    def forward(self, x: Array, after: _After, out: Array, winners: Array, sums: Array) -> None:
+        size, tiling, geometry, matrices = self.plan
+        convolution.forward(
+            x, tiling, geometry, matrices, self.values, self.affine, after.relu, after.window(), size, out, winners, sums
+        )
+
+    def backward(
+        self, x: Array, after: _After, out: Array, winners: Array, d_out: Array, norm: tuple[Array, Array, Array],
+        k: int, need_d_x: bool,
+    ) -> Backward:  # fmt: skip
+        size, tiling, geometry, matrices = self.plan
+        is_turned = tiling[0] == convolution.ROWS
+        d_kernels = np.empty(self.values.transpose(0, 2, 1).shape if is_turned else self.values.shape, x.dtype)
+        d_bias = np.zeros(k, x.dtype)
+        d_x = np.empty(x.shape if need_d_x else (0, 0, 0, 0), x.dtype)
+        convolution.backward(
+            x, tiling, geometry, matrices, self.values, after.relu, after.window(), size, out, winners,
+            _plain(d_out, x.dtype), *norm, d_kernels, d_bias, d_x,
+        )  # fmt: skip
+        return d_x if need_d_x else None, (d_kernels, d_bias)
+
+    def gradients(self, conv: Conv2D, d_prepared: Any) -> Params:
+        d_kernels, d_bias = d_prepared
+        d_W = _kernel_gradient(d_kernels, self.plan, len(d_bias))
+        return {"W": d_W, "b": d_bias} if conv.bias else {"W": d_W}
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,58 +181,38 @@ class CompiledConvolution(Layer):
 
     conv: Conv2D
     norm: BatchNorm | None
-    relu: bool
-    pool: MaxPool2D | MinPool2D | None
+    after: _After
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        between = self.conv.out_shape(in_shape)
-        return self.pool.out_shape(between) if self.pool else between
+        return self.after.out_shape(self.conv.out_shape(in_shape))
 
     @property
     def _is_alone(self) -> bool:
-        return not (self.norm or self.relu or self.pool)
+        return not (self.norm or self.after.relu or self.after.pool)
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
-        own = params if self._is_alone else params["0"]
-        W = own["W"]
-        bias = own.get("b", np.zeros(W.shape[3], W.dtype))
+        W, bias = _weights(params if self._is_alone else params["0"])
         if self.norm:
             factor, term = self.norm.in_prediction(params["1"], context.state["1"])
             W, bias = W * factor, bias * factor + term
-        plan = _plan(self.conv, in_shape, W.dtype)
-        kernels = _values_of_kernels(W, plan)
-        affine = _repeated([np.zeros_like(bias), np.ones_like(bias), bias])
-        return _Prepared(plan, kernels, affine, _window(self.pool))
+        return _Kernels.prepare(self.conv, in_shape, W, bias)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
-        plan, kernels, affine, window = params
-        x = _plain(x, kernels.dtype)
-        out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
-        winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
-        convolution.forward(
-            x, plan.tiling, plan.geometry, plan.transforms, kernels, affine, self.relu, window, plan.size, out, winners
-        )
+        x = _plain(x, params.values.dtype)
+        out, winners = self.after.outputs(x, self.conv.out_shape(x.shape[1:]))
+        params.forward(x, self.after, out, winners, np.empty((0, 0, 0), x.dtype))
         return out, (x, out, winners) if context.train else None
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
-        plan, kernels, _, window = params
         x, out, winners = cache
-        is_turned = plan.tiling[0] == convolution.ROWS
-        d_kernels = np.empty(kernels.transpose(0, 2, 1).shape if is_turned else kernels.shape, x.dtype)
-        d_bias = np.zeros(out.shape[3], x.dtype)
-        d_x = np.empty(x.shape if context.need_d_x else (0, 0, 0, 0), x.dtype)
-        d_out = _plain(d_out, x.dtype)
-        convolution.backward(
-            x, plan.tiling, plan.geometry, plan.transforms, kernels, self.relu, window, plan.size, out, winners, d_out,
-            d_kernels, d_bias, d_x,
-        )  # fmt: skip
-        return d_x if context.need_d_x else None, (d_kernels, d_bias)
+        nothing = np.empty((0, 0, 0, 0), x.dtype), np.empty((0, 0), x.dtype), np.empty(0, x.dtype)
+        result: Backward = params.backward(
+            x, self.after, out, winners, d_out, nothing, self.conv.n_kernels, context.need_d_x
+        )
+        return result
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
-        d_kernels, d_bias = d_prepared
-        plan = params.plan
-        d_W = _kernel_gradient(d_kernels, plan, len(d_bias))
-        grads = {"W": d_W, "b": d_bias} if self.conv.bias else {"W": d_W}
+        grads = params.gradients(self.conv, d_prepared)
         return grads if self._is_alone else {"0": grads}
 
 
@@ -195,60 +234,66 @@ class CompiledNorm(Layer):
     depends_on_batch: ClassVar[bool] = True
 
     norm: BatchNorm
-    relu: bool
-    pool: MaxPool2D | MinPool2D | None
+    after: _After
 
     def out_shape(self, in_shape: Shape) -> Shape:
-        return self.pool.out_shape(in_shape) if self.pool else in_shape
+        return self.after.out_shape(in_shape)
 
     @property
     def _is_alone(self) -> bool:
-        return not (self.relu or self.pool)
+        return not (self.after.relu or self.after.pool)
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
         return params if self._is_alone else params["0"]
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
+        maps = _as_maps(_plain(x, params["scale"].dtype))
+        sums = np.empty((len(maps), 3, maps.shape[3]), maps.dtype)
+        batch_norm.measure(maps, int64(0), int64(len(maps)), sums)
+        out, cache = yield from self.normalise(params, maps, sums, context)
+        return out.reshape(len(x), *self.out_shape(x.shape[1:])), cache
+
+    def normalise(self, params: Params, maps: Array, sums: Array, context: Context) -> Exchange[Forward]:
+        """Return the output for feature maps with known sums, see `skcnn._kernels.compiled.batch_norm.measure`."""
         assert context.n_samples is not None
-        x = _plain(x, params["scale"].dtype)
-        maps = _as_maps(x)
-        positions, c = maps.shape[1] * maps.shape[2], maps.shape[3]
-        weight = np.empty(0, x.dtype) if context.weight is None else context.weight.astype(x.dtype, copy=False)
-        sums = np.zeros(c + 1, x.dtype)
-        batch_norm.add_sums(maps, weight, sums[:c])
-        sums[c] = weight.sum() if weight.size else len(x)
-        both = yield sums
-        total = both[c] * positions
+        positions = maps.shape[1] * maps.shape[2]
+        weight = np.ones(len(maps), maps.dtype) if context.weight is None else context.weight.astype(maps.dtype)
+        means, rests, squares = sums.swapaxes(0, 1)
+        both = yield np.append(weight @ (positions * means + rests), weight.sum())
+        total = both[-1] * positions
         if context.weight is None:  # exactly, even if it is too large for a float32
-            total = x.dtype.type(context.n_samples * positions)
-        mean = both[:c] / total
-        squares = np.zeros(c, x.dtype)
-        batch_norm.add_squares(maps, mean, weight, squares)
-        variance = (yield squares) / total
-        deviation = np.sqrt(variance + x.dtype.type(self.norm.epsilon))
-        affine = _repeated([mean, params["scale"] / deviation, params["shift"]])
-        out = np.empty((len(x), *self.out_shape(x.shape[1:])), x.dtype)
-        winners = np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
-        batch_norm.normalise(maps, affine, self.relu, _window(self.pool), _as_maps(out), winners)
+            weight, total = np.empty(0, maps.dtype), maps.dtype.type(context.n_samples * positions)
+        mean = both[:-1] / total
+        around = means - mean
+        of_images = squares + around * (2 * rests + positions * around)
+        variance = (yield weight @ of_images if weight.size else of_images.sum(axis=0)) / total
+        deviation = np.sqrt(variance + maps.dtype.type(self.norm.epsilon))
+        affine = _affine(mean, params["scale"] / deviation, params["shift"])
+        out, winners = self.after.outputs(maps, maps.shape[1:])
+        batch_norm.normalise(maps, affine, self.after.relu, self.after.window(), out, winners)
         known_variance = None if context.n_samples * positions == 1 else variance
-        return out, _NormCache(x, out, winners, deviation, weight, total, mean, known_variance)
+        return out, _NormCache(maps, out, winners, deviation, weight, total, mean, known_variance)
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
-        x, out, winners, deviation, weight, total, mean, _ = cache
-        d_x, c = np.empty_like(x), len(mean)
-        maps, d_maps = _as_maps(x), _as_maps(d_x)
-        sums = np.zeros((2, c), x.dtype)
-        batch_norm.add_gradient_sums(
-            _as_maps(_plain(d_out, x.dtype)), _as_maps(out), winners, self.relu, _window(self.pool), maps, mean,
-            d_maps, sums[0], sums[1],
-        )  # fmt: skip
+        d_maps = _as_maps(_plain(d_out, cache.x.dtype))
+        slopes, grads = yield from self.slopes(params, cache, d_maps)
+        d_x = np.empty_like(cache.x)
+        batch_norm.gradients(
+            d_maps, cache.out, cache.winners, self.after.relu, self.after.window(), cache.x, slopes, cache.weight, d_x
+        )
+        return d_x.reshape(len(d_x), *([] if d_out.ndim == 2 else d_x.shape[1:3]), d_x.shape[3]), grads
+
+    def slopes(self, params: Params, cache: Any, d_out: Array) -> Exchange[tuple[Array, Params]]:
+        """Return the `slopes` of `skcnn._kernels.compiled.batch_norm.to_gradients`, and the gradients."""
+        x, out, winners, deviation, _, total, mean, _ = cache
+        sums = np.zeros((2, len(mean)), x.dtype)
+        batch_norm.add_gradient_sums(d_out, out, winners, self.after.relu, self.after.window(), x, mean, sums)
         sums[1] /= deviation
         grads = {"scale": sums[1].copy(), "shift": sums[0].copy()}
         all_shift, all_scale = yield sums
         factor = params["scale"] / deviation
         slope, constant = factor * all_scale / (deviation * total), factor * all_shift / total
-        batch_norm.to_gradients(maps, mean, factor, slope, constant, weight, d_maps)
-        return d_x, grads
+        return _repeated(mean, factor, slope, constant), grads
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         return d_prepared if self._is_alone else {"0": d_prepared}
@@ -262,6 +307,69 @@ class CompiledNorm(Layer):
         return new if self._is_alone else {"0": new}
 
 
+_NOTHING_AFTER = _After(False, None)
+
+
+@dataclass(frozen=True, repr=False)
+class CompiledNormedConvolution(Layer):
+    """A convolution in training, batch normalisation, and what follows it: ReLU, and a max or min pool.
+
+    The sums of batch normalisation are computed while the outputs of the convolution are in the cache, and so are the
+    gradients with respect to these outputs.
+    """
+
+    depends_on_batch: ClassVar[bool] = True
+
+    conv: Conv2D
+    norm: BatchNorm
+    after: _After
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.after.out_shape(self.conv.out_shape(in_shape))
+
+    @property
+    def _of_norm(self) -> CompiledNorm:
+        return CompiledNorm(self.norm, self.after)
+
+    def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
+        return _Kernels.prepare(self.conv, in_shape, *_weights(params["0"])), params["1"]
+
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
+        kernels, of_norm = params
+        x = _plain(x, kernels.values.dtype)
+        y, no_winners = _NOTHING_AFTER.outputs(x, self.conv.out_shape(x.shape[1:]))
+        sums = np.empty((len(x), 3, y.shape[3]), x.dtype)
+        kernels.forward(x, _NOTHING_AFTER, y, no_winners, sums)
+        out, cache = yield from self._of_norm.normalise(of_norm, y, sums, context)
+        return out, (x, cache)
+
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
+        (kernels, of_norm), (x, normed) = params, cache
+        d_out = _plain(d_out, x.dtype)
+        slopes, d_norm = yield from self._of_norm.slopes(of_norm, normed, d_out)
+        d_x, d_kernels = kernels.backward(
+            x, self.after, normed.out, normed.winners, d_out, (normed.x, slopes, normed.weight), self.conv.n_kernels,
+            context.need_d_x,
+        )  # fmt: skip
+        return d_x, (d_kernels, d_norm)
+
+    def gradients(self, params: Any, d_prepared: Any) -> Params:
+        d_kernels, d_norm = d_prepared
+        return {"0": params[0].gradients(self.conv, d_kernels), "1": d_norm}
+
+    def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
+        return {"1": self.norm.initial_state(self.conv.out_shape(in_shape), dtype)}
+
+    def next_state(self, state: Params, cache: Any) -> Params:
+        return {"1": self.norm.next_state(state["1"], cache[1])}
+
+
+def _weights(params: Params) -> tuple[Array, Array]:
+    """Return the kernels and the bias of a convolution."""
+    W = params["W"]
+    return W, params.get("b", np.zeros(W.shape[3], W.dtype))
+
+
 def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x itself, or a writable and contiguous copy of a dtype, so that no kernel is compiled anew for it."""
     return x if type(x) is np.ndarray and x.flags.carray and x.dtype == dtype else np.array(x, dtype, order="C")
@@ -272,17 +380,14 @@ def _as_maps(x: Array) -> Array:
     return x if x.ndim == 4 else x.reshape(len(x), 1, 1, x.shape[1])
 
 
-def _repeated(of_channels: Sequence[Array]) -> Array:
+def _affine(mean: Array, factor: Array, shift: Array) -> Array:
+    """Return the affine map of channels (k,), as in `skcnn._kernels.compiled.epilogue`."""
+    return _repeated(mean, factor, shift, np.where(factor < 0, -1, 1).astype(factor.dtype))
+
+
+def _repeated(*of_channels: Array) -> Array:
     """Repeat numbers for each channel (k,) for several pixels: (len(of_channels), repeats * k)."""
     return np.tile(np.stack(of_channels), -(-convolution.RUN // len(of_channels[0])))
-
-
-def _window(pool: MaxPool2D | MinPool2D | None) -> tuple[int, int, int, int, int]:
-    """Return how a pool moves and what it keeps, see `skcnn._kernels.compiled.convolution`."""
-    if pool is None:
-        return NO_WINDOW
-    size, stride = pool.windows()
-    return (*size, *stride, 1 if isinstance(pool, MaxPool2D) else -1)
 
 
 def _values_of_kernels(W: Array, plan: _Plan) -> Array:

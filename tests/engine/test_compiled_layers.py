@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from skcnn._engine.compiled_layers import CompiledConvolution, CompiledNorm
+from skcnn._engine.compiled_layers import CompiledConvolution, CompiledNorm, CompiledNormedConvolution
 from skcnn._engine.lowering import lower
 from skcnn._engine.numpy_settings import set_numpy
 from skcnn._engine.sharding import cut
@@ -182,7 +182,7 @@ def test_no_array_makes_a_kernel_compile_anew(rng):
 
 
 def test_which_layers_are_joined():
-    compiled = CompiledConvolution, CompiledNorm
+    compiled = CompiledConvolution, CompiledNorm, CompiledNormedConvolution
 
     def joined(*layers, train=True):
         chain = lower(Sequential(layers), (12, 12, 3), train=train, backend="numba")
@@ -192,7 +192,8 @@ def test_which_layers_are_joined():
         """It may compute anything."""
 
     assert joined(Conv2D(4), ReLU(), MaxPool2D(2), Conv2D(4)) == [("0", "1", "2"), ("3",)]
-    assert joined(Conv2D(4), BatchNorm(), ReLU(), Conv2D(4)) == [("0",), ("1", "2"), ("3",)]
+    assert joined(Conv2D(4), BatchNorm(), ReLU(), Conv2D(4)) == [("0", "1", "2"), ("3",)]
+    assert joined(Conv2D(4), ReLU(), BatchNorm(), ReLU()) == [("0", "1"), ("2", "3")]
     assert joined(BatchNorm(), Flatten(), Dense(3), BatchNorm()) == [("0",), ("3",)]
     assert joined(BatchNorm(), train=False) == []
     assert joined(Conv2D(4), BatchNorm(), ReLU(), MinPool2D(), train=False) == [("0", "1", "2", "3")]
@@ -224,7 +225,8 @@ def test_predictions_with_batch_norm(rng):
 @pytest.mark.parametrize("n_shards", [1, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_training_with_batch_norm(following, n_shards, weighted, rng):
-    layers = [Conv2D(4), BatchNorm(), *following, Conv2D(3), Flatten(), Dense(5), BatchNorm(), ReLU(), Dense(2)]
+    layers = [Conv2D(8), BatchNorm(), ReLU(), Conv2D(9), BatchNorm(), *following, Conv2D(3, stride=2), BatchNorm()]
+    layers += [Flatten(), Dense(5), BatchNorm(), ReLU(), Dense(2)]
     network = Network.build(layers, (7, 8, 2), rng, np.float64)
     for tree in network.params:
         for array in tree.values():
@@ -267,20 +269,11 @@ def test_float32_kernels_compute_in_float32(tmp_path):
 
 ARITHMETIC_IN_DOUBLE = r"""
 import importlib, pkgutil, re
-import numpy as np
 from numba.core.dispatcher import Dispatcher
+import skcnn
 import skcnn._kernels.compiled as package
-from skcnn._engine.compiled_layers import CompiledConvolution, CompiledNorm
-from skcnn.layers import Conv2D, MaxPool2D
-from skcnn.layers.base import Context
 
-for channels in (2, 8):
-    layer = CompiledConvolution(Conv2D(channels), None, True, MaxPool2D(2))
-    x = np.ones((2, 8, 8, channels), np.float32)
-    params = {"0": layer.conv.init(x.shape[1:], np.random.default_rng(0), np.float32)}
-    prepared = layer.prepare(params, x.shape[1:], Context(train=True))
-    out, cache = layer.forward(prepared, x, Context(train=True))
-    layer.backward(prepared, cache, out)
+skcnn.compile_kernels(["float32"])
 n_kernels = 0
 for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
     for name, value in vars(importlib.import_module(module.name)).items():

@@ -1,7 +1,7 @@
 """Batch normalisation in training, with the ReLU and pool after it.
 
 The sums over the batch are exchanged between the shards, so each pass is cut where they are needed. Each image is added
-up by itself first, because long sums lose digits. `weight` has one number for each image, or is empty if all are 1.
+up by itself first, because long sums lose digits. Such sums are (n, rows of sums, c).
 """
 
 from __future__ import annotations
@@ -15,36 +15,33 @@ from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.epilogue import finish, finish_pool, start_back, start_back_pool
 from skcnn._kernels.compiled.runs import clear_run
 
-__all__ = ["add_gradient_sums", "add_squares", "add_sums", "normalise", "to_gradients"]
+__all__ = ["add_gradient_sums", "gradients", "measure", "normalise", "to_gradients"]
 
 
 @compiled
-def add_sums(x: Any, weight: Any, sums: Any) -> None:
-    """Add the weighted sums over all pixels of x (n, h, w, c) to sums (c,)."""
-    c, pixels = x.shape[3], x.reshape(-1)
-    of_image = np.empty(c, x.dtype)
-    for image in range(x.shape[0]):
-        clear_run(of_image, 0, c)
-        for pixel in range(x.shape[1] * x.shape[2]):
-            i = uintp((image * x.shape[1] * x.shape[2] + pixel) * c)
+def measure(x: Any, first: int, images: int, sums: Any) -> None:
+    """Write the mean of each channel of some images, and the sums of x - mean and of (x - mean)^2, to sums (n, 3, c).
+
+    The sum of x - mean is 0 but for rounding.
+    """
+    c, size, pixels = x.shape[3], x.shape[1] * x.shape[2], x.reshape(-1)
+    share = x.dtype.type(1) / x.dtype.type(size)
+    for image in range(first, first + images):
+        mean, rest, squares = sums[image, 0], sums[image, 1], sums[image, 2]
+        for e in range(c):
+            mean[e] = rest[e] = squares[e] = 0
+        for pixel in range(size):
+            i = uintp((image * size + pixel) * c)
             for e in range(uintp(c)):
-                of_image[e] += pixels[i + e]
-        _add(of_image, weight, image, sums)
-
-
-@compiled
-def add_squares(x: Any, mean: Any, weight: Any, sums: Any) -> None:
-    """Add the weighted sums of (x - mean)^2 over all pixels to sums (c,)."""
-    c, pixels = x.shape[3], x.reshape(-1)
-    of_image = np.empty(c, x.dtype)
-    for image in range(x.shape[0]):
-        clear_run(of_image, 0, c)
-        for pixel in range(x.shape[1] * x.shape[2]):
-            i = uintp((image * x.shape[1] * x.shape[2] + pixel) * c)
+                mean[e] += pixels[i + e]
+        for e in range(c):
+            mean[e] *= share
+        for pixel in range(size):
+            i = uintp((image * size + pixel) * c)
             for e in range(uintp(c)):
                 centred = pixels[i + e] - mean[e]
-                of_image[e] += centred * centred
-        _add(of_image, weight, image, sums)
+                rest[e] += centred
+                squares[e] += centred * centred
 
 
 @compiled
@@ -57,46 +54,58 @@ def normalise(x: Any, affine: Any, relu: bool, window: Any, out: Any, winners: A
 
 
 @compiled
-def add_gradient_sums(
-    d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, mean: Any, d_x: Any, d_shift: Any, d_scale: Any
+def add_gradient_sums(d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, mean: Any, sums: Any) -> None:
+    """Add the gradients before ReLU and pool, and their products with x - mean, to sums (2, c)."""
+    c, size, pixels = x.shape[3], x.shape[1] * x.shape[2], x.reshape(-1)
+    part, of_image = np.empty((1, x.shape[1], x.shape[2], c), x.dtype), np.empty((2, c), x.dtype)
+    gradients, shift, scale = part.reshape(-1), of_image[0], of_image[1]
+    for image in range(x.shape[0]):
+        if window[0] > 0:
+            start_back_pool(d_out, winners, image, window, part)
+        else:
+            start_back(d_out, out, image, relu, part)
+        clear_run(of_image.reshape(-1), 0, 2 * c)
+        for pixel in range(size):
+            i, j = uintp(pixel * c), uintp((image * size + pixel) * c)
+            for e in range(uintp(c)):
+                shift[e] += gradients[i + e]
+                scale[e] += gradients[i + e] * (pixels[j + e] - mean[e])
+        for row in range(2):
+            for e in range(c):
+                sums[row, e] += of_image[row, e]
+
+
+@compiled
+def gradients(
+    d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, slopes: Any, weight: Any, d_x: Any
 ) -> None:
-    """Write the gradient before ReLU and pool to d_x, and add its sums, and those of its products with x - mean."""
-    c, pixels, gradients = x.shape[3], x.reshape(-1), d_x.reshape(-1)
-    size = x.shape[1] * x.shape[2]
-    shift, scale, no_weight = np.empty(c, x.dtype), np.empty(c, x.dtype), np.empty(0, x.dtype)
+    """Write the gradient with respect to x to d_x."""
     for image in range(x.shape[0]):
         part = d_x[image : image + 1]
         if window[0] > 0:
             start_back_pool(d_out, winners, image, window, part)
         else:
             start_back(d_out, out, image, relu, part)
-        clear_run(shift, 0, c)
-        clear_run(scale, 0, c)
-        for pixel in range(size):
-            i = uintp((image * size + pixel) * c)
-            for e in range(uintp(c)):
-                shift[e] += gradients[i + e]
-                scale[e] += gradients[i + e] * (pixels[i + e] - mean[e])
-        _add(shift, no_weight, image, d_shift)
-        _add(scale, no_weight, image, d_scale)
+        to_gradients(x, image, slopes, weight, part)
 
 
 @compiled
-def to_gradients(x: Any, mean: Any, factor: Any, slope: Any, constant: Any, weight: Any, d_x: Any) -> None:
-    """Turn d_x into the gradient with respect to x: factor * d_x - weight * (slope * (x - mean) + constant)."""
-    c, pixels, gradients = x.shape[3], x.reshape(-1), d_x.reshape(-1)
-    size = x.shape[1] * x.shape[2]
-    for image in range(x.shape[0]):
-        of_image = weight[image] if weight.size else x.dtype.type(1)
-        for pixel in range(size):
-            i = uintp((image * size + pixel) * c)
-            for e in range(uintp(c)):
-                shared = slope[e] * (pixels[i + e] - mean[e]) + constant[e]
-                gradients[i + e] = factor[e] * gradients[i + e] - of_image * shared
+def to_gradients(x: Any, first: int, slopes: Any, weight: Any, d_y: Any) -> None:
+    """Turn gradients with respect to some normalised images of x into those with respect to x itself, in place.
 
-
-@compiled
-def _add(of_image: Any, weight: Any, image: int, sums: Any) -> None:
-    factor = weight[image] if weight.size else sums.dtype.type(1)
-    for e in range(sums.size):
-        sums[e] += factor * of_image[e]
+    They become ``factor * d_y - weight * (slope * (x - mean) + constant)``. `slopes` holds mean, factor, slope and
+    constant for each channel, repeated for several pixels: (4, repeats * c). `weight` has one number for each image of
+    x, or is empty if all are 1. d_y may have more columns than x.
+    """
+    mean, factor, slope, constant = slopes[0], slopes[1], slopes[2], slopes[3]
+    pixels, gradients, height = x.reshape(-1), d_y.reshape(-1), x.shape[1]
+    row, wide = x.shape[2] * x.shape[3], d_y.shape[2] * x.shape[3]
+    for image in range(d_y.shape[0]):
+        of_image = weight[first + image] if weight.size else x.dtype.type(1)
+        for y in range(height):
+            for start in range(0, row, mean.size):
+                i = uintp(((first + image) * height + y) * row + start)
+                j = uintp((image * height + y) * wide + start)
+                for e in range(uintp(min(mean.size, row - start))):
+                    shared = slope[e] * (pixels[i + e] - mean[e]) + constant[e]
+                    gradients[j + e] = factor[e] * gradients[j + e] - of_image * shared

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._kernels.compiled import rows, shifted, winograd
+from skcnn._kernels.compiled.batch_norm import measure, to_gradients
 from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.epilogue import finish, finish_pool, start_back, start_back_pool, sum_channels
 
@@ -29,7 +30,7 @@ __all__ = ["ROWS", "RUN", "SHIFTED", "WINOGRAD", "backward", "forward"]
 
 SHIFTED, ROWS, WINOGRAD = 0, 1, 2
 
-RUN = 64  # elements: loops over shorter runs are slow
+RUN = 256  # elements: loops over shorter runs are slow
 
 
 @compiled
@@ -45,8 +46,9 @@ def forward(
     size: Any,
     out: Any,
     winners: Any,
+    sums: Any,
 ) -> None:
-    """Compute the outputs of x."""
+    """Compute the outputs of x. If sums is not empty, it is that of `skcnn._kernels.compiled.batch_norm.measure`."""
     (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
     together = count if algorithm == WINOGRAD else 1
     memory = _scratch(x, tiling, geometry, kernels, size, k)
@@ -63,6 +65,8 @@ def forward(
             finish_pool(part, window, relu, affine, out, winners, first)
         else:
             finish(part, affine, relu, out, first)
+        if sums.size:
+            measure(out, first, part.shape[0], sums)
 
 
 @compiled
@@ -78,11 +82,17 @@ def backward(
     out: Any,
     winners: Any,
     d_out: Any,
+    normed: Any,
+    slopes: Any,
+    weight: Any,
     d_kernels: Any,
     d_bias: Any,
     d_x: Any,
 ) -> None:
     """Compute the gradients. d_x is empty if it is not needed.
+
+    If batch normalisation follows the convolution, `normed` is its input, and `slopes` and `weight` are those of
+    `skcnn._kernels.compiled.batch_norm.to_gradients`. Otherwise, they are empty.
 
     With ROWS, d_kernels is transposed: (points, per_tile * k, depth * length).
     """
@@ -98,6 +108,8 @@ def backward(
             start_back_pool(d_out, winners, first, window, part)
         else:
             start_back(d_out, out, first, relu, part)
+        if normed.size:
+            to_gradients(normed, first, slopes, weight, part)
         sum_channels(part.reshape(-1), d_bias, sums)
         if algorithm == WINOGRAD:
             winograd.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)

@@ -1,8 +1,8 @@
 """What follows a convolution while its outputs are in the cache: bias, ReLU and a max or min pool.
 
 Batch normalisation needs the same, so the bias is general: ``(y - mean) * factor + shift``, where `affine` holds mean,
-factor and shift for each channel. For a convolution, they are 0, 1 and the bias. They are repeated for several pixels,
-(3, repeats * k), because short runs are slow.
+factor, shift and direction for each channel. For a convolution, they are 0, 1, the bias and 1. The direction is -1 if
+the factor is negative, otherwise 1. All are repeated for several pixels, (4, repeats * k), because short runs are slow.
 
 ReLU follows the pool, which gives the same, see `skcnn._engine.lowering`. For each output of the pool, `winners` holds
 which pixel of its window won, counted row by row, or NONE if ReLU lets no gradient pass.
@@ -51,92 +51,89 @@ def finish(y: Any, affine: Any, relu: bool, out: Any, first: int) -> None:
 
 @compiled
 def finish_pool(y: Any, window: Any, relu: bool, affine: Any, out: Any, winners: Any, first: int) -> None:
-    """Apply the affine map, the pool and ReLU to y (images, h, w, k), into images of out from `first` on."""
+    """Apply the affine map, the pool and ReLU to y (images, h, w, k), into images of out from `first` on.
+
+    The pool comes first, because it leaves fewer pixels. If the factor is negative, the smallest pixel becomes the
+    largest, so `direction` is part of the comparison.
+    """
     ph, pw, sh, sw, sign = window
     h, w, k = y.shape[1], y.shape[2], y.shape[3]
     oh, ow = out.shape[1], out.shape[2]
     pixels, target, places = y.reshape(-1), out.reshape(-1), winners.reshape(-1)
+    directions = y.dtype.type(sign) * affine[3, :k]
     for image in range(y.shape[0]):
         for i in range(oh):
             s, t = (image * h + i * sh) * w * k, ((first + image) * oh + i) * ow * k
             if ph == 2 and pw == 2:
-                _finish_windows_of_4(pixels, s, w * k, sw * k, k, sign, relu, affine, target, places, t, ow)
+                _find_in_windows_of_4(pixels, s, w * k, sw * k, directions, target, places, t, ow)
             else:
-                _finish_windows(pixels, s, w * k, sw * k, k, ph, pw, sign, relu, affine, target, places, t, ow)
+                _find_in_windows(pixels, s, w * k, sw * k, directions, ph, pw, target, places, t, ow)
+            _finish_pooled(affine, relu, target, places, t, ow * k)
 
 
 @compiled
-def _finish_windows_of_4(
-    y: Any,
-    start: int,
-    row: int,
-    step: int,
-    n: int,
-    sign: int,
-    relu: bool,
-    affine: Any,
-    out: Any,
-    winners: Any,
-    t0: int,
-    ow: int,
+def _find_in_windows_of_4(
+    y: Any, start: int, row: int, step: int, directions: Any, out: Any, winners: Any, t0: int, ow: int
 ) -> None:
-    """Pool the 2x2 windows of one row. For such short runs, one loop over everything is the fastest."""
-    mean, factor, shift = affine[0], affine[1], affine[2]
-    s, t, k, down = uintp(start), uintp(t0), uintp(n), uintp(row)
-    zero, one, to_next = y.dtype.type(0), y.dtype.type(sign), uintp(step - n)
+    """Write the largest pixels of a row of 2x2 windows, and their places in the windows. The first of equal ones wins."""
+    s, t, k, down = uintp(start), uintp(t0), uintp(directions.size), uintp(row)
     for _ in range(ow):
         for e in range(k):
-            best, place = one * ((y[s] - mean[e]) * factor[e] + shift[e]), np.uint8(0)
-            value = one * ((y[s + k] - mean[e]) * factor[e] + shift[e])
+            direction = directions[e]
+            best, place = direction * y[s + e], np.uint8(0)
+            value = direction * y[s + k + e]
             beats = value > best or value != value  # NaN wins
             best, place = value if beats else best, np.uint8(1) if beats else place
-            value = one * ((y[s + down] - mean[e]) * factor[e] + shift[e])
+            value = direction * y[s + down + e]
             beats = value > best or value != value
             best, place = value if beats else best, np.uint8(2) if beats else place
-            value = one * ((y[s + down + k] - mean[e]) * factor[e] + shift[e])
+            value = direction * y[s + down + k + e]
             beats = value > best or value != value
             best, place = value if beats else best, np.uint8(3) if beats else place
-            value = one * best
-            is_cut = relu and not value > zero
-            out[t] = zero if relu and value < zero else value  # NaN stays
-            winners[t] = np.uint8(NONE) if is_cut else place
-            s += uintp(1)
-            t += uintp(1)
-        s += to_next
+            out[t + e], winners[t + e] = direction * best, place
+        s += uintp(step)
+        t += k
 
 
 @compiled
-def _finish_windows(
+def _find_in_windows(
     y: Any,
     start: int,
     row: int,
     step: int,
-    k: int,
+    directions: Any,
     ph: int,
     pw: int,
-    sign: int,
-    relu: bool,
-    affine: Any,
     out: Any,
     winners: Any,
     t0: int,
     ow: int,
 ) -> None:
-    """Pool the windows of one row."""
-    zero, one = y.dtype.type(0), y.dtype.type(sign)
-    for j in range(ow):
+    """Do the same for windows of any size."""
+    s, t, k = uintp(start), uintp(t0), uintp(directions.size)
+    for _ in range(ow):
         for e in range(k):
-            mean, factor, shift = affine[0, e], affine[1, e], affine[2, e]
-            s, t = uintp(start + j * step + e), uintp(t0 + j * k + e)
-            best, place = one * ((y[s] - mean) * factor + shift), np.uint8(0)
+            best, place = directions[e] * y[s + e], np.uint8(0)
             for i in range(1, ph * pw):
-                value = one * ((y[s + uintp(i // pw * row + i % pw * k)] - mean) * factor + shift)
+                value = directions[e] * y[s + uintp(i // pw * row) + uintp(i % pw) * k + e]
                 beats = value > best or value != value
                 best, place = value if beats else best, np.uint8(i) if beats else place
-            value = one * best
+            out[t + e], winners[t + e] = directions[e] * best, place
+        s += uintp(step)
+        t += k
+
+
+@compiled
+def _finish_pooled(affine: Any, relu: bool, out: Any, winners: Any, first: int, size: int) -> None:
+    """Apply the affine map and ReLU, if it is wanted, to a row of outputs, and let ReLU stop gradients."""
+    mean, factor, shift, zero = affine[0], affine[1], affine[2], out.dtype.type(0)
+    for start in range(0, size, mean.size):
+        i, length = uintp(first + start), uintp(min(mean.size, size - start))
+        for e in range(length):
+            value = (out[i + e] - mean[e]) * factor[e] + shift[e]
             is_cut = relu and not value > zero
-            out[t] = zero if relu and value < zero else value
-            winners[t] = np.uint8(NONE) if is_cut else place
+            out[i + e] = zero if relu and value < zero else value  # NaN stays
+            winners[i + e] = np.uint8(NONE) if is_cut else winners[i + e]
 
 
 @compiled
