@@ -22,9 +22,10 @@ __all__ = ["check_classes", "read_data_set", "read_images"]
 
 Array = NDArray[Any]
 _SET_BY_SKLEARN = ("n_features_in_", "feature_names_in_")
+_NO_Y = "no_validation"  # scikit-learn's name for it
 
 
-def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = "no_validation") -> Any:
+def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = _NO_Y) -> Any:
     """Return X as validated rows, and y if it is given. The images must have the shape that the model was fitted on."""
     return _validated(estimator, X, y, model)[0]
 
@@ -95,19 +96,33 @@ def _validated(estimator: Any, X: Any, y: Any, model: FittedModel | None) -> tup
     """
     if model is not None:
         require_same_shape(stack_shape(X), model.image_format)
+    flat = flatten(X)
+    if model is not None and y is _NO_Y and _is_plain(flat, model.features):
+        return flat, model.features
     stand_in = object.__new__(type(estimator))
     attributes = vars(stand_in)
     attributes.update(vars(estimator))
     for name in _SET_BY_SKLEARN:
         attributes.pop(name, None)
     attributes.update(model.features if model else {})
-    flat = flatten(X)
     try:
         with np.errstate(all="ignore"):  # sums of huge values of both signs are not an error here
             validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=model is None)
     except OverflowError as error:
         raise ValueError(f"X contains a number that is too large for float64: {error}") from error
     return validated, {name: attributes[name] for name in _SET_BY_SKLEARN if name in attributes}
+
+
+def _is_plain(rows: Any, features: dict[str, Any]) -> bool:
+    """Return whether rows are finite numbers in an array, as many as in training, and no columns have names.
+
+    `validate_data` would return them unchanged, but takes a third of the time of predicting one image.
+    """
+    is_array = type(rows) is np.ndarray and rows.ndim == 2 and rows.dtype.kind in "biuf"
+    if not (is_array and len(rows) and features == {"n_features_in_": rows.shape[1]}):
+        return False
+    with np.errstate(all="ignore"):  # if the sum overflows, `validate_data` decides
+        return rows.dtype.kind != "f" or bool(np.isfinite(rows.sum()))
 
 
 def _new_model(

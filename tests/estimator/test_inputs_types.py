@@ -1,5 +1,7 @@
 """The types of arrays that hold images, and their layouts in memory."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,3 +182,66 @@ def test_sparse(make, data, fitted, kind):
         make().fit(kind(data[0]), data[1])
     with pytest.raises(TypeError, match=r"(?i)sparse data was passed.*\.toarray\(\)"):
         fitted.predict(kind(data[0]))
+
+
+PLAIN = {
+    "flat": lambda X: X,
+    "one row": lambda X: X[:1],
+    "float32 maps": lambda X: X.astype(np.float32).reshape(-1, 6, 6, 1),
+    "integers": lambda X: X.astype(np.int8),
+    "booleans": lambda X: X > 0,
+    "columns in order": lambda X: np.asfortranarray(X),
+    "every other row": lambda X: X[::2],
+    "a list": lambda X: X.tolist(),
+    "big-endian": lambda X: X.astype(">f8"),
+}
+OTHER = {
+    "NaN": lambda X: np.where(X > 2, np.nan, X),
+    "infinity": lambda X: np.where(X > 2, np.inf, X),
+    "both infinities": lambda X: np.where(X > 2, np.inf, np.where(X < 0, -np.inf, X)),
+    "a sum that overflows": lambda X: np.full_like(X, 1e307),
+    "a sum that overflows in float16": lambda X: np.full(X.shape, 4000, np.float16),
+    "complex": lambda X: X + 0j,
+    "texts": lambda X: X.astype(str),
+    "objects": lambda X: X.astype(object),
+    "a column less": lambda X: X[:, 1:],
+    "no rows": lambda X: X[:0],
+    "one dimension": lambda X: X[0],
+    "a subclass": lambda X: np.ma.masked_array(X, X > 1),
+    "sparse": sparse.csr_array,
+    "a table": pd.DataFrame,
+}
+
+
+def outcome(clf, X):
+    """Return what a prediction returns or raises, and its warnings."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        try:
+            result = clf.predict_proba(X).tobytes()
+        except Exception as error:
+            result = type(error), str(error)
+    return result, [str(warning.message) for warning in found]
+
+
+@pytest.mark.parametrize("form", [*PLAIN.values(), *OTHER.values()], ids=[*PLAIN, *OTHER])
+@pytest.mark.parametrize("names", [False, True], ids=["no names", "names"])
+def test_plain_rows_are_predicted_as_if_scikit_learn_had_checked_them(make, data, monkeypatch, form, names):
+    X, y = data
+    clf = make().fit(pd.DataFrame(X).add_prefix("pixel") if names else X, y)
+    found = outcome(clf, form(X))
+    monkeypatch.setattr("skcnn._estimator.reading._is_plain", lambda rows, features: False)
+    assert found == outcome(clf, form(X))
+
+
+@pytest.mark.parametrize("form", PLAIN.values(), ids=PLAIN)
+def test_plain_rows_are_predicted_without_the_slow_checks(data, fitted, monkeypatch, form):
+    monkeypatch.delattr("skcnn._estimator.reading.validate_data")
+    assert np.isfinite(fitted.predict_proba(form(data[0]))).all()
+
+
+@pytest.mark.parametrize("form", OTHER.values(), ids=OTHER)
+def test_scikit_learn_checks_all_other_rows(data, fitted, monkeypatch, form):
+    monkeypatch.delattr("skcnn._estimator.reading.validate_data")
+    with pytest.raises(NameError, match="validate_data"):
+        fitted.predict_proba(form(data[0]))
