@@ -31,15 +31,13 @@ class Passes:
         self, chain: Sequential, in_shape: Shape, params: Sequence[Params], states: Sequence[Params], *, train: bool
     ):
         self._chain, self._n_layers = chain, len(params)
-        self._exchanges = chain.depends_on_batch
         # the gradient with respect to the images is not needed
         self._context = Context(train=train, state=_by_index(states), need_d_x=not train)
         self._prepared = chain.prepare(_by_index(params), in_shape, self._context)
 
     def predict(self, x: Array) -> Array:
         """Return the output for x (n,) + in_shape, without changing anything."""
-        result = self._chain.forward(self._prepared, x, self._context)
-        out: Array = (alone(result) if self._exchanges else result)[0]
+        out: Array = alone(self._chain.forward_pass(self._prepared, x, self._context))[0]
         return out
 
     def context(self, n_samples: int, weight: Array | None = None, rng: Rng | None = None) -> Context:
@@ -49,17 +47,14 @@ class Passes:
 
     def forward(self, x: Array, context: Context) -> Exchange[tuple[Array, Any]]:
         """Return the output and the caches of a shard x, exchanging sums with the other shards."""
-        result = self._chain.forward(self._prepared, x, context)
-        out, caches = (yield from result) if self._exchanges else result
-        return out, caches
+        return self._chain.forward_pass(self._prepared, x, context)
 
     def backward(self, caches: Any, d_out: Array, context: Context) -> Exchange[Any]:
         """Return a shard's gradients with respect to the prepared parameters, to be summed over the shards.
 
         The caches can be used only once.
         """
-        result = self._chain.backward(self._prepared, caches, d_out, context)
-        _, d_prepared = (yield from result) if self._exchanges else result
+        _, d_prepared = yield from self._chain.backward_pass(self._prepared, caches, d_out, context)
         return d_prepared
 
     def add(self, d_prepared: Any, more: Any) -> Any:

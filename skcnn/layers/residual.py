@@ -75,15 +75,15 @@ class Residual(Sequential):
         of_projection = projection.prepare(params["projection"], in_shape, context) if projection else None
         return _Prepared(chain, projection, of_projection)
 
-    def _forward(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
+    def forward_pass(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
         chain, projection, of_projection = prepared
         shortcut, of_shortcut = projection.forward(of_projection, x, context) if projection else (x, None)
-        out, of_chain = yield from super()._forward(chain, x, context)
+        out, of_chain = yield from super().forward_pass(chain, x, context)
         return out + shortcut, (of_chain, of_shortcut) if context.train else None
 
-    def _backward(self, prepared: Any, caches: Any, d_out: Array, context: Context) -> Exchange[Backward]:
+    def backward_pass(self, prepared: Any, caches: Any, d_out: Array, context: Context) -> Exchange[Backward]:
         (chain, projection, of_projection), (of_chain, of_shortcut) = prepared, caches
-        d_x, d_chain = yield from super()._backward(chain, of_chain, d_out, context)
+        d_x, d_chain = yield from super().backward_pass(chain, of_chain, d_out, context)
         d_shortcut, d_projection = d_out, {}
         if projection:
             d_shortcut, d_projection = projection.backward(of_projection, of_shortcut, d_out, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from skcnn._trees import add
@@ -134,20 +134,20 @@ class Sequential(Layer):
         params: Params = {}
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
             of_layer = self._call(operation, operation.layer.init, shape, rng, dtype)
-            params |= self._call(operation, _scatter, operation, of_layer)
+            self._call(operation, _put, params, operation, of_layer)
         return params
 
     def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
         state: Params = {}
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
-            state |= _scatter(operation, self._call(operation, operation.layer.initial_state, shape, dtype))
+            _put(state, operation, self._call(operation, operation.layer.initial_state, shape, dtype))
         return state
 
     def next_state(self, state: Params, cache: Any) -> Params:
         new: Params = {}
         for operation, of_operation in zip(self.operations, cache, strict=True) if state else ():
             of_layer = self._call(operation, operation.layer.next_state, _gather(operation, state), of_operation)
-            new |= _scatter(operation, of_layer)
+            _put(new, operation, of_layer)
         return new
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
@@ -166,14 +166,15 @@ class Sequential(Layer):
         return Prepared(operations, shapes, prepared, first)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Any:
-        passing = self._forward(params, x, context)
+        passing = self.forward_pass(params, x, context)
         return passing if self.depends_on_batch else alone(passing)
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Any:
-        passing = self._backward(params, cache, d_out, context)
+        passing = self.backward_pass(params, cache, d_out, context)
         return passing if self.depends_on_batch else alone(passing)
 
-    def _forward(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
+    def forward_pass(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
+        """Return what `forward` returns, as a generator, even if no layer depends on the batch."""
         operations, shapes, params, first = prepared
         n_samples, caches = len(x), []
         if x.shape[1:] != shapes[0]:
@@ -194,7 +195,8 @@ class Sequential(Layer):
             raise
         return x, caches if context.train else None
 
-    def _backward(self, prepared: Any, caches: Any, d_out: Array, context: Context) -> Exchange[Backward]:
+    def backward_pass(self, prepared: Any, caches: Any, d_out: Array, context: Context) -> Exchange[Backward]:
+        """Return what `backward` returns, as a generator, even if no layer depends on the batch."""
         operations, shapes, params, first = prepared
         n_samples, i = len(d_out), first
         d_x: Any = d_out
@@ -219,12 +221,15 @@ class Sequential(Layer):
         return [self._call(operation, add, one, other) for operation, one, other in both]
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
+        operations, _, own_params, first = params
         grads: Params = {}
-        each = zip(params.operations, params.params, d_prepared, strict=True)
-        for operation, own_params, d in islice(each, params.first, None):
-            if type(operation.layer).gradients is not Layer.gradients:  # which returns d itself
-                d = self._call(operation, operation.layer.gradients, own_params, d)
-            grads |= self._call(operation, _scatter, operation, d)
+        i = first
+        try:
+            for i in range(first, len(operations)):
+                _put(grads, operations[i], operations[i].layer.gradients(own_params[i], d_prepared[i]))
+        except Exception as error:
+            self._name(operations[i], error)
+            raise
         return grads
 
     def windows(self, in_shape: Shape) -> Iterator[Window | None]:
@@ -275,20 +280,21 @@ def _gather(operation: Operation, tree: Params) -> Params:
     return {str(i): tree[source] for i, source in enumerate(operation.sources) if source in tree}
 
 
-def _scatter(operation: Operation, part: Params) -> Params:
-    """Return an operation's part in the form of the chain's parameters, or of its state: the reverse of `_gather`."""
-    if not isinstance(part, dict | None):
+def _put(tree: Params, operation: Operation, part: Params) -> None:
+    """Put an operation's part into a chain's parameters, or into its state: the reverse of `_gather`."""
+    if part is not None and not isinstance(part, dict):
         raise TypeError(f"parameters, states and gradients must be dicts, got {type(part).__name__}")
-    if len(operation.sources) == 1:
-        return {operation.sources[0]: part} if part else {}
-    return {operation.sources[int(name)]: of_layer for name, of_layer in part.items()}
+    if len(operation.sources) > 1:
+        tree.update((operation.sources[int(name)], of_layer) for name, of_layer in part.items())
+    elif part:
+        tree[operation.sources[0]] = part
 
 
 def _contexts(operations: Sequence[Operation], context: Context, first: int) -> list[Context]:
     """Return the context of each operation: that of the chain, but with the operation's state and need of `d_x`."""
     shared = context._replace(state={}) if context.state else context
     behind_first = shared if shared.need_d_x else shared._replace(need_d_x=True)
-    contexts = [shared if i <= first else behind_first for i in range(len(operations))]
+    contexts = ([shared] * (first + 1) + [behind_first] * len(operations))[: len(operations)]
     for i, operation in enumerate(operations) if context.state else ():
         if own_state := _gather(operation, context.state):
             contexts[i] = contexts[i]._replace(state=own_state)
