@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import joblib
 from threadpoolctl import ThreadpoolController
@@ -24,8 +24,9 @@ class _Blas:
     """The BLAS libraries of the process. They are looked up on import, which takes a few milliseconds."""
 
     def __init__(self) -> None:
-        self._libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
-        self._getters = [_getter(library) for library in self._libraries]
+        libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+        self._getters = [_function(library, "get") for library in libraries]
+        self._setters = [_function(library, "set") for library in libraries]
 
     def numbers(self) -> list[int]:
         """Return the number of threads of each library."""
@@ -37,18 +38,19 @@ class _Blas:
 
     def change(self, old: list[int], new: list[int]) -> None:
         """Set the number of threads of each library, if the new number differs from the old one."""
-        for library, old_number, new_number in zip(self._libraries, old, new, strict=True):
+        for setter, old_number, new_number in zip(self._setters, old, new, strict=True):
             if old_number != new_number:
-                # with threadpoolctl 3.8, `set_num_threads` does nothing if another thread has set OpenBLAS's limit
-                getattr(library, "_real_set_num_threads", library.set_num_threads)(new_number)
+                setter(new_number)
 
 
-def _getter(library: Any) -> Callable[[], int]:
-    """Return the library's function that returns its number of threads. It is called at every step."""
-    getter: Callable[[], int] = library.get_num_threads
+def _function(library: Any, verb: Literal["get", "set"]) -> Callable[..., int]:
+    """Return the function that gets or sets a library's number of threads. Every step and every prediction calls it."""
+    name = f"{verb}_num_threads"
+    # with threadpoolctl 3.8, `set_num_threads` does nothing if another thread has set OpenBLAS's limit
+    function: Callable[..., int] = getattr(library, f"_real_{name}", getattr(library, name))
     if library.internal_api == "openblas" and library.threading_layer != "openmp" and hasattr(library, "_get_symbol"):
-        getter = library._get_symbol("openblas_get_num_threads") or getter
-    return getter
+        function = library._get_symbol(f"openblas_{name}") or function
+    return function
 
 
 _blas = _Blas()

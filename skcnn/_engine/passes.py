@@ -72,9 +72,12 @@ class Passes:
 
 def _by_index(trees: Sequence[Params]) -> Params:
     """Turn a list with one dict per layer into the dict of a chain."""
-    return {str(index): tree for index, tree in enumerate(trees) if tree} if any(trees) else {}
+    return {str(index): tree for index, tree in enumerate(trees) if tree}
 
 
 def by_layer(tree: Params, n_layers: int) -> list[Params]:
     """Turn the dict of a chain into a list with one dict per layer."""
-    return [tree.get(str(index), {}) for index in range(n_layers)]
+    layers: list[Params] = [{} for _ in range(n_layers)]
+    for index, of_layer in tree.items():
+        layers[int(index)] = of_layer
+    return layers

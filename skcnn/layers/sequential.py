@@ -274,10 +274,11 @@ class Sequential(Layer):
 
 def _gather(operation: Operation, tree: Params) -> Params:
     """Return an operation's part of a chain's parameters, or of its state."""
-    if len(operation.sources) == 1:
-        part: Params = tree.get(operation.sources[0], {})
+    sources = operation.sources
+    if len(sources) == 1:
+        part: Params = tree.get(sources[0], {})
         return part
-    return {str(i): tree[source] for i, source in enumerate(operation.sources) if source in tree}
+    return {str(i): tree[source] for i, source in enumerate(sources) if source in tree}
 
 
 def _put(tree: Params, operation: Operation, part: Params) -> None:
