@@ -64,26 +64,51 @@ def _is_compiled_pool(layer: Layer | None) -> bool:
     return rows * columns <= MOST_IN_WINDOW
 
 
+class _After(NamedTuple):
+    """What follows a convolution or batch normalisation."""
+
+    relu: bool
+    pool: MaxPool2D | MinPool2D | None
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.pool.out_shape(in_shape) if self.pool else in_shape
+
+    def winners(self, out: Array) -> Array:
+        """Return memory for the winners of the pool."""
+        return np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
+
+    def window(self) -> tuple[int, int, int, int, int]:
+        """Return how the pool moves and what it keeps, see `skcnn._kernels.compiled.convolution`."""
+        if self.pool is None:
+            return NO_WINDOW
+        size, stride = self.pool.windows()
+        return (*size, *stride, 1 if isinstance(self.pool, MaxPool2D) else -1)
+
+
 class _Plan(NamedTuple):
     """How to convolve images of one shape.
 
     Attributes
     ----------
-    size : (int, int)
-        The rows and columns of the convolution's output.
-    tiling, geometry, transforms : tuple
+    tiling, geometry, transforms, window, size : tuple
         See `skcnn._kernels.compiled.convolution`.
+    between, out_shape : tuple of int
+        The shapes of the outputs of the convolution, and of what follows it.
     """
 
-    size: Pair
     tiling: tuple[int, int, int]
     geometry: tuple[int, int, int, int, int, int, int, int]
     transforms: tuple[Array, Array]
+    window: tuple[int, int, int, int, int]
+    size: Pair
+    between: Shape
+    out_shape: Shape
 
 
 @lru_cache(maxsize=1024)
-def _plan(conv: Conv2D, in_shape: Shape, dtype: np.dtype[Any]) -> _Plan:
-    rows, columns, k = conv.out_shape(in_shape)
+def _plan(conv: Conv2D, after: _After, in_shape: Shape, dtype: np.dtype[Any]) -> _Plan:
+    between = conv.out_shape(in_shape)
+    rows, columns, k = between
     (kh, kw), stride, c = pair(conv.kernel_size), pair(conv.stride), in_shape[2]
     (top, _), (left, _) = pad_width_for(conv.padding, (kh, kw), stride, in_shape[:2])
     most = BYTES_IN_CACHE // dtype.itemsize
@@ -104,35 +129,14 @@ def _plan(conv: Conv2D, in_shape: Shape, dtype: np.dtype[Any]) -> _Plan:
         of_row = -(-columns // per_tile) * 2 * (m + kh) * (length + per_tile * k)
         tiling = convolution.ROWS, m, min(max(1, most // 2 // of_row), -(-rows // m))
     geometry = (kh, kw, *stride, top, left, per_tile, depth)
-    return _Plan((rows, columns), tiling, geometry, (A.reshape(-1), B.reshape(-1)))
+    matrices, size = (A.reshape(-1), B.reshape(-1)), (rows, columns)
+    return _Plan(tiling, geometry, matrices, after.window(), size, between, after.out_shape(between))
 
 
 def _per_tile(columns: int, k: int) -> int:
     """Return how many neighbouring outputs one row of a product computes: few channels make wide products."""
     wanted = min(-(-NARROW // k), columns)
     return next((n for n in range(wanted, 2 * wanted) if columns % n == 0), wanted)
-
-
-class _After(NamedTuple):
-    """What follows a convolution or batch normalisation."""
-
-    relu: bool
-    pool: MaxPool2D | MinPool2D | None
-
-    def out_shape(self, in_shape: Shape) -> Shape:
-        return self.pool.out_shape(in_shape) if self.pool else in_shape
-
-    def outputs(self, x: Array, in_shape: Shape) -> tuple[Array, Array]:
-        """Return memory for the outputs, and for the winners of the pool."""
-        out = np.empty((len(x), *self.out_shape(in_shape)), x.dtype)
-        return out, np.empty(out.shape if self.pool else (0, 0, 0, 0), np.uint8)
-
-    def window(self) -> tuple[int, int, int, int, int]:
-        """Return how the pool moves and what it keeps, see `skcnn._kernels.compiled.convolution`."""
-        if self.pool is None:
-            return NO_WINDOW
-        size, stride = self.pool.windows()
-        return (*size, *stride, 1 if isinstance(self.pool, MaxPool2D) else -1)
 
 
 class _Kernels(NamedTuple):
@@ -143,25 +147,24 @@ class _Kernels(NamedTuple):
     affine: Array
 
     @classmethod
-    def prepare(cls, conv: Conv2D, in_shape: Shape, W: Array, bias: Array) -> _Kernels:
-        plan = _plan(conv, in_shape, W.dtype)
-        affine = _affine(np.zeros_like(bias), np.ones_like(bias), bias)
-        return cls(plan, _values_of_kernels(W, plan), affine)
+    def prepare(cls, conv: Conv2D, after: _After, in_shape: Shape, W: Array, bias: Array | float) -> _Kernels:
+        plan = _plan(conv, after, in_shape, W.dtype)
+        return cls(plan, _values_of_kernels(W, plan), _repeated(W.shape[3], W.dtype, 0, 1, bias, 1))
 
-    def forward(self, x: Array, after: _After, out: Array, winners: Array, sums: Array) -> None:
-        size, tiling, geometry, matrices = self.plan
+    def forward(self, x: Array, relu: bool, out: Array, winners: Array, sums: Array) -> None:
+        tiling, geometry, matrices, window, size, _, _ = self.plan
         convolution.forward(
-            x, tiling, geometry, matrices, self.values, self.affine, after.relu, after.window(), size, out, winners, sums
+            x, tiling, geometry, matrices, self.values, self.affine, relu, window, size, out, winners, sums
         )
 
     def backward(
         self, x: Array, after: _After, out: Array, winners: Array, d_out: Array, norm: tuple[Array, Array, Array],
-        k: int, need_d_x: bool,
+        has_bias: bool, need_d_x: bool,
     ) -> Backward:  # fmt: skip
-        size, tiling, geometry, matrices = self.plan
+        tiling, geometry, matrices, _, size, between, _ = self.plan
         is_turned = tiling[0] == convolution.ROWS
         d_kernels = np.empty(self.values.transpose(0, 2, 1).shape if is_turned else self.values.shape, x.dtype)
-        d_bias = np.zeros(k, x.dtype)
+        d_bias = np.zeros(between[2] if has_bias else 0, x.dtype)
         d_x = np.empty(x.shape if need_d_x else (0, 0, 0, 0), x.dtype)
         convolution.backward(
             x, tiling, geometry, matrices, self.values, after.relu, after.window(), size, out, winners,
@@ -171,7 +174,7 @@ class _Kernels(NamedTuple):
 
     def gradients(self, conv: Conv2D, d_prepared: Any) -> Params:
         d_kernels, d_bias = d_prepared
-        d_W = _kernel_gradient(d_kernels, self.plan, len(d_bias))
+        d_W = _kernel_gradient(d_kernels, self.plan)
         return {"W": d_W, "b": d_bias} if conv.bias else {"W": d_W}
 
 
@@ -191,23 +194,25 @@ class CompiledConvolution(Layer):
         return not (self.norm or self.after.relu or self.after.pool)
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
-        W, bias = _weights(params if self._is_alone else params["0"])
+        own = params if self._is_alone else params["0"]
+        W, bias = own["W"], own.get("b", 0.0)
         if self.norm:
             factor, term = self.norm.in_prediction(params["1"], context.state["1"])
             W, bias = W * factor, bias * factor + term
-        return _Kernels.prepare(self.conv, in_shape, W, bias)
+        return _Kernels.prepare(self.conv, self.after, in_shape, W, bias)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
         x = _plain(x, params.values.dtype)
-        out, winners = self.after.outputs(x, self.conv.out_shape(x.shape[1:]))
-        params.forward(x, self.after, out, winners, np.empty((0, 0, 0), x.dtype))
+        out = np.empty((len(x), *params.plan.out_shape), x.dtype)
+        winners = self.after.winners(out)
+        params.forward(x, self.after.relu, out, winners, np.empty((0, 0, 0), x.dtype))
         return out, (x, out, winners) if context.train else None
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         x, out, winners = cache
         nothing = np.empty((0, 0, 0, 0), x.dtype), np.empty((0, 0), x.dtype), np.empty(0, x.dtype)
         result: Backward = params.backward(
-            x, self.after, out, winners, d_out, nothing, self.conv.n_kernels, context.need_d_x
+            x, self.after, out, winners, d_out, nothing, self.conv.bias, context.need_d_x
         )
         return result
 
@@ -268,8 +273,10 @@ class CompiledNorm(Layer):
         of_images = squares + around * (2 * rests + positions * around)
         variance = (yield weight @ of_images if weight.size else of_images.sum(axis=0)) / total
         deviation = np.sqrt(variance + maps.dtype.type(self.norm.epsilon))
-        affine = _affine(mean, params["scale"] / deviation, params["shift"])
-        out, winners = self.after.outputs(maps, maps.shape[1:])
+        factor = params["scale"] / deviation
+        affine = _repeated(len(mean), maps.dtype, mean, factor, params["shift"], np.where(factor < 0, -1, 1))
+        out = np.empty((len(maps), *self.after.out_shape(maps.shape[1:])), maps.dtype)
+        winners = self.after.winners(out)
         batch_norm.normalise(maps, affine, self.after.relu, self.after.window(), out, winners)
         known_variance = None if context.n_samples * positions == 1 else variance
         return out, _NormCache(maps, out, winners, deviation, weight, total, mean, known_variance)
@@ -293,7 +300,7 @@ class CompiledNorm(Layer):
         all_shift, all_scale = yield sums
         factor = params["scale"] / deviation
         slope, constant = factor * all_scale / (deviation * total), factor * all_shift / total
-        return _repeated(mean, factor, slope, constant), grads
+        return _repeated(len(mean), x.dtype, mean, factor, slope, constant), grads
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         return d_prepared if self._is_alone else {"0": d_prepared}
@@ -332,14 +339,15 @@ class CompiledNormedConvolution(Layer):
         return CompiledNorm(self.norm, self.after)
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
-        return _Kernels.prepare(self.conv, in_shape, *_weights(params["0"])), params["1"]
+        W, bias = params["0"]["W"], params["0"].get("b", 0.0)
+        return _Kernels.prepare(self.conv, _NOTHING_AFTER, in_shape, W, bias), params["1"]
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
         kernels, of_norm = params
         x = _plain(x, kernels.values.dtype)
-        y, no_winners = _NOTHING_AFTER.outputs(x, self.conv.out_shape(x.shape[1:]))
+        y = np.empty((len(x), *kernels.plan.between), x.dtype)
         sums = np.empty((len(x), 3, y.shape[3]), x.dtype)
-        kernels.forward(x, _NOTHING_AFTER, y, no_winners, sums)
+        kernels.forward(x, False, y, _NOTHING_AFTER.winners(y), sums)
         out, cache = yield from self._of_norm.normalise(of_norm, y, sums, context)
         return out, (x, cache)
 
@@ -348,7 +356,7 @@ class CompiledNormedConvolution(Layer):
         d_out = _plain(d_out, x.dtype)
         slopes, d_norm = yield from self._of_norm.slopes(of_norm, normed, d_out)
         d_x, d_kernels = kernels.backward(
-            x, self.after, normed.out, normed.winners, d_out, (normed.x, slopes, normed.weight), self.conv.n_kernels,
+            x, self.after, normed.out, normed.winners, d_out, (normed.x, slopes, normed.weight), self.conv.bias,
             context.need_d_x,
         )  # fmt: skip
         return d_x, (d_kernels, d_norm)
@@ -364,12 +372,6 @@ class CompiledNormedConvolution(Layer):
         return {"1": self.norm.next_state(state["1"], cache[1])}
 
 
-def _weights(params: Params) -> tuple[Array, Array]:
-    """Return the kernels and the bias of a convolution."""
-    W = params["W"]
-    return W, params.get("b", np.zeros(W.shape[3], W.dtype))
-
-
 def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x itself, or a writable and contiguous copy of a dtype, so that no kernel is compiled anew for it."""
     return x if type(x) is np.ndarray and x.flags.carray and x.dtype == dtype else np.array(x, dtype, order="C")
@@ -380,14 +382,13 @@ def _as_maps(x: Array) -> Array:
     return x if x.ndim == 4 else x.reshape(len(x), 1, 1, x.shape[1])
 
 
-def _affine(mean: Array, factor: Array, shift: Array) -> Array:
-    """Return the affine map of channels (k,), as in `skcnn._kernels.compiled.epilogue`."""
-    return _repeated(mean, factor, shift, np.where(factor < 0, -1, 1).astype(factor.dtype))
-
-
-def _repeated(*of_channels: Array) -> Array:
-    """Repeat numbers for each channel (k,) for several pixels: (len(of_channels), repeats * k)."""
-    return np.tile(np.stack(of_channels), -(-convolution.RUN // len(of_channels[0])))
+def _repeated(c: int, dtype: np.dtype[Any], *of_channels: Array | float) -> Array:
+    """Repeat numbers for each of c channels for several pixels: (len(of_channels), repeats * c)."""
+    repeated = np.empty((len(of_channels), -(-convolution.RUN // c), c), dtype)
+    for row, numbers in zip(repeated, of_channels, strict=True):
+        row[:] = numbers
+    result: Array = repeated.reshape(len(of_channels), -1)
+    return result
 
 
 def _values_of_kernels(W: Array, plan: _Plan) -> Array:
@@ -404,10 +405,10 @@ def _values_of_kernels(W: Array, plan: _Plan) -> Array:
     return tiled.reshape(1, -1, tiled.shape[2])
 
 
-def _kernel_gradient(d_values: Array, plan: _Plan, k: int) -> Array:
+def _kernel_gradient(d_values: Array, plan: _Plan) -> Array:
     """Reverse `_values_of_kernels` for gradients."""
     algorithm, m, _ = plan.tiling
-    r, kw = plan.geometry[:2]
+    (r, kw), k = plan.geometry[:2], plan.between[2]
     if algorithm == convolution.WINOGRAD:
         G = transforms(m, r, d_values.dtype).G
         d_W: Array = (G.T @ np.matmul(G.T, d_values.reshape(6, 6, -1)).reshape(6, -1)).reshape(r, kw, -1, k)

@@ -54,7 +54,9 @@ def normalise(x: Any, affine: Any, relu: bool, window: Any, out: Any, winners: A
 
 
 @compiled
-def add_gradient_sums(d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, mean: Any, sums: Any) -> None:
+def add_gradient_sums(
+    d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, mean: Any, sums: Any
+) -> None:
     """Add the gradients before ReLU and pool, and their products with x - mean, to sums (2, c)."""
     c, size, pixels = x.shape[3], x.shape[1] * x.shape[2], x.reshape(-1)
     part, of_image = np.empty((1, x.shape[1], x.shape[2], c), x.dtype), np.empty((2, c), x.dtype)

@@ -2,8 +2,8 @@
 
 A few images at a time go through all steps, so that what one step writes is in the cache when the next one reads it.
 
-- `tiling` is a tuple of int: SHIFTED, ROWS or WINOGRAD, which are the modules of the algorithms; the rows of outputs in a
-  tile; and how many images (WINOGRAD) or rows of tiles are computed at a time.
+- `tiling` is a tuple of int: SHIFTED, ROWS or WINOGRAD, which are the modules of the algorithms; the rows of outputs in
+  a tile; and how many images (WINOGRAD) or rows of tiles are computed at a time.
 - `transforms` is that of `skcnn._kernels.compiled.rows`.
 - `affine` is that of `skcnn._kernels.compiled.epilogue`.
 - `geometry` is that of `skcnn._kernels.compiled.unfolding`.
@@ -89,14 +89,14 @@ def backward(
     d_bias: Any,
     d_x: Any,
 ) -> None:
-    """Compute the gradients. d_x is empty if it is not needed.
+    """Compute the gradients. d_bias and d_x are empty if they are not needed.
 
     If batch normalisation follows the convolution, `normed` is its input, and `slopes` and `weight` are those of
     `skcnn._kernels.compiled.batch_norm.to_gradients`. Otherwise, they are empty.
 
     With ROWS, d_kernels is transposed: (points, per_tile * k, depth * length).
     """
-    (algorithm, m, count), (height, width), k = tiling, size, d_bias.size
+    (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
     together = count if algorithm == WINOGRAD else 1
     memory = _scratch(x, tiling, geometry, kernels, size, k)
     # the products of transposed kernels are far faster
@@ -110,7 +110,8 @@ def backward(
             start_back(d_out, out, first, relu, part)
         if normed.size:
             to_gradients(normed, first, slopes, weight, part)
-        sum_channels(part.reshape(-1), d_bias, sums)
+        if d_bias.size:
+            sum_channels(part.reshape(-1), d_bias, sums)
         if algorithm == WINOGRAD:
             winograd.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)
             if d_x.size:

@@ -46,7 +46,10 @@ def scratch(x: Any, tiling: Any, points: int, columns: int, k: int, geometry: An
 def convolve(
     x: Any, image: int, geometry: Any, tiling: Any, transforms: Any, kernels: Any, memory: Any, out: Any
 ) -> None:
-    """Convolve an image of x (n, h, w, c) with kernels (points, depth * length, per_tile * k), into out (1, oh, ow, k)."""
+    """Convolve an image of x (n, h, w, c), into out (1, oh, ow, k).
+
+    The kernels are (points, depth * length, per_tile * k).
+    """
     (_, m, band), rows, columns, k = tiling, out.shape[1], out.shape[2], out.shape[3]
     points, width = kernels.shape[0], kernels.shape[2]
     n_tiles, target = -(-columns // geometry[6]), out.reshape(-1)
@@ -85,7 +88,7 @@ def add_gradients(
 ) -> None:
     """Add the gradients with respect to the transposed kernels, for one image, given d_out (1, oh, ow, k).
 
-    For the first image, it is written. If d_x is not empty, the gradient with respect to the image is written to it; for
+    For the first image, it is written. If d_x is not empty, the gradient with respect to the image is written to it. For
     this, the kernels are transposed: (points, per_tile * k, depth * length).
     """
     (_, m, band), rows, columns = tiling, d_out.shape[1], d_out.shape[2]

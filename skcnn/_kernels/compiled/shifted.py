@@ -1,8 +1,8 @@
 """Convolution of few channels, with a stride of 1: each element of the kernel meets one shifted copy of the image.
 
-The image is copied with its padding, one plane (rows, columns + kernel columns - 1) for each channel. If a plane is read
-as one run, the pixels under one element of the kernel, for all outputs, are again a run of it, which starts later. These
-runs are the rows of a matrix, and one product computes all outputs.
+The image is copied with its padding, one plane (rows, columns + kernel columns - 1) for each channel. If a plane is
+read as one run, the pixels under one element of the kernel, for all outputs, are again a run of it, which starts later.
+These runs are the rows of a matrix, and one product computes all outputs.
 
 So the outputs have as many columns as a plane, and the last ones are meaningless. What follows does not read them, and
 their gradients must be 0.
@@ -81,9 +81,7 @@ def add_gradients(
 
 
 @compiled
-def _copy_runs(
-    planes: Any, c: int, geometry: Any, rows: int, columns: int, first: int, n: int, matrix: Any
-) -> None:
+def _copy_runs(planes: Any, c: int, geometry: Any, rows: int, columns: int, first: int, n: int, matrix: Any) -> None:
     """Copy the pixels under each element of the kernel, for n outputs from row `first` on."""
     row = 0
     for u in range(geometry[0]):
