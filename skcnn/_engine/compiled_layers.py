@@ -397,7 +397,8 @@ def _values_of_kernels(W: Array, plan: _Plan) -> Array:
     r, kw, c, k = W.shape
     if algorithm == convolution.WINOGRAD:
         G = transforms(m, r, W.dtype).G
-        return np.matmul(G, (G @ W.reshape(r, -1)).reshape(6, kw, -1)).reshape(36, c, k)
+        by_point: Array = np.matmul(G, (G @ W.reshape(r, -1)).reshape(6, kw, -1))
+        return by_point.reshape(36, c, k)
     tiled = _tiled(W, plan)
     if m > 1:
         values: Array = (transforms(m, r, W.dtype).G @ tiled.reshape(r, -1)).reshape(-1, *tiled.shape[1:])

@@ -75,7 +75,7 @@ def finish_pool(y: Any, window: Any, relu: bool, affine: Any, out: Any, winners:
 def _find_in_windows_of_4(
     y: Any, start: int, row: int, step: int, directions: Any, out: Any, winners: Any, t0: int, ow: int
 ) -> None:
-    """Write the largest pixel of each 2x2 window of a row, and its place in the window. The first of equal ones wins."""
+    """Write the largest pixel of each 2x2 window of a row, and its place in the window. The first of equals wins."""
     s, t, k, down = uintp(start), uintp(t0), uintp(directions.size), uintp(row)
     for _ in range(ow):
         for e in range(k):

@@ -88,8 +88,8 @@ def add_gradients(
 ) -> None:
     """Add the gradients with respect to the transposed kernels, for one image, given d_out (1, oh, ow, k).
 
-    For the first image, it is written. If d_x is not empty, the gradient with respect to the image is written to it. For
-    this, the kernels are transposed: (points, per_tile * k, depth * length).
+    For the first image, they are written. If d_x is not empty, the gradient with respect to the image is written to it.
+    For this, the kernels are transposed: (points, per_tile * k, depth * length).
     """
     (_, m, band), rows, columns = tiling, d_out.shape[1], d_out.shape[2]
     points, width = d_kernels.shape[0], d_kernels.shape[1]
