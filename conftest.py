@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 # doctests import every module of the package; those with compiled kernels need numba
-collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_layers.py"]
+collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
 
 
 def pytest_addoption(parser):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skcnn._engine.backends import missing_backend
+from skcnn._engine.numpy_settings import set_numpy
+from skcnn._engine.workers import Workers
 from skcnn.layers import BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from skcnn.layers.base import alone
 from skcnn.network import Network
+from skcnn.optimizers import SGD, Adam, RMSprop
 
 __all__ = ["compile_kernels"]
 
@@ -45,3 +50,12 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
         context = passes.context(len(x))
         out, caches = alone(passes.forward(x, context))
         alone(passes.backward(caches, out, context))
+        _compile_optimizers(np.zeros(1, dtype))
+
+
+def _compile_optimizers(w: NDArray[Any]) -> None:
+    from skcnn._engine.compiled_optimizers import with_compiled_steps  # imported here, because it imports numba
+
+    for optimizer in (SGD(momentum=0.0), SGD(), Adam(), RMSprop(), RMSprop(momentum=0.9)):
+        compiled = with_compiled_steps(optimizer, Workers(1, set_numpy))
+        compiled.step([w], [w.copy()], compiled.init([w]), learning_rate=0.1)

@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV
 
 import skcnn
 from skcnn import NumpyCNNClassifier
+from skcnn.optimizers import SGD, ClipNorm, RMSprop
 from tests.scripts import run_script
 
 # convolutions by Winograd's algorithm and directly, a max pool, and a hidden layer
@@ -150,6 +151,20 @@ class TestResults:
         for n_jobs in (1, 2, 3):
             assert digest(clf.set_params(n_jobs=n_jobs).fit(X, y), X) == expected
             assert digest(clone(clf).fit(X, y), X) == expected
+
+    @pytest.mark.parametrize(
+        ("solver", "rate"), [("adamw", 0.002), (SGD(0.0), 0.1), (ClipNorm(RMSprop(momentum=0.9), max_norm=0.1), 0.002)]
+    )
+    def test_optimizers_take_the_same_steps_on_any_number_of_threads(self, solver, rate, digits, monkeypatch):
+        from skcnn._engine import compiled_optimizers
+
+        unfitted = make(backend="numba", batch_norm=True, solver=solver, learning_rate_init=rate)
+        with monkeypatch.context() as patch:
+            patch.setattr(compiled_optimizers, "with_compiled_steps", lambda optimizer, workers: optimizer)
+            expected = digest(clone(unfitted).fit(*digits), digits[0])
+        monkeypatch.setattr(compiled_optimizers, "BYTES_OF_PART", 1)
+        for n_jobs in (1, 2):
+            assert digest(clone(unfitted).set_params(n_jobs=n_jobs).fit(*digits), digits[0]) == expected
 
     def test_a_new_process_gives_the_same_bits(self, digits, tmp_path):
         clf = make(backend="numba", batch_norm=True).fit(*digits)

@@ -273,7 +273,6 @@ from numba.core.dispatcher import Dispatcher
 import skcnn
 import skcnn._kernels.compiled as package
 
-skcnn.compile_kernels(["float32"])
 n_kernels = 0
 for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
     for name, value in vars(importlib.import_module(module.name)).items():
