@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._engine.calculation import calculate
+from skcnn._estimator.compiled_images import images_for
 from skcnn._estimator.images import Images
 from skcnn._estimator.magnitudes import ANY
 from skcnn._estimator.model import FittedModel
@@ -87,7 +88,8 @@ class ValidationSet:
         if weight is not None and not weight.any():
             raise ValueError("sample_weight_val leaves no samples: all weights are zero")
         y_index = encode("y_val", y, model.classes)
-        return cls(model, Images(rows, model.image_format), y_index, moderate(weight), n_threads, backend, score)
+        images = images_for(rows, model.image_format, backend)
+        return cls(model, images, y_index, moderate(weight), n_threads, backend, score)
 
     @classmethod
     def split(
@@ -109,7 +111,7 @@ class ValidationSet:
         """
         kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
         weight = None if sample_weight is None else moderate(sample_weight[held])
-        images = Images(data.images.X[held], model.image_format)
+        images = images_for(data.images.X[held], model.image_format, backend)
         return replace(data, indices=kept), cls(model, images, data.y[held], weight, n_threads, backend, score)
 
     def __call__(self, network: Network) -> Row:
