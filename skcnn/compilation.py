@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._engine.backends import missing_backend
+from skcnn._engine.backends import loss_on, missing_backend, optimizer_on
 from skcnn._engine.numpy_settings import set_numpy
 from skcnn._engine.workers import Workers
 from skcnn.layers import BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from skcnn.layers.base import alone
+from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam, RMSprop
 
@@ -50,15 +51,14 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
         context = passes.context(len(x))
         out, caches = alone(passes.forward(x, context))
         alone(passes.backward(caches, out, context))
+        loss_on("numba", SoftmaxCrossEntropy())(np.zeros((1, 3), dtype), np.zeros(1, np.intp))
         _compile_optimizers(np.zeros(1, dtype))
         _compile_images(np.zeros((1, 1), dtype))
 
 
 def _compile_optimizers(w: NDArray[Any]) -> None:
-    from skcnn._engine.compiled_optimizers import with_compiled_steps  # imported here, because it imports numba
-
     for optimizer in (SGD(momentum=0.0), SGD(), Adam(), RMSprop(), RMSprop(momentum=0.9)):
-        compiled = with_compiled_steps(optimizer, Workers(1, set_numpy))
+        compiled = optimizer_on("numba", optimizer, Workers(1, set_numpy))
         compiled.step([w], [w.copy()], compiled.init([w]), learning_rate=0.1)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._engine.backends import loss_on
 from skcnn._engine.passes import Passes
 from skcnn._engine.workers import Workers
 from skcnn._training.config import DataSet, TrainingConfig
@@ -45,6 +46,7 @@ class Gradients:
         self._network, self._data, self._config = network, data, config
         self._together, self._draws = network.chain.depends_on_batch, network.chain.draws
         self._keys = keys(network.params)
+        self._loss = loss_on(config.backend, config.loss)
         self._shards = cache(lambda n_samples: network.shards(n_samples, train=True))
         self._checked = False
 
@@ -74,7 +76,7 @@ class Gradients:
         rng = stream(self._config.seed, "layers", batch.epoch, batch.step, index) if self._draws else None
         context = passes.context(n_samples, None if data.weight is None else data.weight[indices], rng)
         logits, caches = yield from passes.forward(self._images(batch, index, part), context)
-        losses, d_logits = self._config.loss(logits, data.y[indices], context.weight)
+        losses, d_logits = self._loss(logits, data.y[indices], context.weight)
         d_logits /= n_samples
         states = passes.next_states(caches) if index == 0 else []  # the same for all shards
         d_prepared = yield from passes.backward(caches, d_logits, context)

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._engine.backends import optimizer_on
 from skcnn._engine.calculation import Calculation, calculate
 from skcnn._engine.memory import keeping_memory
 from skcnn._engine.surely import surely
-from skcnn._engine.workers import Workers
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.decay import WeightDecay
 from skcnn._training.diagnosis import find_divergence, find_weight, is_finite, is_finite_state
@@ -26,7 +26,7 @@ from skcnn._training.state import Row, TrainingState
 from skcnn._trees import leaves
 from skcnn.layers.base import Params
 from skcnn.network import Network
-from skcnn.optimizers import Optimizer, flush_subnormals
+from skcnn.optimizers import flush_subnormals
 from skcnn.schedules import factor
 
 __all__ = ["Observer", "train"]
@@ -124,7 +124,7 @@ class _Loop:
         self.gradients = Gradients(state.network, data, config)
         self.outputs = Outputs(state.network, data, calculation.workers, config.backend)
         self.decay = WeightDecay(state.network, config.optimizer, config.alpha)
-        self.optimizer = _on_backend(config.optimizer, config.backend, calculation.workers)
+        self.optimizer = optimizer_on(config.backend, config.optimizer, calculation.workers)
         if state.optimizer_state is None:
             state.optimizer_state = config.optimizer.init(self.weights)
             if state.optimizer_state is None:
@@ -261,12 +261,3 @@ class _Loop:
         if not self.config.shuffle:
             return self.data.indices
         return stream(self.config.seed, "shuffle", epoch).permutation(self.data.indices)
-
-
-def _on_backend(optimizer: Optimizer, backend: str, workers: Workers) -> Optimizer:
-    """Return an optimizer that takes the same steps with the kernels of a backend."""
-    if backend == "numpy":
-        return optimizer
-    from skcnn._engine.compiled_optimizers import with_compiled_steps  # imported here, because it imports numba
-
-    return with_compiled_steps(optimizer, workers)
