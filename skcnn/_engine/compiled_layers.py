@@ -14,16 +14,17 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numba import int64
 
-from skcnn._kernels.compiled import batch_norm, convolution
+from skcnn._kernels.compiled import batch_norm, convolution, dropout
 from skcnn._kernels.winograd import MAX_PRODUCTS, transforms
 from skcnn._values import Pair, pair
 from skcnn.layers.activations import ReLU
 from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange, Forward, Layer, Params, Shape
 from skcnn.layers.conv import Conv2D, pad_width_for
+from skcnn.layers.dropout import Dropout
 from skcnn.layers.norm import BatchNorm
 from skcnn.layers.pool import MaxPool2D, MinPool2D
 
-__all__ = ["CompiledConvolution", "CompiledNorm", "CompiledNormedConvolution", "join"]
+__all__ = ["CompiledConvolution", "CompiledDropout", "CompiledNorm", "CompiledNormedConvolution", "join"]
 
 MOST_IN_WINDOW = 255  # pixels of a pool's window
 WINOGRAD_TILES = {(3, 3): 4, (5, 5): 2}  # the rows and columns of outputs in a tile, for each kernel
@@ -38,6 +39,8 @@ def join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
     """Return a layer that computes the first few of these layers, and how many they are, or None."""
     # the types must be exactly these, because a subclass may compute something else
     rest: list[Any] = [*layers, None, None, None]
+    if train and type(rest[0]) is Dropout and rest[0].rate:
+        return CompiledDropout(rest[0]), 1
     conv = rest.pop(0) if _is_compiled(rest[0]) else None
     norm: Any = rest.pop(0) if type(rest[0]) is BatchNorm and (conv or train) else None
     if conv is norm is None:
@@ -370,6 +373,31 @@ class CompiledNormedConvolution(Layer):
 
     def next_state(self, state: Params, cache: Any) -> Params:
         return {"1": self.norm.next_state(state["1"], cache[1])}
+
+
+@dataclass(frozen=True, repr=False)
+class CompiledDropout(Layer):
+    """Dropout in training, see `Dropout`. The random numbers have 16 bits, so the rate is rounded to 1/65536."""
+
+    draws: ClassVar[bool] = True
+
+    dropout: Dropout
+
+    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
+        assert context.rng is not None
+        drawn = np.frombuffer(context.rng.bytes(2 * x.size), np.uint16)
+        return self._drop(x, drawn), drawn
+
+    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
+        return self._drop(d_out, cache), {}
+
+    def _drop(self, x: Array, drawn: Array) -> Array:
+        x = _plain(x, x.dtype)
+        out = np.empty_like(x)
+        rate = min(round(self.dropout.rate * 2**16), 2**16 - 1)
+        factor = x.dtype.type(2**16 / (2**16 - rate))
+        dropout.drop(x.reshape(-1), drawn, np.uint16(rate), factor, out.reshape(-1))
+        return out
 
 
 def _plain(x: Array, dtype: np.dtype[Any]) -> Array:
