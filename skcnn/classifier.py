@@ -21,7 +21,6 @@ from skcnn._engine.numpy_settings import restoring_numpy
 from skcnn._estimator.architecture import ACTIVATIONS, POOLS
 from skcnn._estimator.callbacks import EpochCallbacks, FitCallbacks
 from skcnn._estimator.checkpoint import Checkpoint
-from skcnn._estimator.compiled_images import images_for
 from skcnn._estimator.fitted import FittedStateMixin
 from skcnn._estimator.fitting import (
     batch_size_for,
@@ -32,6 +31,7 @@ from skcnn._estimator.fitting import (
     what_fit_depends_on,
     with_scaled_weights,
 )
+from skcnn._estimator.images import Images
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.parameters import NestedParametersMixin
 from skcnn._estimator.prediction import predict
@@ -611,9 +611,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
                 )
             return finish(model, logits)
 
-        backend = self._present_backend()
-        images = images_for(rows, model.image_format, backend)
-        return predict(model.network, images, len(rows), self._n_threads(), checked, backend=backend)
+        images = Images(rows, model.image_format)
+        return predict(model.network, images, len(rows), self._n_threads(), checked, backend=self._present_backend())
 
     def _present_backend(self) -> str:
         """Return the backend to predict with. Without numba, NumPy's kernels return nearly the same."""

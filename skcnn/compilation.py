@@ -64,20 +64,9 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
         alone(passes.backward(caches, out, context))
         loss_on("numba", SoftmaxCrossEntropy())(np.zeros((1, 3), dtype), np.zeros(1, np.intp))
         _compile_optimizers(np.zeros(1, dtype))
-        _compile_images(np.zeros((1, 1), dtype))
 
 
 def _compile_optimizers(w: NDArray[Any]) -> None:
     for optimizer in (SGD(momentum=0.0), SGD(), Adam(), RMSprop(), RMSprop(momentum=0.9)):
         compiled = optimizer_on("numba", optimizer, Workers(1, set_numpy))
         compiled.step([w], [w.copy()], compiled.init([w]), learning_rate=0.1)
-
-
-def _compile_images(images: NDArray[Any]) -> None:
-    from skcnn._kernels.compiled.images import read  # imported here, because it imports numba
-
-    for dtype in (np.uint8, np.float32, np.float64):
-        if np.can_cast(dtype, images.dtype):
-            pixels = np.zeros(1, dtype)
-            pixels.flags.writeable = False
-            read(pixels, np.zeros(1, np.intp), 0.0, 1.0, images)

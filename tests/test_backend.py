@@ -465,7 +465,6 @@ from itertools import product
 from pathlib import Path
 from skcnn._engine.backends import must_compile
 from skcnn.layers import BatchNorm, Conv2D, Dense, Flatten, MinPool2D, ReLU, Residual
-from skcnn.optimizers import SGD, RMSprop
 
 
 def stored():
@@ -491,8 +490,6 @@ for dtype in ("float32", "float64"):
         make(backend="numba", max_iter=1, batch_norm=True, stride=2, pool_size=1).fit(X, y, **weighted).predict(X)
         own = NumpyCNNClassifier(layers=layers, max_iter=2, early_stopping=True, backend="numba", random_state=0)
         own.fit(X, y).predict(X)
-        for solver in ("sgd", SGD(0.0), RMSprop(), RMSprop(momentum=0.5)):
-            make(backend="numba", solver=solver, dtype=dtype).fit(np.abs(100 * X).astype(np.uint8), y).predict(X)
         make(backend="numba", scaling=None, n_jobs=2).fit(X, y).partial_fit(X[::2], y[::2]).predict_proba(X[::-1])
 print(stored() == before)
 """

@@ -11,8 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from
-from skcnn._estimator.compiled_images import images_for
-from skcnn._estimator.images import flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
+from skcnn._estimator.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
 from skcnn._estimator.magnitudes import ROWS_THAT_TELL, magnitudes, warn_if_scales_are_mixed
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.targets import check_labels, check_weights, encode, sample_weights
@@ -60,8 +59,7 @@ def read_data_set(
     elif model.built_from != _built_from(estimator):
         _refuse_other_parameters(model.built_from, _built_from(estimator))
     model = _with_magnitudes(model, rows, indices)
-    images = images_for(rows, model.image_format, estimator.backend)
-    return model, DataSet(images, y_index, weight, indices), sample_weight
+    return model, DataSet(Images(rows, model.image_format), y_index, weight, indices), sample_weight
 
 
 def _with_magnitudes(model: FittedModel, rows: Array, indices: Array) -> FittedModel:

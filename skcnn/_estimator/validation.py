@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._engine.calculation import calculate
-from skcnn._estimator.compiled_images import images_for
 from skcnn._estimator.images import Images
 from skcnn._estimator.magnitudes import ANY
 from skcnn._estimator.model import FittedModel
@@ -88,8 +87,7 @@ class ValidationSet:
         if weight is not None and not weight.any():
             raise ValueError("sample_weight_val leaves no samples: all weights are zero")
         y_index = encode("y_val", y, model.classes)
-        images = images_for(rows, model.image_format, backend)
-        return cls(model, images, y_index, moderate(weight), n_threads, backend, score)
+        return cls(model, Images(rows, model.image_format), y_index, moderate(weight), n_threads, backend, score)
 
     @classmethod
     def split(
@@ -111,7 +109,7 @@ class ValidationSet:
         """
         kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
         weight = None if sample_weight is None else moderate(sample_weight[held])
-        images = images_for(data.images.X[held], model.image_format, backend)
+        images = Images(data.images.X[held], model.image_format)
         return replace(data, indices=kept), cls(model, images, data.y[held], weight, n_threads, backend, score)
 
     def __call__(self, network: Network) -> Row:
