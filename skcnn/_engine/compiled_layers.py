@@ -14,17 +14,25 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numba import int64
 
-from skcnn._kernels.compiled import batch_norm, convolution, dropout
+from skcnn._kernels.compiled import batch_norm, convolution, dense, dropout
 from skcnn._kernels.winograd import MAX_PRODUCTS, transforms
 from skcnn._values import Pair, pair
 from skcnn.layers.activations import ReLU
 from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange, Forward, Layer, Params, Shape
 from skcnn.layers.conv import Conv2D, pad_width_for
+from skcnn.layers.dense import Dense
 from skcnn.layers.dropout import Dropout
 from skcnn.layers.norm import BatchNorm
 from skcnn.layers.pool import MaxPool2D, MinPool2D
 
-__all__ = ["CompiledConvolution", "CompiledDropout", "CompiledNorm", "CompiledNormedConvolution", "join"]
+__all__ = [
+    "CompiledConvolution",
+    "CompiledDense",
+    "CompiledDropout",
+    "CompiledNorm",
+    "CompiledNormedConvolution",
+    "join",
+]
 
 MOST_IN_WINDOW = 255  # pixels of a pool's window
 WINOGRAD_TILES = {(3, 3): 4, (5, 5): 2}  # the rows and columns of outputs in a tile, for each kernel
@@ -41,6 +49,9 @@ def join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
     rest: list[Any] = [*layers, None, None, None]
     if train and type(rest[0]) is Dropout and rest[0].rate:
         return CompiledDropout(rest[0]), 1
+    if type(rest[0]) is Dense and (train or type(rest[1]) is not BatchNorm):
+        is_joined = type(rest[1]) is ReLU
+        return CompiledDense(rest[0], is_joined), 1 + is_joined
     conv = rest.pop(0) if _is_compiled(rest[0]) else None
     norm: Any = rest.pop(0) if type(rest[0]) is BatchNorm and (conv or train) else None
     if conv is norm is None:
@@ -376,6 +387,39 @@ class CompiledNormedConvolution(Layer):
 
 
 @dataclass(frozen=True, repr=False)
+class CompiledDense(Layer):
+    """A dense layer, and the ReLU after it."""
+
+    dense: Dense
+    relu: bool
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.dense.out_shape(in_shape)
+
+    def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
+        own = params["0"] if self.relu else params
+        W = own["W"]
+        return _plain(W, W.dtype), _plain(own.get("b", np.empty(0, W.dtype)), W.dtype)
+
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
+        W, bias = params
+        x = _plain(x, W.dtype)
+        out = np.empty((len(x), W.shape[1]), x.dtype)
+        dense.forward(x, W, bias, self.relu, out)
+        return out, (x, out) if context.train else None
+
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
+        (W, bias), (x, out) = params, cache
+        d_W, d_bias = np.empty_like(W), np.zeros_like(bias)
+        d_x = np.empty(x.shape if context.need_d_x else (0, 0), x.dtype)
+        dense.backward(x, W, out, self.relu, _plain(d_out, x.dtype), d_W, d_bias, d_x)
+        return d_x if context.need_d_x else None, {"W": d_W, "b": d_bias} if len(bias) else {"W": d_W}
+
+    def gradients(self, params: Any, d_prepared: Any) -> Params:
+        return {"0": d_prepared} if self.relu else d_prepared
+
+
+@dataclass(frozen=True, repr=False)
 class CompiledDropout(Layer):
     """Dropout in training, see `Dropout`. The random numbers have 16 bits, so the rate is rounded to 1/65536."""
 
@@ -422,51 +466,50 @@ def _repeated(c: int, dtype: np.dtype[Any], *of_channels: Array | float) -> Arra
 def _values_of_kernels(W: Array, plan: _Plan) -> Array:
     """Return the matrices of the products, for kernels W (kh, kw, c, k)."""
     algorithm, m, _ = plan.tiling
-    r, kw, c, k = W.shape
+    kh, kw, c, k = W.shape
     if algorithm == convolution.WINOGRAD:
-        G = transforms(m, r, W.dtype).G
-        by_point: Array = np.matmul(G, (G @ W.reshape(r, -1)).reshape(6, kw, -1))
+        G = transforms(m, kh, W.dtype).G
+        by_point: Array = np.matmul(G, (G @ W.reshape(kh, -1)).reshape(6, kw, -1))
         return by_point.reshape(36, c, k)
-    tiled = _tiled(W, plan)
+    _, _, _, stride, _, _, per_tile, _ = plan.geometry
+    rows = _plain(W, W.dtype)
+    if per_tile > 1:
+        rows = np.zeros((kh, ((per_tile - 1) * stride + kw) * c, per_tile * k), W.dtype)
+        width = per_tile * k
+        outputs = _view(rows, (kh, per_tile, kw, c, k), (stride * c * width + k, c * width, width, 1))
+        outputs[:] = W[:, np.newaxis]
     if m > 1:
-        values: Array = (transforms(m, r, W.dtype).G @ tiled.reshape(r, -1)).reshape(-1, *tiled.shape[1:])
-        return values
-    return tiled.reshape(1, -1, tiled.shape[2])
+        rows = transforms(m, kh, W.dtype).G @ rows.reshape(kh, -1)
+        return rows.reshape(len(rows), -1, per_tile * k)
+    return rows.reshape(1, -1, per_tile * k)
 
 
 def _kernel_gradient(d_values: Array, plan: _Plan) -> Array:
-    """Reverse `_values_of_kernels` for gradients."""
+    """Reverse `_values_of_kernels` for gradients, which are transposed with ROWS."""
     algorithm, m, _ = plan.tiling
-    (r, kw), k = plan.geometry[:2], plan.between[2]
-    if algorithm == convolution.WINOGRAD:
-        G = transforms(m, r, d_values.dtype).G
-        d_W: Array = (G.T @ np.matmul(G.T, d_values.reshape(6, 6, -1)).reshape(6, -1)).reshape(r, kw, -1, k)
-        return d_W
-    if algorithm == convolution.SHIFTED:
-        return d_values.reshape(r, kw, -1, k)
-    if m > 1:
-        d_tiled = transforms(m, r, d_values.dtype).G.T @ d_values.reshape(len(d_values), -1)
-        return _untiled(d_tiled.reshape(r, *d_values.shape[1:]).transpose(0, 2, 1), plan, k)
-    return _untiled(d_values[0].T.reshape(r, -1, d_values.shape[1]), plan, k)
-
-
-def _tiled(W: Array, plan: _Plan) -> Array:
-    """Repeat the rows of kernels (kh, kw, c, k) for every output of a tile: (kh, length, per_tile * k)."""
-    kh, kw, c, k = W.shape
-    stride, per_tile = plan.geometry[3], plan.geometry[6]
-    if per_tile == 1:
-        return W.reshape(kh, -1, k)
-    tiled = np.zeros((kh, (per_tile - 1) * stride + kw, c, per_tile, k), W.dtype)
-    for i in range(per_tile):
-        tiled[:, i * stride : i * stride + kw, :, i] = W
-    return tiled.reshape(kh, -1, per_tile * k)
-
-
-def _untiled(d_tiled: Array, plan: _Plan, k: int) -> Array:
-    """Reverse `_tiled` for gradients: add up those of all outputs of a tile."""
     kh, kw, _, stride, _, _, per_tile, _ = plan.geometry
-    by_output = d_tiled.reshape(kh, (per_tile - 1) * stride + kw, -1, per_tile, k)
-    d_W = by_output[:, :kw, :, 0].copy()
-    for i in range(1, per_tile):
-        d_W += by_output[:, i * stride : i * stride + kw, :, i]
-    return np.ascontiguousarray(d_W)
+    k = plan.between[2]
+    if algorithm == convolution.SHIFTED:
+        return d_values.reshape(kh, kw, -1, k)
+    G = transforms(m, kh, d_values.dtype).G if m > 1 else np.empty(0)
+    if algorithm == convolution.WINOGRAD:
+        d_W: Array = G.T @ np.matmul(G.T, d_values.reshape(6, 6, -1)).reshape(6, -1)
+        return d_W.reshape(kh, kw, -1, k)
+    width, length = d_values.shape[1:]
+    if m > 1:
+        d_values = (G.T @ d_values.reshape(len(G), -1)).reshape(kh, width, length)
+    else:  # all rows of the kernel are in one product
+        length //= kh
+        d_values = np.ascontiguousarray(d_values.reshape(width, kh, length).swapaxes(0, 1))
+    c = length // ((per_tile - 1) * stride + kw)
+    of_outputs = _view(d_values, (kh, per_tile, kw, c, k), (k * length + stride * c, c, 1, length))
+    return np.add.reduce(of_outputs, axis=1, out=np.empty((kh, kw, c, k), d_values.dtype))
+
+
+def _view(rows: Array, shape: Shape, strides: tuple[int, ...]) -> Array:
+    """View the rows of a kernel, for all outputs of a tile: (kernel rows, per_tile, kernel columns, c, k).
+
+    `strides` are the distances along all axes but the first, in elements.
+    """
+    in_bytes = rows.strides[0], *(stride * rows.itemsize for stride in strides)
+    return np.ndarray(shape, rows.dtype, rows, strides=in_bytes)

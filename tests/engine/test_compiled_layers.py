@@ -9,6 +9,7 @@ pytest.importorskip("numba")
 
 from skcnn._engine.compiled_layers import (
     CompiledConvolution,
+    CompiledDense,
     CompiledDropout,
     CompiledNorm,
     CompiledNormedConvolution,
@@ -17,7 +18,7 @@ from skcnn._engine.lowering import lower
 from skcnn._engine.numpy_settings import set_numpy
 from skcnn._engine.sharding import cut
 from skcnn._engine.workers import Workers
-from skcnn._kernels.compiled import convolution
+from skcnn._kernels.compiled import compiler
 from skcnn._trees import leaves
 from skcnn.layers import (
     AvgPool2D,
@@ -168,27 +169,49 @@ def test_ties_have_one_winner_the_first():
     np.testing.assert_array_equal(d_x[0, :, :, 0], expected)
 
 
-def test_no_array_makes_a_kernel_compile_anew(rng):
-    chain, shape = Sequential([Conv2D(8), ReLU(), MaxPool2D(2)]), (8, 8, 8)
-    params, x = chain.init(shape, rng, np.float64), rng.normal(size=(4, *shape))
-    d_out = rng.normal(size=(4, 4, 4, 8))
-    expected = run(chain, "numba", x, d_out, params)
-    n_compiled = len(convolution.forward.signatures), len(convolution.backward.signatures)
-    read_only, transposed = x.copy(), np.asfortranarray(x)
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ([Conv2D(8), ReLU(), MaxPool2D(2)], (8, 8, 8)),
+        ([Conv2D(8)], (8, 8, 1)),
+        ([Conv2D(8, stride=2)], (8, 8, 8)),
+        ([Conv2D(8), BatchNorm(), ReLU()], (8, 8, 8)),
+        ([Dense(3), ReLU()], (5,)),
+        ([BatchNorm()], (5,)),
+    ],
+    ids=repr,
+)
+def test_no_array_makes_a_kernel_compile_anew(layers, shape, rng):
+    network = Network.build(layers, shape, rng, np.float64)
+    x = rng.normal(size=(4, *shape))
+    d_out = rng.normal(size=(4, *network.shapes[-1]))
+    network.predict(x, backend="numba")
+    expected = step(network, "numba", x, d_out, None, 1)
+    n_compiled = n_signatures()
+    read_only = x.copy()
     read_only.flags.writeable = False
     for other, d in (
         (read_only, d_out),
-        (transposed, np.asfortranarray(d_out)),
+        (np.asfortranarray(x), np.asfortranarray(d_out)),
         (np.broadcast_to(x[:1], x.shape), d_out),
         (x.astype(np.float32), d_out),
     ):
-        given = run(chain, "numba", other, d, params)
-        assert other is not read_only or (given[1] == expected[1]).all()
-    assert (len(convolution.forward.signatures), len(convolution.backward.signatures)) == n_compiled
+        given = step(network, "numba", other, d, None, 1)
+        assert other is not read_only or all(np.array_equal(*pair) for pair in zip(given, expected, strict=True))
+    for _, array in leaves([network.params, network.states]):  # as if they were in a file that is mapped to memory
+        array.flags.writeable = False
+    network.predict(x, backend="numba")
+    again = step(network, "numba", x, d_out, None, 1)
+    assert all(np.array_equal(*pair) for pair in zip(again, expected, strict=True))
+    assert n_signatures() == n_compiled
+
+
+def n_signatures():
+    return sum(len(function.signatures) for function in compiler._functions)
 
 
 def test_which_layers_are_joined():
-    compiled = CompiledConvolution, CompiledNorm, CompiledNormedConvolution
+    compiled = CompiledConvolution, CompiledNorm, CompiledNormedConvolution, CompiledDense
 
     def joined(*layers, train=True):
         chain = lower(Sequential(layers), (12, 12, 3), train=train, backend="numba")
@@ -200,7 +223,9 @@ def test_which_layers_are_joined():
     assert joined(Conv2D(4), ReLU(), MaxPool2D(2), Conv2D(4)) == [("0", "1", "2"), ("3",)]
     assert joined(Conv2D(4), BatchNorm(), ReLU(), Conv2D(4)) == [("0", "1", "2"), ("3",)]
     assert joined(Conv2D(4), ReLU(), BatchNorm(), ReLU()) == [("0", "1"), ("2", "3")]
-    assert joined(BatchNorm(), Flatten(), Dense(3), BatchNorm()) == [("0",), ("3",)]
+    assert joined(BatchNorm(), Flatten(), Dense(3), BatchNorm()) == [("0",), ("2",), ("3",)]
+    assert joined(Flatten(), Dense(3), ReLU(), Dense(2), train=False) == [("1", "2"), ("3",)]
+    assert joined(Flatten(), Dense(3), BatchNorm(), train=False) == []
     assert joined(BatchNorm(), train=False) == []
     assert joined(Conv2D(4), BatchNorm(), ReLU(), MinPool2D(), train=False) == [("0", "1", "2", "3")]
     assert joined(Conv2D(4), Tanh(), Conv2D(4), AvgPool2D(), Conv2D(4), Own()) == [("0",), ("2",), ("4",)]
