@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-__all__ = ["Progress", "announce"]
+__all__ = ["Progress", "announce", "hint_at_backend"]
+
+LONG = 30.0  # seconds: a shorter training hardly gains from compiled kernels, which must be compiled first
 
 
 class Progress:
@@ -70,6 +72,12 @@ def announce(line: str) -> None:
     """Print a line, unless stdout is closed or missing."""
     with _ignoring_lost_output():
         print(line, flush=True)
+
+
+def hint_at_backend(backend: str, history: Sequence[Mapping[str, Any]]) -> None:
+    """Print how to train faster, after a long training with NumPy's kernels."""
+    if backend == "numpy" and sum(row["seconds"] for row in history) >= LONG:
+        announce('With backend="numba", training is about twice as fast. It needs numba: pip install "skcnn[fast]"')
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")

@@ -10,6 +10,8 @@ import pytest
 import tqdm.auto
 
 from skcnn import NumpyCNNClassifier
+from skcnn._estimator import progress
+from skcnn._estimator.progress import hint_at_backend
 from tests.estimator.helpers import QUICK
 
 
@@ -37,6 +39,23 @@ def test_verbose_prints_a_clean_line_an_epoch_where_there_is_no_terminal(split_d
     assert out.err == ""
     NumpyCNNClassifier(**QUICK).fit(X, y)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("backend", "seconds", "hints"), [("numpy", 40.0, True), ("numpy", 5.0, False), ("numba", 40.0, False)]
+)
+def test_after_a_long_training_there_is_a_hint_at_compiled_kernels(backend, seconds, hints, capsys):
+    hint_at_backend(backend, [{"seconds": seconds / 2}] * 2)
+    assert ('pip install "skcnn[fast]"' in capsys.readouterr().out) == hints
+
+
+def test_only_verbose_shows_the_hint(split_digits, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LONG", 0.0)
+    clf = NumpyCNNClassifier(backend="numpy", **QUICK)
+    clf.fit(split_digits[0], split_digits[2])
+    assert capsys.readouterr().out == ""
+    clf.set_params(verbose=1).fit(split_digits[0], split_digits[2])
+    assert 'backend="numba"' in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
