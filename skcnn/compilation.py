@@ -33,7 +33,7 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
     Parameters
     ----------
     dtypes : sequence of {"float32", "float64"}, default=("float32", "float64")
-        The precisions to compile for. Each takes 10 to 20 seconds.
+        The precisions to compile for. Each takes 20 to 40 seconds.
 
     Raises
     ------

@@ -124,10 +124,10 @@ class Network:
         """The number of parameters that training adjusts."""
         return sum(array.size for _, array in leaves(self.params))
 
-    def shards(self, n_samples: int, *, train: bool = False) -> list[slice]:
+    def shards(self, n_samples: int, *, train: bool = False, backend: str = "numpy") -> list[slice]:
         """Cut `n_samples` samples into the shards of a training batch, or into the blocks of a prediction."""
-        together = train and self.chain.depends_on_batch
-        return cut(n_samples, samples_per_shard(n_samples, *self._size, together=together))
+        together, by_image = train and self.chain.depends_on_batch, not train and backend == "numba"
+        return cut(n_samples, samples_per_shard(n_samples, *self._size, together=together, by_image=by_image))
 
     @cached_property
     def _size(self) -> tuple[int, int]:

@@ -279,6 +279,8 @@ def test_shards_are_large_enough_and_not_too_large(n_samples, side, n_kernels, e
     most = samples_per_shard(n_samples, *network._size)
     assert most == expected
     assert network.shards(n_samples) == network.shards(n_samples, train=True) == cut(n_samples, most)
+    assert network.shards(n_samples, train=True, backend="numba") == network.shards(n_samples, train=True)
+    assert len(network.shards(n_samples, backend="numba")) <= len(network.shards(n_samples))
 
 
 def test_a_nested_chain_is_cut_into_the_same_shards_as_its_layers():

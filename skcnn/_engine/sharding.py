@@ -12,6 +12,7 @@ __all__ = ["cut", "samples_per_shard"]
 
 ELEMENTS_PER_SHARD = 2**19  # of the network's largest feature map
 TOGETHER = 4  # times as many elements if shards run together: all are in memory anyway, and fewer shards exchange less
+BY_IMAGE = 4  # times as many elements in prediction by compiled kernels, which keep only a few images in the cache
 MOST_TOGETHER = 64  # the most shards of a batch that run together
 SAMPLES_PER_SHARD = 8  # at least, because a dense layer's gradient takes as long for one sample as for a few;
 MOST_ELEMENTS = 2**22  # but not if a shard then has more elements than this, to limit the memory
@@ -19,7 +20,9 @@ WORK_WORTH_CUTTING = 3 * 2**23  # multiply-adds: one thread finishes less work t
 FEW_SHARDS = 16
 
 
-def samples_per_shard(n_samples: int, largest_map: int, work: int, *, together: bool = False) -> int:
+def samples_per_shard(
+    n_samples: int, largest_map: int, work: int, *, together: bool = False, by_image: bool = False
+) -> int:
     """Return the number of samples per shard.
 
     A shard is large enough to make Python's overhead small, and small enough for its feature maps to fit into the
@@ -35,8 +38,10 @@ def samples_per_shard(n_samples: int, largest_map: int, work: int, *, together: 
         The work for one sample, in multiply-adds.
     together : bool
         Whether the shards exchange sums, and so must be computed at the same time.
+    by_image : bool
+        Whether they are blocks of a prediction by compiled kernels.
     """
-    elements = ELEMENTS_PER_SHARD * (TOGETHER if together else 1)
+    elements = ELEMENTS_PER_SHARD * (TOGETHER if together else BY_IMAGE if by_image else 1)
     most = max(1, elements // largest_map, min(SAMPLES_PER_SHARD, MOST_ELEMENTS // largest_map))
     most = min(most, -(-n_samples // 2)) if n_samples * work > WORK_WORTH_CUTTING else n_samples
     return max(most, -(-n_samples // MOST_TOGETHER)) if together else most

@@ -45,7 +45,7 @@ def predict(
         images; everything else is kept for only a few blocks at a time.
     backend : {"numpy", "numba"}
     """
-    blocks = network.shards(n_samples)
+    blocks = network.shards(n_samples, backend=backend)
 
     def output_of_blocks(calculation: Calculation) -> tuple[Array, bool]:
         passes = network.passes(backend=backend)

@@ -54,7 +54,7 @@ class Outputs:
         def is_finite(block: slice) -> bool:
             return bool(np.isfinite(passes.predict(self._data.images[indices[block]])).all())
 
-        blocks = self._network.shards(len(indices))
+        blocks = self._network.shards(len(indices), backend=self._backend)
         for block, fine in zip(blocks, self._workers.map(is_finite, blocks), strict=True):
             if not fine:
                 image = f"an image in {self._network.dtype}"

@@ -18,6 +18,7 @@ def test_shards_that_exchange_sums_are_larger_and_fewer():
     largest_map, work = 28 * 28 * 32, 10**6
     alone, together = (samples_per_shard(512, largest_map, work, together=t) for t in (False, True))
     assert (alone, together) == (20, 83)
+    assert samples_per_shard(512, largest_map, work, by_image=True) == 83
     enormous = 2**22
     assert samples_per_shard(512, enormous, work) == 1
     assert len(cut(512, samples_per_shard(512, enormous, work, together=True))) == MOST_TOGETHER
