@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numba import int64
 
-from skcnn._kernels.compiled import batch_norm, convolution, dense, dropout
+from skcnn._kernels.compiled import batch_norm, convolution, dense, dropout, kernels
 from skcnn._kernels.winograd import MAX_PRODUCTS, transforms
 from skcnn._values import Pair, pair
 from skcnn.layers.activations import ReLU
@@ -106,6 +106,10 @@ class _Plan(NamedTuple):
     ----------
     tiling, geometry, transforms, window, size : tuple
         See `skcnn._kernels.compiled.convolution`.
+    G : ndarray
+        See `skcnn._kernels.compiled.kernels`.
+    n_channels : int
+        Of the images.
     between, out_shape : tuple of int
         The shapes of the outputs of the convolution, and of what follows it.
     """
@@ -113,8 +117,10 @@ class _Plan(NamedTuple):
     tiling: tuple[int, int, int]
     geometry: tuple[int, int, int, int, int, int, int, int]
     transforms: tuple[Array, Array]
+    G: Array
     window: tuple[int, int, int, int, int]
     size: Pair
+    n_channels: int
     between: Shape
     out_shape: Shape
 
@@ -127,9 +133,11 @@ def _plan(conv: Conv2D, after: _After, in_shape: Shape, dtype: np.dtype[Any]) ->
     (top, _), (left, _) = pad_width_for(conv.padding, (kh, kw), stride, in_shape[:2])
     most = BYTES_IN_CACHE // dtype.itemsize
     is_winograd = (kh, kw) in WINOGRAD_TILES and stride == (1, 1) and min(c, k) >= WINOGRAD_CHANNELS
-    per_tile, depth, A, B = 1, kh, np.empty(0, dtype), np.empty(0, dtype)
+    per_tile, depth = 1, kh
+    A = G = B = np.empty(0, dtype)
     if is_winograd:
         m = WINOGRAD_TILES[kh, kw]
+        G = transforms(m, kh, dtype).G
         tiling = convolution.WINOGRAD, m, max(1, most // (36 * -(-rows // m) * -(-columns // m) * (c + k)))
     elif stride == (1, 1) and c <= SHIFTED_CHANNELS:
         columns += kw - 1
@@ -138,13 +146,13 @@ def _plan(conv: Conv2D, after: _After, in_shape: Shape, dtype: np.dtype[Any]) ->
         per_tile = _per_tile(columns, k)
         m = max(1, min(4, MAX_PRODUCTS + 1 - kh, rows)) if stride[0] == 1 and kh > 1 else 1
         if m > 1:
-            depth, (A, _, B) = 1, transforms(m, kh, dtype)
+            depth, (A, G, B) = 1, transforms(m, kh, dtype)
         length = depth * ((per_tile - 1) * stride[1] + kw) * c
         of_row = -(-columns // per_tile) * 2 * (m + kh) * (length + per_tile * k)
         tiling = convolution.ROWS, m, min(max(1, most // 2 // of_row), -(-rows // m))
     geometry = (kh, kw, *stride, top, left, per_tile, depth)
     matrices, size = (A.reshape(-1), B.reshape(-1)), (rows, columns)
-    return _Plan(tiling, geometry, matrices, after.window(), size, between, after.out_shape(between))
+    return _Plan(tiling, geometry, matrices, G.reshape(-1), after.window(), size, c, between, after.out_shape(between))
 
 
 def _per_tile(columns: int, k: int) -> int:
@@ -157,31 +165,31 @@ class _Kernels(NamedTuple):
     """The kernels of a convolution, prepared for images of one shape."""
 
     plan: _Plan
-    values: Array
+    matrices: Array
     affine: Array
 
     @classmethod
     def prepare(cls, conv: Conv2D, after: _After, in_shape: Shape, W: Array, bias: Array | float) -> _Kernels:
         plan = _plan(conv, after, in_shape, W.dtype)
-        return cls(plan, _values_of_kernels(W, plan), _repeated(W.shape[3], W.dtype, 0, 1, bias, 1))
+        affine = np.zeros((4, W.shape[3]), W.dtype)
+        affine[1::2], affine[2] = 1, bias
+        return cls(plan, _matrices(W, plan), affine)
 
     def forward(self, x: Array, relu: bool, out: Array, winners: Array, sums: Array) -> None:
-        tiling, geometry, matrices, window, size, _, _ = self.plan
-        convolution.forward(
-            x, tiling, geometry, matrices, self.values, self.affine, relu, window, size, out, winners, sums
-        )
+        tiling, geometry, AB, _, window, size, _, _, _ = self.plan
+        convolution.forward(x, tiling, geometry, AB, self.matrices, self.affine, relu, window, size, out, winners, sums)
 
     def backward(
         self, x: Array, after: _After, out: Array, winners: Array, d_out: Array, norm: tuple[Array, Array, Array],
         has_bias: bool, need_d_x: bool,
     ) -> Backward:  # fmt: skip
-        tiling, geometry, matrices, _, size, between, _ = self.plan
+        tiling, geometry, AB, _, _, size, _, between, _ = self.plan
         is_turned = tiling[0] == convolution.ROWS
-        d_kernels = np.empty(self.values.transpose(0, 2, 1).shape if is_turned else self.values.shape, x.dtype)
+        d_kernels = np.empty(self.matrices.transpose(0, 2, 1).shape if is_turned else self.matrices.shape, x.dtype)
         d_bias = np.zeros(between[2] if has_bias else 0, x.dtype)
         d_x = np.empty(x.shape if need_d_x else (0, 0, 0, 0), x.dtype)
         convolution.backward(
-            x, tiling, geometry, matrices, self.values, after.relu, after.window(), size, out, winners,
+            x, tiling, geometry, AB, self.matrices, after.relu, after.window(), size, out, winners,
             _plain(d_out, x.dtype), *norm, d_kernels, d_bias, d_x,
         )  # fmt: skip
         return d_x if need_d_x else None, (d_kernels, d_bias)
@@ -216,7 +224,7 @@ class CompiledConvolution(Layer):
         return _Kernels.prepare(self.conv, self.after, in_shape, W, bias)
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
-        x = _plain(x, params.values.dtype)
+        x = _plain(x, params.matrices.dtype)
         out = np.empty((len(x), *params.plan.out_shape), x.dtype)
         winners = self.after.winners(out)
         params.forward(x, self.after.relu, out, winners, np.empty((0, 0, 0), x.dtype))
@@ -224,7 +232,7 @@ class CompiledConvolution(Layer):
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
         x, out, winners = cache
-        nothing = np.empty((0, 0, 0, 0), x.dtype), np.empty((0, 0), x.dtype), np.empty(0, x.dtype)
+        nothing = np.empty((0, 0, 0, 0), x.dtype), np.empty((0, 1), x.dtype), np.empty(0, x.dtype)
         result: Backward = params.backward(
             x, self.after, out, winners, d_out, nothing, self.conv.bias, context.need_d_x
         )
@@ -288,7 +296,7 @@ class CompiledNorm(Layer):
         variance = (yield weight @ of_images if weight.size else of_images.sum(axis=0)) / total
         deviation = np.sqrt(variance + maps.dtype.type(self.norm.epsilon))
         factor = params["scale"] / deviation
-        affine = _repeated(len(mean), maps.dtype, mean, factor, params["shift"], np.where(factor < 0, -1, 1))
+        affine = np.stack([mean, factor, params["shift"], np.where(factor < 0, -1, 1)], dtype=maps.dtype)
         out = np.empty((len(maps), *self.after.out_shape(maps.shape[1:])), maps.dtype)
         winners = self.after.winners(out)
         batch_norm.normalise(maps, affine, self.after.relu, self.after.window(), out, winners)
@@ -314,7 +322,7 @@ class CompiledNorm(Layer):
         all_shift, all_scale = yield sums
         factor = params["scale"] / deviation
         slope, constant = factor * all_scale / (deviation * total), factor * all_shift / total
-        return _repeated(len(mean), x.dtype, mean, factor, slope, constant), grads
+        return np.stack([mean, factor, slope, constant]), grads
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         return d_prepared if self._is_alone else {"0": d_prepared}
@@ -357,19 +365,19 @@ class CompiledNormedConvolution(Layer):
         return _Kernels.prepare(self.conv, _NOTHING_AFTER, in_shape, W, bias), params["1"]
 
     def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
-        kernels, of_norm = params
-        x = _plain(x, kernels.values.dtype)
-        y = np.empty((len(x), *kernels.plan.between), x.dtype)
+        prepared, of_norm = params
+        x = _plain(x, prepared.matrices.dtype)
+        y = np.empty((len(x), *prepared.plan.between), x.dtype)
         sums = np.empty((len(x), 3, y.shape[3]), x.dtype)
-        kernels.forward(x, False, y, _NOTHING_AFTER.winners(y), sums)
+        prepared.forward(x, False, y, _NOTHING_AFTER.winners(y), sums)
         out, cache = yield from self._of_norm.normalise(of_norm, y, sums, context)
         return out, (x, cache)
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
-        (kernels, of_norm), (x, normed) = params, cache
+        (prepared, of_norm), (x, normed) = params, cache
         d_out = _plain(d_out, x.dtype)
         slopes, d_norm = yield from self._of_norm.slopes(of_norm, normed, d_out)
-        d_x, d_kernels = kernels.backward(
+        d_x, d_kernels = prepared.backward(
             x, self.after, normed.out, normed.winners, d_out, (normed.x, slopes, normed.weight), self.conv.bias,
             context.need_d_x,
         )  # fmt: skip
@@ -454,62 +462,32 @@ def _as_maps(x: Array) -> Array:
     return x if x.ndim == 4 else x.reshape(len(x), 1, 1, x.shape[1])
 
 
-def _repeated(c: int, dtype: np.dtype[Any], *of_channels: Array | float) -> Array:
-    """Repeat numbers for each of c channels for several pixels: (len(of_channels), repeats * c)."""
-    repeated = np.empty((len(of_channels), -(-convolution.RUN // c), c), dtype)
-    for row, numbers in zip(repeated, of_channels, strict=True):
-        row[:] = numbers
-    result: Array = repeated.reshape(len(of_channels), -1)
-    return result
-
-
-def _values_of_kernels(W: Array, plan: _Plan) -> Array:
+def _matrices(W: Array, plan: _Plan) -> Array:
     """Return the matrices of the products, for kernels W (kh, kw, c, k)."""
+    W, (kh, kw, c, k) = _plain(W, W.dtype), W.shape
     algorithm, m, _ = plan.tiling
-    kh, kw, c, k = W.shape
-    if algorithm == convolution.WINOGRAD:
-        G = transforms(m, kh, W.dtype).G
-        by_point: Array = np.matmul(G, (G @ W.reshape(kh, -1)).reshape(6, kw, -1))
-        return by_point.reshape(36, c, k)
     _, _, _, stride, _, _, per_tile, _ = plan.geometry
-    rows = _plain(W, W.dtype)
-    if per_tile > 1:
-        rows = np.zeros((kh, ((per_tile - 1) * stride + kw) * c, per_tile * k), W.dtype)
-        width = per_tile * k
-        outputs = _view(rows, (kh, per_tile, kw, c, k), (stride * c * width + k, c * width, width, 1))
-        outputs[:] = W[:, np.newaxis]
-    if m > 1:
-        rows = transforms(m, kh, W.dtype).G @ rows.reshape(kh, -1)
-        return rows.reshape(len(rows), -1, per_tile * k)
-    return rows.reshape(1, -1, per_tile * k)
-
-
-def _kernel_gradient(d_values: Array, plan: _Plan) -> Array:
-    """Reverse `_values_of_kernels` for gradients, which are transposed with ROWS."""
-    algorithm, m, _ = plan.tiling
-    kh, kw, _, stride, _, _, per_tile, _ = plan.geometry
-    k = plan.between[2]
     if algorithm == convolution.SHIFTED:
-        return d_values.reshape(kh, kw, -1, k)
-    G = transforms(m, kh, d_values.dtype).G if m > 1 else np.empty(0)
+        return W.reshape(1, -1, k)
     if algorithm == convolution.WINOGRAD:
-        d_W: Array = G.T @ np.matmul(G.T, d_values.reshape(6, 6, -1)).reshape(6, -1)
-        return d_W.reshape(kh, kw, -1, k)
-    width, length = d_values.shape[1:]
-    if m > 1:
-        d_values = (G.T @ d_values.reshape(len(G), -1)).reshape(kh, width, length)
-    else:  # all rows of the kernel are in one product
-        length //= kh
-        d_values = np.ascontiguousarray(d_values.reshape(width, kh, length).swapaxes(0, 1))
-    c = length // ((per_tile - 1) * stride + kw)
-    of_outputs = _view(d_values, (kh, per_tile, kw, c, k), (k * length + stride * c, c, 1, length))
-    return np.add.reduce(of_outputs, axis=1, out=np.empty((kh, kw, c, k), d_values.dtype))
+        matrices = np.empty((36, c, k), W.dtype)
+        kernels.matrices_of_tiles(W, plan.G, matrices)
+        return matrices
+    length = ((per_tile - 1) * stride + kw) * c
+    matrices = np.empty((m + kh - 1, length, per_tile * k) if m > 1 else (1, kh * length, per_tile * k), W.dtype)
+    kernels.matrices_of_rows(W, stride, per_tile, plan.G, matrices)
+    return matrices
 
 
-def _view(rows: Array, shape: Shape, strides: tuple[int, ...]) -> Array:
-    """View the rows of a kernel, for all outputs of a tile: (kernel rows, per_tile, kernel columns, c, k).
-
-    `strides` are the distances along all axes but the first, in elements.
-    """
-    in_bytes = rows.strides[0], *(stride * rows.itemsize for stride in strides)
-    return np.ndarray(shape, rows.dtype, rows, strides=in_bytes)
+def _kernel_gradient(d_matrices: Array, plan: _Plan) -> Array:
+    """Reverse `_matrices` for gradients, which are transposed with ROWS."""
+    kh, kw, _, stride, _, _, per_tile, _ = plan.geometry
+    c, k = plan.n_channels, plan.between[2]
+    if plan.tiling[0] == convolution.SHIFTED:
+        return d_matrices.reshape(kh, kw, c, k)
+    d_W = np.empty((kh, kw, c, k), d_matrices.dtype)
+    if plan.tiling[0] == convolution.WINOGRAD:
+        kernels.sum_tiles(d_matrices, plan.G, d_W)
+    else:
+        kernels.add_rows(d_matrices, stride, per_tile, plan.G, d_W)
+    return d_W

@@ -12,7 +12,7 @@ import numpy as np
 from numba import int64, uintp
 
 from skcnn._kernels.compiled.compiler import compiled
-from skcnn._kernels.compiled.epilogue import finish, finish_pool, start_back, start_back_pool
+from skcnn._kernels.compiled.epilogue import finish, finish_pool, repeated, start_back, start_back_pool
 from skcnn._kernels.compiled.runs import clear_run
 
 __all__ = ["add_gradient_sums", "gradients", "measure", "normalise", "to_gradients"]
@@ -45,8 +45,9 @@ def measure(x: Any, first: int, images: int, sums: Any) -> None:
 
 
 @compiled
-def normalise(x: Any, affine: Any, relu: bool, window: Any, out: Any, winners: Any) -> None:
-    """Normalise x by `affine`, see `skcnn._kernels.compiled.epilogue`, then apply ReLU and the pool."""
+def normalise(x: Any, of_channels: Any, relu: bool, window: Any, out: Any, winners: Any) -> None:
+    """Normalise x by what `skcnn._kernels.compiled.epilogue` needs for each channel, then apply ReLU and the pool."""
+    affine = repeated(of_channels)
     if window[0] > 0:
         finish_pool(x, window, relu, affine, out, winners, int64(0))
     else:
@@ -79,9 +80,10 @@ def add_gradient_sums(
 
 @compiled
 def gradients(
-    d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, slopes: Any, weight: Any, d_x: Any
+    d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, of_channels: Any, weight: Any, d_x: Any
 ) -> None:
     """Write the gradient with respect to x to d_x."""
+    slopes = repeated(of_channels)
     for image in range(x.shape[0]):
         part = d_x[image : image + 1]
         if window[0] > 0:

@@ -5,7 +5,7 @@ A few images at a time go through all steps, so that what one step writes is in 
 - `tiling` is a tuple of int: SHIFTED, ROWS or WINOGRAD, which are the modules of the algorithms; the rows of outputs in
   a tile; and how many images (WINOGRAD) or rows of tiles are computed at a time.
 - `transforms` is that of `skcnn._kernels.compiled.rows`.
-- `affine` is that of `skcnn._kernels.compiled.epilogue`.
+- `of_channels` is (4, k): what `skcnn._kernels.compiled.epilogue` needs for each channel.
 - `geometry` is that of `skcnn._kernels.compiled.unfolding`.
 - `window` is a tuple of int: rows and columns of the pool's windows, rows and columns of their stride, and 1 for the
   largest or -1 for the smallest pixel. All are 0 if there is no pool.
@@ -24,13 +24,19 @@ import numpy as np
 from skcnn._kernels.compiled import rows, shifted, winograd
 from skcnn._kernels.compiled.batch_norm import measure, to_gradients
 from skcnn._kernels.compiled.compiler import compiled
-from skcnn._kernels.compiled.epilogue import finish, finish_pool, start_back, start_back_pool, sum_channels
+from skcnn._kernels.compiled.epilogue import (
+    RUN,
+    finish,
+    finish_pool,
+    repeated,
+    start_back,
+    start_back_pool,
+    sum_channels,
+)
 
-__all__ = ["ROWS", "RUN", "SHIFTED", "WINOGRAD", "backward", "forward"]
+__all__ = ["ROWS", "SHIFTED", "WINOGRAD", "backward", "forward"]
 
 SHIFTED, ROWS, WINOGRAD = 0, 1, 2
-
-RUN = 256  # elements: loops over shorter runs are slow
 
 
 @compiled
@@ -40,7 +46,7 @@ def forward(
     geometry: Any,
     transforms: Any,
     kernels: Any,
-    affine: Any,
+    of_channels: Any,
     relu: bool,
     window: Any,
     size: Any,
@@ -51,7 +57,7 @@ def forward(
     """Compute the outputs of x. If sums is not empty, it is that of `skcnn._kernels.compiled.batch_norm.measure`."""
     (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
     together = count if algorithm == WINOGRAD else 1
-    memory = _scratch(x, tiling, geometry, kernels, size, k)
+    memory, affine = _scratch(x, tiling, geometry, kernels, size, k), repeated(of_channels)
     y = np.empty((together, height, width, k), x.dtype)
     for first in range(0, x.shape[0], together):
         part = y[: min(together, x.shape[0] - first)]
@@ -83,7 +89,7 @@ def backward(
     winners: Any,
     d_out: Any,
     normed: Any,
-    slopes: Any,
+    slopes_of_channels: Any,
     weight: Any,
     d_kernels: Any,
     d_bias: Any,
@@ -91,8 +97,8 @@ def backward(
 ) -> None:
     """Compute the gradients. d_bias and d_x are empty if they are not needed.
 
-    If batch normalisation follows the convolution, `normed` is its input, and `slopes` and `weight` are those of
-    `skcnn._kernels.compiled.batch_norm.to_gradients`. Otherwise, they are empty.
+    If batch normalisation follows the convolution, `normed` is its input. `slopes_of_channels` (4, k) and `weight` are
+    as in `skcnn._kernels.compiled.batch_norm.to_gradients`. Otherwise, `normed` and `weight` are empty.
 
     With ROWS, d_kernels is transposed: (points, per_tile * k, depth * length).
     """
@@ -102,6 +108,7 @@ def backward(
     # the products of transposed kernels are far faster
     turned = _transposed(kernels) if d_x.size and algorithm != SHIFTED else kernels
     d_y, sums = np.empty((together, height, width, k), x.dtype), np.empty(-(-RUN // k) * k, x.dtype)
+    slopes = repeated(slopes_of_channels)
     for first in range(0, x.shape[0], together):
         part = d_y[: min(together, x.shape[0] - first)]
         if window[0] > 0:

@@ -18,11 +18,24 @@ from numba import int64, uintp
 from skcnn._kernels.compiled.compiler import compiled
 from skcnn._kernels.compiled.runs import add_run, clear_run, copy_run
 
-__all__ = ["finish", "finish_pool", "start_back", "start_back_pool", "sum_channels"]
+__all__ = ["RUN", "finish", "finish_pool", "repeated", "start_back", "start_back_pool", "sum_channels"]
 
 NONE = 255  # so a window has at most 255 pixels
 FEW_CHANNELS = 16
+RUN = 256  # elements: loops over shorter runs are slow
 BLOCK = 256  # runs
+
+
+@compiled
+def repeated(of_channels: Any) -> Any:
+    """Repeat numbers for each channel (rows, k) for several pixels: (rows, repeats * k)."""
+    rows, k = of_channels.shape
+    repeats = -(-RUN // k)
+    result = np.empty((rows, repeats * k), of_channels.dtype)
+    for i in range(rows):
+        for j in range(repeats):
+            copy_run(of_channels.reshape(-1), i * k, result.reshape(-1), (i * repeats + j) * k, k)
+    return result
 
 
 @compiled
