@@ -7,18 +7,16 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from skcnn._engine.compiled_layers import (
-    CompiledConvolution,
-    CompiledDense,
-    CompiledDropout,
-    CompiledNorm,
-    CompiledNormedConvolution,
-)
+from skcnn._engine import compiled_convolution
+from skcnn._engine.compiled_arguments import NOTHING_AFTER
+from skcnn._engine.compiled_convolution import CompiledConvolution, CompiledNormedConvolution
+from skcnn._engine.compiled_layers import CompiledDense, CompiledDropout
+from skcnn._engine.compiled_norm import CompiledNorm
 from skcnn._engine.lowering import lower
 from skcnn._engine.numpy_settings import set_numpy
 from skcnn._engine.sharding import cut
 from skcnn._engine.workers import Workers
-from skcnn._kernels.compiled import compiler
+from skcnn._kernels.compiled import compiler, convolution
 from skcnn._trees import leaves
 from skcnn.layers import (
     AvgPool2D,
@@ -158,6 +156,25 @@ def test_what_is_not_finite_stays(name, value, following, rng):
         assert np.isnan(out[sees_it[0] > 0.5]).all()
     elif not following:
         assert not np.isfinite(out[1]).all()
+
+
+def test_large_images_are_computed_in_bands(monkeypatch, rng):
+    """Winograd's values of a whole image would need too much memory."""
+    chain, shape = Sequential([Conv2D(8), ReLU()]), (40, 30, 8)
+    params, x = chain.init(shape, rng, np.float64), rng.normal(size=(2, *shape))
+    d_out = rng.normal(size=(2, 40, 30, 8))
+    expected = run(chain, "numba", x, d_out, params)
+    compiled_convolution._plan.cache_clear()
+    monkeypatch.setattr(compiled_convolution, "MOST_BYTES", 1000)
+    monkeypatch.setattr(compiled_convolution, "BYTES_IN_CACHE", 500_000)
+    plan = compiled_convolution._plan(chain.layers[0], NOTHING_AFTER, shape, np.dtype(np.float64))
+    assert plan.tiling[0] == convolution.ROWS
+    assert 1 < plan.tiling[2] < 9
+    given = run(chain, "numba", x, d_out, params)
+    compiled_convolution._plan.cache_clear()
+    np.testing.assert_allclose(given[0], expected[0], atol=1e-12)
+    np.testing.assert_allclose(given[1], expected[1], atol=1e-12)
+    np.testing.assert_allclose(given[2]["0"]["W"], expected[2]["0"]["W"], atol=1e-10)
 
 
 def test_ties_have_one_winner_the_first():

@@ -1,0 +1,261 @@
+"""Convolutions with what follows them, computed by compiled kernels. Importing this module imports numba.
+
+A convolution, the bias, ReLU and a pool after it take one compiled call. Meanwhile, intermediate results stay in the
+cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from skcnn._engine.compiled_arguments import NOTHING_AFTER, After, plain
+from skcnn._engine.compiled_norm import CompiledNorm
+from skcnn._kernels.compiled import convolution, kernels
+from skcnn._kernels.winograd import MAX_PRODUCTS, transforms
+from skcnn._values import Pair, pair
+from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange, Forward, Layer, Params, Shape
+from skcnn.layers.conv import Conv2D, pad_width_for
+from skcnn.layers.norm import BatchNorm
+
+__all__ = ["CompiledConvolution", "CompiledNormedConvolution"]
+
+WINOGRAD_TILES = {(3, 3): 4, (5, 5): 2}  # the rows and columns of outputs in a tile, for each kernel
+WINOGRAD_CHANNELS = 8  # at least, for Winograd's algorithm along both axes; with fewer, the products are too narrow
+SHIFTED_CHANNELS = 4  # at most
+NARROW = 16  # columns of a product: fewer are slow
+BYTES_IN_CACHE = 2**20  # of Winograd's values, for as many images as are computed together
+MOST_BYTES = 2**24  # of Winograd's values of one image along both axes; larger images are computed in bands of rows
+
+
+@dataclass(frozen=True, repr=False)
+class CompiledConvolution(Layer):
+    """A convolution, and what follows it: batch normalisation (only in prediction), ReLU, and a max or min pool."""
+
+    conv: Conv2D
+    norm: BatchNorm | None
+    after: After
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.after.out_shape(self.conv.out_shape(in_shape))
+
+    @property
+    def _is_alone(self) -> bool:
+        return not (self.norm or self.after.relu or self.after.pool)
+
+    def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
+        own = params if self._is_alone else params["0"]
+        W, bias = own["W"], own.get("b", 0.0)
+        if self.norm:
+            factor, term = self.norm.in_prediction(params["1"], context.state["1"])
+            W, bias = W * factor, bias * factor + term
+        return _Kernels.prepare(self.conv, self.after, in_shape, W, bias)
+
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Forward:
+        x = plain(x, params.matrices.dtype)
+        out = np.empty((len(x), *params.plan.out_shape), x.dtype)
+        winners = self.after.winners(out)
+        params.forward(x, self.after.relu, out, winners, np.empty((0, 0, 0), x.dtype))
+        return out, (x, out, winners) if context.train else None
+
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
+        x, out, winners = cache
+        nothing = np.empty((0, 0, 0, 0), x.dtype), np.empty((0, 1), x.dtype), np.empty(0, x.dtype)
+        result: Backward = params.backward(
+            x, self.after, out, winners, d_out, nothing, self.conv.bias, context.need_d_x
+        )
+        return result
+
+    def gradients(self, params: Any, d_prepared: Any) -> Params:
+        grads = params.gradients(self.conv, d_prepared)
+        return grads if self._is_alone else {"0": grads}
+
+
+@dataclass(frozen=True, repr=False)
+class CompiledNormedConvolution(Layer):
+    """A convolution in training, batch normalisation, and what follows it: ReLU, and a max or min pool.
+
+    The sums of batch normalisation are computed while the outputs of the convolution are in the cache, and so are the
+    gradients with respect to these outputs.
+    """
+
+    depends_on_batch: ClassVar[bool] = True
+
+    conv: Conv2D
+    norm: BatchNorm
+    after: After
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        return self.after.out_shape(self.conv.out_shape(in_shape))
+
+    @property
+    def _of_norm(self) -> CompiledNorm:
+        return CompiledNorm(self.norm, self.after)
+
+    def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
+        W, bias = params["0"]["W"], params["0"].get("b", 0.0)
+        return _Kernels.prepare(self.conv, NOTHING_AFTER, in_shape, W, bias), params["1"]
+
+    def forward(self, params: Any, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
+        prepared, of_norm = params
+        x = plain(x, prepared.matrices.dtype)
+        y = np.empty((len(x), *prepared.plan.between), x.dtype)
+        sums = np.empty((len(x), 3, y.shape[3]), x.dtype)
+        prepared.forward(x, False, y, NOTHING_AFTER.winners(y), sums)
+        out, cache = yield from self._of_norm.normalise(of_norm, y, sums, context)
+        return out, (x, cache)
+
+    def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
+        (prepared, of_norm), (x, normed) = params, cache
+        d_out = plain(d_out, x.dtype)
+        slopes, d_norm = yield from self._of_norm.slopes(of_norm, normed, d_out)
+        d_x, d_kernels = prepared.backward(
+            x, self.after, normed.out, normed.winners, d_out, (normed.x, slopes, normed.weight), self.conv.bias,
+            context.need_d_x,
+        )  # fmt: skip
+        return d_x, (d_kernels, d_norm)
+
+    def gradients(self, params: Any, d_prepared: Any) -> Params:
+        d_kernels, d_norm = d_prepared
+        return {"0": params[0].gradients(self.conv, d_kernels), "1": d_norm}
+
+    def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
+        return {"1": self.norm.initial_state(self.conv.out_shape(in_shape), dtype)}
+
+    def next_state(self, state: Params, cache: Any) -> Params:
+        return {"1": self.norm.next_state(state["1"], cache[1])}
+
+
+class _Plan(NamedTuple):
+    """How to convolve images of one shape.
+
+    Attributes
+    ----------
+    tiling, geometry, transforms, window, size : tuple
+        See `skcnn._kernels.compiled.convolution`.
+    G : ndarray
+        See `skcnn._kernels.compiled.kernels`.
+    n_channels : int
+        Of the images.
+    between, out_shape : tuple of int
+        The shapes of the outputs of the convolution, and of what follows it.
+    """
+
+    tiling: tuple[int, int, int]
+    geometry: tuple[int, int, int, int, int, int, int, int]
+    transforms: tuple[Array, Array]
+    G: Array
+    window: tuple[int, int, int, int, int]
+    size: Pair
+    n_channels: int
+    between: Shape
+    out_shape: Shape
+
+
+@lru_cache(maxsize=1024)
+def _plan(conv: Conv2D, after: After, in_shape: Shape, dtype: np.dtype[Any]) -> _Plan:
+    between = conv.out_shape(in_shape)
+    rows, columns, k = between
+    (kh, kw), stride, c = pair(conv.kernel_size), pair(conv.stride), in_shape[2]
+    (top, _), (left, _) = pad_width_for(conv.padding, (kh, kw), stride, in_shape[:2])
+    most = BYTES_IN_CACHE // dtype.itemsize
+    m = WINOGRAD_TILES.get((kh, kw), 1) if stride == (1, 1) and min(c, k) >= WINOGRAD_CHANNELS else 1
+    n_values = 36 * -(-rows // m) * -(-columns // m) * (c + k)
+    per_tile, depth = 1, kh
+    A = G = B = np.empty(0, dtype)
+    if m > 1 and n_values * dtype.itemsize <= MOST_BYTES:
+        G = transforms(m, kh, dtype).G
+        tiling = convolution.WINOGRAD, m, max(1, most // n_values)
+    elif stride == (1, 1) and c <= SHIFTED_CHANNELS:
+        columns += kw - 1
+        tiling = convolution.SHIFTED, 1, max(1, most // 8 // (kh * kw * c * columns))
+    else:
+        per_tile = _per_tile(columns, k)
+        m = max(1, min(4, MAX_PRODUCTS + 1 - kh, rows)) if stride[0] == 1 and kh > 1 else 1
+        if m > 1:
+            depth, (A, G, B) = 1, transforms(m, kh, dtype)
+        length = depth * ((per_tile - 1) * stride[1] + kw) * c
+        of_row = -(-columns // per_tile) * 2 * (m + kh) * (length + per_tile * k)
+        tiling = convolution.ROWS, m, min(max(1, most // 2 // of_row), -(-rows // m))
+    geometry = (kh, kw, *stride, top, left, per_tile, depth)
+    matrices, size = (A.reshape(-1), B.reshape(-1)), (rows, columns)
+    return _Plan(tiling, geometry, matrices, G.reshape(-1), after.window(), size, c, between, after.out_shape(between))
+
+
+def _per_tile(columns: int, k: int) -> int:
+    """Return how many neighbouring outputs one row of a product computes: few channels make wide products."""
+    wanted = min(-(-NARROW // k), columns)
+    return next((n for n in range(wanted, 2 * wanted) if columns % n == 0), wanted)
+
+
+class _Kernels(NamedTuple):
+    """The kernels of a convolution, prepared for images of one shape."""
+
+    plan: _Plan
+    matrices: Array
+    affine: Array
+
+    @classmethod
+    def prepare(cls, conv: Conv2D, after: After, in_shape: Shape, W: Array, bias: Array | float) -> _Kernels:
+        plan = _plan(conv, after, in_shape, W.dtype)
+        affine = np.zeros((4, W.shape[3]), W.dtype)
+        affine[1::2], affine[2] = 1, bias
+        return cls(plan, _matrices(W, plan), affine)
+
+    def forward(self, x: Array, relu: bool, out: Array, winners: Array, sums: Array) -> None:
+        tiling, geometry, AB, _, window, size, _, _, _ = self.plan
+        convolution.forward(x, tiling, geometry, AB, self.matrices, self.affine, relu, window, size, out, winners, sums)
+
+    def backward(
+        self, x: Array, after: After, out: Array, winners: Array, d_out: Array, norm: tuple[Array, Array, Array],
+        has_bias: bool, need_d_x: bool,
+    ) -> Backward:  # fmt: skip
+        tiling, geometry, AB, _, _, size, _, between, _ = self.plan
+        is_turned = tiling[0] == convolution.ROWS
+        d_kernels = np.empty(self.matrices.transpose(0, 2, 1).shape if is_turned else self.matrices.shape, x.dtype)
+        d_bias = np.zeros(between[2] if has_bias else 0, x.dtype)
+        d_x = np.empty(x.shape if need_d_x else (0, 0, 0, 0), x.dtype)
+        convolution.backward(
+            x, tiling, geometry, AB, self.matrices, after.relu, after.window(), size, out, winners,
+            plain(d_out, x.dtype), *norm, d_kernels, d_bias, d_x,
+        )  # fmt: skip
+        return d_x if need_d_x else None, (d_kernels, d_bias)
+
+    def gradients(self, conv: Conv2D, d_prepared: Any) -> Params:
+        d_kernels, d_bias = d_prepared
+        d_W = _kernel_gradient(d_kernels, self.plan)
+        return {"W": d_W, "b": d_bias} if conv.bias else {"W": d_W}
+
+
+def _matrices(W: Array, plan: _Plan) -> Array:
+    """Return the matrices of the products, for kernels W (kh, kw, c, k)."""
+    W, (kh, kw, c, k) = plain(W, W.dtype), W.shape
+    algorithm, m, _ = plan.tiling
+    _, _, _, stride, _, _, per_tile, _ = plan.geometry
+    if algorithm == convolution.SHIFTED:
+        return W.reshape(1, -1, k)
+    if algorithm == convolution.WINOGRAD:
+        matrices = np.empty((36, c, k), W.dtype)
+        kernels.matrices_of_tiles(W, plan.G, matrices)
+        return matrices
+    length = ((per_tile - 1) * stride + kw) * c
+    matrices = np.empty((m + kh - 1, length, per_tile * k) if m > 1 else (1, kh * length, per_tile * k), W.dtype)
+    kernels.matrices_of_rows(W, stride, per_tile, plan.G, matrices)
+    return matrices
+
+
+def _kernel_gradient(d_matrices: Array, plan: _Plan) -> Array:
+    """Reverse `_matrices` for gradients, which are transposed with ROWS."""
+    kh, kw, _, stride, _, _, per_tile, _ = plan.geometry
+    c, k = plan.n_channels, plan.between[2]
+    if plan.tiling[0] == convolution.SHIFTED:
+        return d_matrices.reshape(kh, kw, c, k)
+    d_W = np.empty((kh, kw, c, k), d_matrices.dtype)
+    if plan.tiling[0] == convolution.WINOGRAD:
+        kernels.sum_tiles(d_matrices, plan.G, d_W)
+    else:
+        kernels.add_rows(d_matrices, stride, per_tile, plan.G, d_W)
+    return d_W
