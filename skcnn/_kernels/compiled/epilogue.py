@@ -32,9 +32,13 @@ def repeated(of_channels: Any) -> Any:
     rows, k = of_channels.shape
     repeats = -(-RUN // k)
     result = np.empty((rows, repeats * k), of_channels.dtype)
+    source, target, t = of_channels.reshape(-1), result.reshape(-1), uintp(0)
     for i in range(rows):
-        for j in range(repeats):
-            copy_run(of_channels.reshape(-1), i * k, result.reshape(-1), (i * repeats + j) * k, k)
+        s = uintp(i * k)
+        for _ in range(repeats):
+            for e in range(uintp(k)):
+                target[t + e] = source[s + e]
+            t += uintp(k)
     return result
 
 
