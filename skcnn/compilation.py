@@ -49,6 +49,7 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
         MaxPool2D(2),
         Conv2D(8),
         ReLU(),
+        Conv2D(8, stride=2),
         Flatten(),
         BatchNorm(),
         Dropout(),

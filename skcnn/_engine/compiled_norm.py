@@ -66,10 +66,10 @@ class CompiledNorm(Layer):
         mean = both[:-1] / total
         around = means - mean
         of_images = squares + around * (2 * rests + positions * around)
-        variance = (yield weight @ of_images if weight.size else of_images.sum(axis=0)) / total
+        variance = np.maximum((yield weight @ of_images if weight.size else of_images.sum(axis=0)) / total, 0)
         deviation = np.sqrt(variance + maps.dtype.type(self.norm.epsilon))
         factor = params["scale"] / deviation
-        affine = np.stack([mean, factor, params["shift"], np.where(factor < 0, -1, 1)], dtype=maps.dtype)
+        affine = np.stack([mean, factor, params["shift"], np.sign(factor)], dtype=maps.dtype)
         out = np.empty((len(maps), *self.after.out_shape(maps.shape[1:])), maps.dtype)
         winners = self.after.winners(out)
         batch_norm.normalise(maps, affine, self.after.relu, self.after.window(), out, winners)

@@ -304,6 +304,28 @@ def test_training_with_batch_norm(following, n_shards, weighted, rng):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("shape", [(400, 500, 1), (1, 300_000, 2)])
+def test_batch_norm_of_large_maps_in_float32(shape, rng):
+    layers = [BatchNorm(), ReLU()]
+    network, exact = (Network.build(layers, shape, rng, dtype) for dtype in (np.float32, np.float64))
+    x = (rng.normal(size=(2, *shape)) + 1e3).astype(np.float32)
+    d_out = rng.uniform(size=(2, *shape)).astype(np.float32)
+    given = step(network, "numba", x, d_out, None, 1)
+    expected = step(exact, "numpy", x.astype(float), d_out.astype(float), None, 1)
+    np.testing.assert_allclose(given[0], expected[0], atol=1e-3)
+    for one, other in zip(given[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3)
+
+
+def test_a_scale_of_zero_gives_numpys_gradients(rng):
+    network = Network.build([BatchNorm(), MaxPool2D(2)], (6, 6, 2), rng, np.float64)
+    network.params[0]["scale"][0] = 0
+    x, d_out = rng.normal(size=(3, 6, 6, 2)), rng.normal(size=(3, 3, 3, 2))
+    results = [step(network, backend, x, d_out, None, 1) for backend in ("numba", "numpy")]
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
 def step(network, backend, x, d_out, weight, n_shards):
     """Return the outputs, gradients and new states of a step on a batch that is cut into shards."""
     passes = network.passes(train=True, backend=backend)

@@ -1,7 +1,7 @@
 """Batch normalisation in training, with the ReLU and pool after it.
 
-The sums over the batch are exchanged between the shards, so each pass is cut where they are needed. Each image is added
-up by itself first, because long sums lose digits. Such sums are (n, rows of sums, c).
+The sums over the batch are exchanged between the shards, so each pass is cut where they are needed. Pixels are added up
+block by block, because long sums lose digits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from skcnn._kernels.compiled.runs import clear_run
 
 __all__ = ["add_gradient_sums", "gradients", "measure", "normalise", "to_gradients"]
 
+BLOCK = 256  # pixels
+
 
 @compiled
 def measure(x: Any, first: int, images: int, sums: Any) -> None:
@@ -25,23 +27,32 @@ def measure(x: Any, first: int, images: int, sums: Any) -> None:
     The sum of x - mean is 0 but for rounding.
     """
     c, size, pixels = x.shape[3], x.shape[1] * x.shape[2], x.reshape(-1)
-    share = x.dtype.type(1) / x.dtype.type(size)
+    share, part = x.dtype.type(1) / x.dtype.type(size), np.empty((2, c), x.dtype)
+    of_block, squares_of_block, of_image = part[0], part[1], sums.reshape(-1)
     for image in range(first, first + images):
         mean, rest, squares = sums[image, 0], sums[image, 1], sums[image, 2]
-        for e in range(c):
-            mean[e] = rest[e] = squares[e] = 0
-        for pixel in range(size):
-            i = uintp((image * size + pixel) * c)
-            for e in range(uintp(c)):
-                mean[e] += pixels[i + e]
+        clear_run(of_image, image * 3 * c, 3 * c)
+        for block in range(0, size, BLOCK):
+            clear_run(of_block, int64(0), c)
+            for pixel in range(block, min(block + BLOCK, size)):
+                i = uintp((image * size + pixel) * c)
+                for e in range(uintp(c)):
+                    of_block[e] += pixels[i + e]
+            for e in range(c):
+                mean[e] += of_block[e]
         for e in range(c):
             mean[e] *= share
-        for pixel in range(size):
-            i = uintp((image * size + pixel) * c)
-            for e in range(uintp(c)):
-                centred = pixels[i + e] - mean[e]
-                rest[e] += centred
-                squares[e] += centred * centred
+        for block in range(0, size, BLOCK):
+            clear_run(part.reshape(-1), int64(0), 2 * c)
+            for pixel in range(block, min(block + BLOCK, size)):
+                i = uintp((image * size + pixel) * c)
+                for e in range(uintp(c)):
+                    centred = pixels[i + e] - mean[e]
+                    of_block[e] += centred
+                    squares_of_block[e] += centred * centred
+            for e in range(c):
+                rest[e] += of_block[e]
+                squares[e] += squares_of_block[e]
 
 
 @compiled
@@ -60,22 +71,23 @@ def add_gradient_sums(
 ) -> None:
     """Add the gradients before ReLU and pool, and their products with x - mean, to sums (2, c)."""
     c, size, pixels = x.shape[3], x.shape[1] * x.shape[2], x.reshape(-1)
-    part, of_image = np.empty((1, x.shape[1], x.shape[2], c), x.dtype), np.empty((2, c), x.dtype)
-    gradients, shift, scale = part.reshape(-1), of_image[0], of_image[1]
+    part, of_block = np.empty((1, x.shape[1], x.shape[2], c), x.dtype), np.empty((2, c), x.dtype)
+    gradients, shift, scale = part.reshape(-1), of_block[0], of_block[1]
     for image in range(x.shape[0]):
         if window[0] > 0:
             start_back_pool(d_out, winners, image, window, part)
         else:
             start_back(d_out, out, image, relu, part)
-        clear_run(of_image.reshape(-1), 0, 2 * c)
-        for pixel in range(size):
-            i, j = uintp(pixel * c), uintp((image * size + pixel) * c)
-            for e in range(uintp(c)):
-                shift[e] += gradients[i + e]
-                scale[e] += gradients[i + e] * (pixels[j + e] - mean[e])
-        for row in range(2):
-            for e in range(c):
-                sums[row, e] += of_image[row, e]
+        for block in range(0, size, BLOCK):
+            clear_run(of_block.reshape(-1), int64(0), 2 * c)
+            for pixel in range(block, min(block + BLOCK, size)):
+                i, j = uintp(pixel * c), uintp((image * size + pixel) * c)
+                for e in range(uintp(c)):
+                    shift[e] += gradients[i + e]
+                    scale[e] += gradients[i + e] * (pixels[j + e] - mean[e])
+            for row in range(2):
+                for e in range(c):
+                    sums[row, e] += of_block[row, e]
 
 
 @compiled

@@ -56,8 +56,8 @@ def forward(
 ) -> None:
     """Compute the outputs of x. If sums is not empty, it is that of `skcnn._kernels.compiled.batch_norm.measure`."""
     (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
-    together = count if algorithm == WINOGRAD else 1
-    memory, affine = _scratch(x, tiling, geometry, kernels, size, k), repeated(of_channels)
+    together = max(1, min(count, x.shape[0])) if algorithm == WINOGRAD else 1
+    memory, affine = _scratch(x, tiling, geometry, kernels, size, k, together), repeated(of_channels)
     y = np.empty((together, height, width, k), x.dtype)
     for first in range(0, x.shape[0], together):
         part = y[: min(together, x.shape[0] - first)]
@@ -103,8 +103,8 @@ def backward(
     With ROWS, d_kernels is transposed: (points, per_tile * k, depth * length).
     """
     (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
-    together = count if algorithm == WINOGRAD else 1
-    memory = _scratch(x, tiling, geometry, kernels, size, k)
+    together = max(1, min(count, x.shape[0])) if algorithm == WINOGRAD else 1
+    memory = _scratch(x, tiling, geometry, kernels, size, k, together)
     # the products of transposed kernels are far faster
     turned = _transposed(kernels) if d_x.size and algorithm != SHIFTED else kernels
     d_y, sums = np.empty((together, height, width, k), x.dtype), np.empty(-(-RUN // k) * k, x.dtype)
@@ -130,11 +130,11 @@ def backward(
 
 
 @compiled
-def _scratch(x: Any, tiling: Any, geometry: Any, kernels: Any, size: Any, k: int) -> Any:
+def _scratch(x: Any, tiling: Any, geometry: Any, kernels: Any, size: Any, k: int, together: int) -> Any:
     """Return four arrays for intermediate results."""
     algorithm, m, count = tiling
     if algorithm == WINOGRAD:
-        return winograd.scratch(x, count, size[0], size[1], m, k)
+        return winograd.scratch(x, together, size[0], size[1], m, k)
     if algorithm == SHIFTED:
         return shifted.scratch(x, size[0], size[1], count, geometry)
     return rows.scratch(x, tiling, kernels.shape[0], size[1], k, geometry)

@@ -1,8 +1,8 @@
 """What follows a convolution while its outputs are in the cache: bias, ReLU and a max or min pool.
 
 Batch normalisation needs the same, so the bias is general: ``(y - mean) * factor + shift``, where `affine` holds mean,
-factor, shift and direction for each channel. For a convolution, they are 0, 1, the bias and 1. The direction is -1 if
-the factor is negative, otherwise 1. All are repeated for several pixels, (4, repeats * k), because short runs are slow.
+factor, shift and direction for each channel. For a convolution, they are 0, 1, the bias and 1. The direction is the
+sign of the factor. All are repeated for several pixels, (4, repeats * k), because short runs are slow.
 
 ReLU follows the pool, which gives the same, see `skcnn._engine.lowering`. For each output of the pool, `winners` holds
 which pixel of its window won, counted row by row, or NONE if ReLU lets no gradient pass.
