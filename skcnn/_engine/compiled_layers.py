@@ -7,24 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from skcnn._engine.compiled_arguments import After, plain
 from skcnn._engine.compiled_convolution import CompiledConvolution, CompiledNormedConvolution
 from skcnn._engine.compiled_norm import CompiledNorm
-from skcnn._kernels.compiled import dense, dropout
+from skcnn._kernels.compiled import dense
 from skcnn._values import pair
 from skcnn.layers.activations import ReLU
 from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Forward, Layer, Params, Shape
 from skcnn.layers.conv import Conv2D
 from skcnn.layers.dense import Dense
-from skcnn.layers.dropout import Dropout
 from skcnn.layers.norm import BatchNorm
 from skcnn.layers.pool import MaxPool2D, MinPool2D
 
-__all__ = ["CompiledDense", "CompiledDropout", "join"]
+__all__ = ["CompiledDense", "join"]
 
 MOST_IN_WINDOW = 255  # pixels of a pool's window
 
@@ -33,8 +32,6 @@ def join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
     """Return a layer that computes the first few of these layers, and how many they are, or None."""
     # the types must be exactly these, because a subclass may compute something else
     rest: list[Any] = [*layers, None, None, None]
-    if train and type(rest[0]) is Dropout and rest[0].rate:
-        return CompiledDropout(rest[0]), 1
     if type(rest[0]) is Dense and (train or type(rest[1]) is not BatchNorm):
         is_joined = type(rest[1]) is ReLU
         return CompiledDense(rest[0], is_joined), 1 + is_joined
@@ -95,28 +92,3 @@ class CompiledDense(Layer):
 
     def gradients(self, params: Any, d_prepared: Any) -> Params:
         return {"0": d_prepared} if self.relu else d_prepared
-
-
-@dataclass(frozen=True, repr=False)
-class CompiledDropout(Layer):
-    """Dropout in training, see `Dropout`. The random numbers have 16 bits, so the rate is rounded to 1/65536."""
-
-    draws: ClassVar[bool] = True
-
-    dropout: Dropout
-
-    def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Forward:
-        assert context.rng is not None
-        drawn = np.frombuffer(context.rng.bytes(2 * x.size), np.uint16)
-        return self._drop(x, drawn), drawn
-
-    def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
-        return self._drop(d_out, cache), {}
-
-    def _drop(self, x: Array, drawn: Array) -> Array:
-        x = plain(x, x.dtype)
-        out = np.empty_like(x)
-        rate = min(round(self.dropout.rate * 2**16), 2**16 - 1)
-        factor = x.dtype.type(2**16 / (2**16 - rate))
-        dropout.drop(x.reshape(-1), drawn, np.uint16(rate), factor, out.reshape(-1))
-        return out

@@ -10,7 +10,7 @@ pytest.importorskip("numba")
 from skcnn._engine import compiled_convolution
 from skcnn._engine.compiled_arguments import NOTHING_AFTER
 from skcnn._engine.compiled_convolution import CompiledConvolution, CompiledNormedConvolution
-from skcnn._engine.compiled_layers import CompiledDense, CompiledDropout
+from skcnn._engine.compiled_layers import CompiledDense
 from skcnn._engine.compiled_norm import CompiledNorm
 from skcnn._engine.lowering import lower
 from skcnn._engine.numpy_settings import set_numpy
@@ -23,7 +23,6 @@ from skcnn.layers import (
     BatchNorm,
     Conv2D,
     Dense,
-    Dropout,
     Flatten,
     MaxPool2D,
     MinPool2D,
@@ -250,23 +249,6 @@ def test_which_layers_are_joined():
     assert joined(MaxPool2D(2), Conv2D(4), MaxPool2D((6, 6), 1)) == [("1", "2")]
     chain = lower(Sequential([Residual([Conv2D(3), ReLU()])]), (12, 12, 3), train=True, backend="numba")
     assert type(chain.operations[0].layer.operations[0].layer) is CompiledConvolution
-
-
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_dropout(rate, rng):
-    chain, x = Sequential([Dropout(rate)]), np.full((50, 300), 2.0, np.float32)
-    x[0, 0] = np.nan
-    context = Context(train=True, rng=rng, n_samples=50)
-    lowered = lower(chain, (300,), train=True, backend="numba")
-    assert type(lowered.operations[0].layer) is CompiledDropout
-    prepared = lowered.prepare({}, (300,), context)
-    out, cache = lowered.forward(prepared, x, context)
-    d_x, _ = lowered.backward(prepared, cache, x, context)
-    np.testing.assert_array_equal(out, d_x)
-    assert np.isnan(out[0, 0])
-    np.testing.assert_allclose(out[out > 0], 2 / (1 - rate), rtol=1e-4)
-    assert abs((out == 0).mean() - rate) < 0.02
-    assert type(lower(chain, (300,), train=False, backend="numba").operations[0].layer) is Dropout
 
 
 def test_predictions_with_batch_norm(rng):
