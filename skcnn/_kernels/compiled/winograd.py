@@ -111,7 +111,7 @@ def spread(d_out: Any, geometry: Any, m: int, kernels: Any, memory: Any, d_x: An
     rows, columns = d_out.shape[1], d_out.shape[2]
     for image in range(d_out.shape[0]):
         _spread_pixels(of_pixels, image * n_tiles, total, rows, columns, m, c, row, pixels)
-        _unsort(pixels, rows, columns, m, geometry[4], geometry[5], d_x, first + image)
+        _unsort(pixels, columns, m, geometry[4], geometry[5], d_x, first + image)
 
 
 @compiled
@@ -168,22 +168,16 @@ def _sort(x: Any, image: int, top: int, left: int, rows: int, columns: int, m: i
 
 
 @compiled
-def _unsort(pixels: Any, rows: int, columns: int, m: int, top: int, left: int, d_x: Any, image: int) -> None:
-    """Write sorted pixels to an image of d_x, without the padding."""
+def _unsort(pixels: Any, columns: int, m: int, top: int, left: int, d_x: Any, image: int) -> None:
+    """Write sorted pixels to an image of d_x, without the padding. The tiles cover all of them."""
     h, w, c = d_x.shape[1], d_x.shape[2], d_x.shape[3]
     target = d_x.reshape(-1)
-    n_rows, per_part = m * -(-rows // m) + 6 - m, -(-columns // m) + 5 // m
+    per_part = -(-columns // m) + 5 // m
     for y in range(h):
         i, row = y + top, (image * h + y) * w
-        if i >= n_rows:  # no output sees it
-            clear_run(target, row * c, w * c)
-            continue
         for column in range(w):
             j = column + left
-            if j < m * per_part:
-                copy_run(pixels, ((i * m + j % m) * per_part + j // m) * c, target, (row + column) * c, c)
-            else:
-                clear_run(target, (row + column) * c, c)
+            copy_run(pixels, ((i * m + j % m) * per_part + j // m) * c, target, (row + column) * c, c)
 
 
 @compiled
