@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py                                  # all tasks, all installed peers: about 40 minutes
     python benchmarks/speed.py --rounds 3 --tasks "batch 1" --peers PyTorch JAX
+    python benchmarks/speed.py --save speed.json                # for python benchmarks/speed_chart.py
 
     pip install -e '.[fast,peers]'                              # install the peers, in a separate environment
 
@@ -15,13 +16,17 @@ they select older BLAS kernels.
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import platform
+import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from time import perf_counter
 
@@ -77,56 +82,69 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tasks", nargs="*", default=[""], help="run the tasks whose names contain one of these texts")
     parser.add_argument("--peers", nargs="*", default=[""], help="run the peers whose names contain one of these texts")
+    parser.add_argument("--save", type=Path, help="write the times of all rounds to this JSON file, after every task")
     args = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow would tell of its CPU features in every process
     ours = {name: one for name, one in OURS.items() if one.backend == "numpy" or find_spec("numba")}
     installed = {name: peer for name, peer in PEERS.items() if find_spec(peer.package)}
-    describe_machine(installed)
+    results = {"machine": describe_machine(installed), "microseconds per image": {}, "peak memory in MB": {}}
+    print(*results["machine"], sep="\n")
+    print("microseconds per image: median of the rounds (minimum to maximum), and its ratio to each of our backends\n")
     for name, task in TASKS.items():
         if any(part in name for part in args.tasks):
             peers = [p for p in task.peers if p in installed and any(part in p for part in args.peers)]
-            print_row(name, measured(task, [*ours, *peers], args.rounds))
+            times, memory = measured(task, [*ours, *peers], args.rounds)
+            print_row(name, times, memory)
+            results["microseconds per image"][name] = times
+            results["peak memory in MB"][name] = memory
+            if args.save:
+                args.save.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def measured(task, contenders, rounds):
-    """Return the microseconds per image for every contender and round."""
+    """Return the microseconds per image for every contender and round, and the peak memory of every contender in MB."""
     times = {name: [] for name in contenders}
     with ExitStack() as stack:
-        runs = {name: stack.enter_context(in_own_process(task, name)) for name in contenders}
+        asked = {name: stack.enter_context(in_own_process(task, name)) for name in contenders}
         for _ in range(rounds):
-            for name, run in runs.items():
-                times[name].append(run() * 1e6)
-    return times
+            for name, ask in asked.items():
+                times[name].append(ask("time") * 1e6)
+        return times, {name: ask("memory") for name, ask in asked.items()}
 
 
 @contextmanager
 def in_own_process(task, name):
-    """Start a process in which a contender is ready, and give the function that lets it run once."""
+    """Start a process in which a contender is ready, and give the function that asks for its time or its memory."""
     ours, its = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(task, name, its))
     process.start()
     its.close()
 
-    def run():
-        ours.send("run")
+    def ask(what):
+        ours.send(what)
         return ours.recv()
 
     assert ours.recv() == "ready"
-    yield run
+    yield ask
     ours.close()
     process.join()
 
 
 def serve(task, name, connection):
-    """Time a contender whenever told to."""
+    """Answer the questions for the time of a contender, which then runs once, and for its memory."""
     run = ready(task, name, {**OURS, **PEERS}[name], *task.data())
     connection.send("ready")
     while True:
         try:
-            connection.recv()
+            what = connection.recv()
         except EOFError:
             return
-        connection.send(run())
+        connection.send(run() if what == "time" else peak_memory())
+
+
+def peak_memory():
+    """Return the peak memory of this process, in MB."""
+    return getrusage(RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def ready(task, name, contender, X, y):
@@ -153,15 +171,15 @@ def ready(task, name, contender, X, y):
 
 
 def describe_machine(peers):
+    """Return three lines: the versions of the packages, the processor, and the BLAS libraries."""
     distributions = packages_distributions()
     packages = dict.fromkeys(["numpy", "numba", *(peer.package for peer in peers.values()), "tensorflow"])
     names = [distributions[package][0] for package in packages if find_spec(package)]
-    print(f"Python {platform.python_version()},", ", ".join(f"{name} {version(name)}" for name in names))
-    print(f"{processor()}, {os.cpu_count()} cores: {matrix_product():.0f} GFLOP/s with one thread;", end=" ")
-    print(
-        *[f"{p['internal_api']} {p.get('architecture', '')} x {p['num_threads']}" for p in threadpool_info()], sep=", "
-    )
-    print("microseconds per image: median of the rounds (minimum to maximum), and its ratio to each of our backends\n")
+    return [
+        f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names),
+        f"{processor()}, {os.cpu_count()} cores: {matrix_product():.0f} GFLOP/s with one thread",
+        ", ".join(f"{p['internal_api']} {p.get('architecture', '')} x {p['num_threads']}" for p in threadpool_info()),
+    ]
 
 
 def processor():
@@ -185,13 +203,13 @@ def matrix_product():
     return 2 * 1024**3 / min(times) / 1e9
 
 
-def print_row(task, times):
+def print_row(task, times, memory):
     ours = {name: median(times[name]) for name in ("skcnn, numba", "skcnn") if name in times}
-    print(task, " " * 53, *[f"over {name}" for name in ours])
+    print(task, " " * 53, *[f"over {name}" for name in ours], "memory")
     for name, values in times.items():
         spread = f"({min(values):.1f} to {max(values):.1f})"
         ratios = [f"{median(values) / base:14.2f}" for base in ours.values()]
-        print(f"    {name:26} {median(values):10.1f} {spread:24}", *ratios, flush=True)
+        print(f"    {name:26} {median(values):10.1f} {spread:24}", *ratios, f"{memory[name]:6.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
         passes = network.passes(train=True, backend="numba")
         context = passes.context(len(x))
         out, caches = alone(passes.forward(x, context))
-        alone(passes.backward(caches, out, context))
+        passes.gradients(alone(passes.backward(caches, out, context)))
         loss_on("numba", SoftmaxCrossEntropy())(np.zeros((1, 3), dtype), np.zeros(1, np.intp))
         _compile_optimizers(np.zeros(1, dtype))
 

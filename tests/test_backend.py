@@ -371,8 +371,8 @@ class TestFolder:
         (tmp_path / "file").touch()
         monkeypatch.setenv("SKCNN_CACHE_DIR", str(tmp_path / "file" / "below"))
         assert folder() is None
-        assert compiler._cache_in(None, compiler.compiled) is None
-        assert compiler._cache_in(tmp_path / "file" / "below", compiler.compiled) is None, "numba would choose another"
+        assert compiler._cache_in(None, compiler.kernel) is None
+        assert compiler._cache_in(tmp_path / "file" / "below", compiler.kernel) is None, "numba would choose another"
 
     def test_the_code_of_other_versions_stays(self, folder, monkeypatch, tmp_path):
         monkeypatch.setenv("SKCNN_CACHE_DIR", str(tmp_path))
@@ -404,7 +404,7 @@ print(config.CACHE_DIR == {own!r})
         for pattern in ("convolution.forward-*.nbi", "batch_norm.normalise-*.nbc"):
             for path in tmp_path.rglob(pattern):
                 path.write_bytes(path.read_bytes()[:20])
-        assert run(FIT_AND_COUNT, tmp_path, **environment) == ["2 missing"]
+        assert run(FIT_AND_COUNT, tmp_path, **environment) == ["3 missing"], "the network needs two forms of `forward`"
         assert run(FIT_AND_COUNT, tmp_path, **environment) == ["0 missing"]
 
     def test_a_full_disk_is_no_error(self, compiler, digits, tmp_path):
@@ -413,14 +413,14 @@ print(config.CACHE_DIR == {own!r})
         for path in tmp_path.rglob("convolution.forward-*"):
             path.unlink()
         limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, {resource.RLIM_INFINITY}))\n"
-        assert run(limit + FIT_AND_COUNT, tmp_path, **environment) == ["1 missing"]
+        assert run(limit + FIT_AND_COUNT, tmp_path, **environment) == ["2 missing"]
         assert [path for path in tmp_path.rglob("convolution.forward-*") if path.suffix != ".nbi"] == []
 
     def test_an_exception_of_a_signal_handler_comes_out(self, compiler, monkeypatch):
         def timeout(*_):
             raise TimeoutError("by the handler of SIGALRM")
 
-        stored = compiler._cache_in(compiler.cache_folder(), compiler.compiled)
+        stored = compiler._cache_in(compiler.cache_folder(), compiler.kernel)
         monkeypatch.setattr(compiler.FunctionCache, "load_overload", timeout)
         monkeypatch.setattr(compiler.FunctionCache, "save_overload", timeout)
         with pytest.raises(TimeoutError, match="SIGALRM"):
@@ -430,7 +430,7 @@ print(config.CACHE_DIR == {own!r})
 
     def test_code_for_another_type_is_not_used(self, compiler, monkeypatch):
         found = SimpleNamespace(signature=SimpleNamespace(args=("float32",)))
-        stored = compiler._cache_in(compiler.cache_folder(), compiler.compiled)
+        stored = compiler._cache_in(compiler.cache_folder(), compiler.kernel)
         monkeypatch.setattr(compiler.FunctionCache, "load_overload", lambda *_: found)
         assert stored.load_overload(("float32",), None) is found
         assert stored.load_overload(("float64",), None) is None

@@ -26,7 +26,7 @@ __all__ = ["CompiledConvolution", "CompiledNormedConvolution"]
 WINOGRAD_TILES = {(3, 3): 4, (5, 5): 2}  # the rows and columns of outputs in a tile, for each kernel
 WINOGRAD_CHANNELS = 8  # at least, for Winograd's algorithm along both axes; with fewer, the products are too narrow
 SHIFTED_CHANNELS = 4  # at most
-NARROW = 16  # columns of a product: fewer are slow
+NARROW, WIDE = 16, 64  # columns of a product: fewer than NARROW are slow, and more than WIDE are no faster
 BYTES_IN_CACHE = 2**20  # of Winograd's values, for as many images as are computed together
 MOST_BYTES = 2**24  # of Winograd's values of one image along both axes; larger images are computed in bands of rows
 
@@ -129,12 +129,21 @@ class CompiledNormedConvolution(Layer):
         return {"1": self.norm.next_state(state["1"], cache[1])}
 
 
+class _Tiling(NamedTuple):
+    """The algorithm of a convolution. Two are None, see `skcnn._kernels.compiled.convolution`."""
+
+    shifted_block: int | None = None
+    rows: tuple[int, int, int] | None = None
+    winograd: Pair | None = None
+
+
 class _Plan(NamedTuple):
     """How to convolve images of one shape.
 
     Attributes
     ----------
-    tiling, geometry, transforms, window, size : tuple
+    tiling : _Tiling
+    geometry, transforms, window, size : tuple
         See `skcnn._kernels.compiled.convolution`.
     G : ndarray
         See `skcnn._kernels.compiled.kernels`.
@@ -144,7 +153,7 @@ class _Plan(NamedTuple):
         The shapes of the outputs of the convolution, and of what follows it.
     """
 
-    tiling: tuple[int, int, int]
+    tiling: _Tiling
     geometry: tuple[int, int, int, int, int, int, int, int]
     transforms: tuple[Array, Array]
     G: Array
@@ -161,33 +170,40 @@ def _plan(conv: Conv2D, after: After, in_shape: Shape, dtype: np.dtype[Any]) -> 
     rows, columns, k = between
     (kh, kw), stride, c = pair(conv.kernel_size), pair(conv.stride), in_shape[2]
     (top, _), (left, _) = pad_width_for(conv.padding, (kh, kw), stride, in_shape[:2])
-    most = BYTES_IN_CACHE // dtype.itemsize
+    in_cache = BYTES_IN_CACHE // dtype.itemsize
     m = WINOGRAD_TILES.get((kh, kw), 1) if stride == (1, 1) and min(c, k) >= WINOGRAD_CHANNELS else 1
     n_values = 36 * -(-rows // m) * -(-columns // m) * (c + k)
-    per_tile, depth = 1, kh
+    per_tile, depth, width = 1, kh, columns
     A = G = B = np.empty(0, dtype)
     if m > 1 and n_values * dtype.itemsize <= MOST_BYTES:
         G = transforms(m, kh, dtype).G
-        tiling = convolution.WINOGRAD, m, max(1, most // n_values)
+        tiling = _Tiling(winograd=(m, max(1, in_cache // n_values)))
     elif stride == (1, 1) and c <= SHIFTED_CHANNELS:
-        columns += kw - 1
-        tiling = convolution.SHIFTED, 1, max(1, most // 8 // (kh * kw * c * columns))
+        width = columns + kw - 1
+        tiling = _Tiling(shifted_block=max(NARROW, in_cache // 8 // (kh * kw * c)))
     else:
-        per_tile = _per_tile(columns, k)
+        per_tile = _per_tile(columns, k, kw, stride[1])
         m = max(1, min(4, MAX_PRODUCTS + 1 - kh, rows)) if stride[0] == 1 and kh > 1 else 1
         if m > 1:
             depth, (A, G, B) = 1, transforms(m, kh, dtype)
         length = depth * ((per_tile - 1) * stride[1] + kw) * c
-        of_row = -(-columns // per_tile) * 2 * (m + kh) * (length + per_tile * k)
-        tiling = convolution.ROWS, m, min(max(1, most // 2 // of_row), -(-rows // m))
+        of_tile = (2 * m + kh - 1 if m > 1 else 1) * (length + per_tile * k)  # elements
+        n_tiles = -(-columns // per_tile)
+        across = min(n_tiles, max(NARROW, in_cache // 4 // of_tile))
+        band = max(1, in_cache // 4 // (of_tile * n_tiles)) if across == n_tiles else 1
+        tiling = _Tiling(rows=(m, min(band, -(-rows // m)), across))
     geometry = (kh, kw, *stride, top, left, per_tile, depth)
-    matrices, size = (A.reshape(-1), B.reshape(-1)), (rows, columns)
-    return _Plan(tiling, geometry, matrices, G.reshape(-1), after.window(), size, c, between, after.out_shape(between))
+    matrices, out_shape = (A.reshape(-1), B.reshape(-1)), after.out_shape(between)
+    return _Plan(tiling, geometry, matrices, G.reshape(-1), after.window(), (rows, width), c, between, out_shape)
 
 
-def _per_tile(columns: int, k: int) -> int:
-    """Return how many neighbouring outputs one row of a product computes: few channels make wide products."""
-    wanted = min(-(-NARROW // k), columns)
+def _per_tile(columns: int, k: int, kw: int, stride: int) -> int:
+    """Return how many neighbouring outputs one row of a product computes, so that the product is not narrow.
+
+    Each further output adds `stride` columns of pixels, which meet zeros in the matrix for all other outputs. For long
+    kernels, this is little.
+    """
+    wanted = min(max(-(-NARROW // k), min(WIDE // k, 1 + kw // (8 * stride))), columns)
     return next((n for n in range(wanted, 2 * wanted) if columns % n == 0), wanted)
 
 
@@ -207,19 +223,21 @@ class _Kernels(NamedTuple):
 
     def forward(self, x: Array, relu: bool, out: Array, winners: Array, sums: Array) -> None:
         tiling, geometry, AB, _, window, size, _, _, _ = self.plan
-        convolution.forward(x, tiling, geometry, AB, self.matrices, self.affine, relu, window, size, out, winners, sums)
+        convolution.forward(
+            x, *tiling, geometry, AB, self.matrices, self.affine, relu, window, size, out, winners, sums
+        )
 
     def backward(
         self, x: Array, after: After, out: Array, winners: Array, d_out: Array, norm: tuple[Array, Array, Array],
         has_bias: bool, need_d_x: bool,
     ) -> Backward:  # fmt: skip
         tiling, geometry, AB, _, _, size, _, between, _ = self.plan
-        is_turned = tiling[0] == convolution.ROWS
+        is_turned = tiling.rows is not None
         d_kernels = np.empty(self.matrices.transpose(0, 2, 1).shape if is_turned else self.matrices.shape, x.dtype)
         d_bias = np.zeros(between[2] if has_bias else 0, x.dtype)
         d_x = np.empty(x.shape if need_d_x else (0, 0, 0, 0), x.dtype)
         convolution.backward(
-            x, tiling, geometry, AB, self.matrices, after.relu, after.window(), size, out, winners,
+            x, *tiling, geometry, AB, self.matrices, after.relu, after.window(), size, out, winners,
             plain(d_out, x.dtype), *norm, d_kernels, d_bias, d_x,
         )  # fmt: skip
         return d_x if need_d_x else None, (d_kernels, d_bias)
@@ -233,16 +251,15 @@ class _Kernels(NamedTuple):
 def _matrices(W: Array, plan: _Plan) -> Array:
     """Return the matrices of the products, for kernels W (kh, kw, c, k)."""
     W, (kh, kw, c, k) = plain(W, W.dtype), W.shape
-    algorithm, m, _ = plan.tiling
     _, _, _, stride, _, _, per_tile, _ = plan.geometry
-    if algorithm == convolution.SHIFTED:
+    if plan.tiling.shifted_block:
         return W.reshape(1, -1, k)
-    if algorithm == convolution.WINOGRAD:
+    if plan.tiling.winograd:
         matrices = np.empty((36, c, k), W.dtype)
         kernels.matrices_of_tiles(W, plan.G, matrices)
         return matrices
-    length = ((per_tile - 1) * stride + kw) * c
-    matrices = np.empty((m + kh - 1, length, per_tile * k) if m > 1 else (1, kh * length, per_tile * k), W.dtype)
+    length, points = ((per_tile - 1) * stride + kw) * c, plan.G.size // kh
+    matrices = np.empty((points, length, per_tile * k) if points else (1, kh * length, per_tile * k), W.dtype)
     kernels.matrices_of_rows(W, stride, per_tile, plan.G, matrices)
     return matrices
 
@@ -251,10 +268,10 @@ def _kernel_gradient(d_matrices: Array, plan: _Plan) -> Array:
     """Reverse `_matrices` for gradients, which are transposed with ROWS."""
     kh, kw, _, stride, _, _, per_tile, _ = plan.geometry
     c, k = plan.n_channels, plan.between[2]
-    if plan.tiling[0] == convolution.SHIFTED:
+    if plan.tiling.shifted_block:
         return d_matrices.reshape(kh, kw, c, k)
     d_W = np.empty((kh, kw, c, k), d_matrices.dtype)
-    if plan.tiling[0] == convolution.WINOGRAD:
+    if plan.tiling.winograd:
         kernels.sum_tiles(d_matrices, plan.G, d_W)
     else:
         kernels.add_rows(d_matrices, stride, per_tile, plan.G, d_W)

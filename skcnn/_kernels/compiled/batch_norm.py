@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import int64, uintp
 
-from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.compiler import compiled, kernel
 from skcnn._kernels.compiled.epilogue import finish, finish_pool, repeated, start_back, start_back_pool
 from skcnn._kernels.compiled.runs import clear_run
 
@@ -20,7 +20,7 @@ __all__ = ["add_gradient_sums", "gradients", "measure", "normalise", "to_gradien
 BLOCK = 256  # pixels
 
 
-@compiled
+@kernel
 def measure(x: Any, first: int, images: int, sums: Any) -> None:
     """Write the mean of each channel of some images, and the sums of x - mean and of (x - mean)^2, to sums (n, 3, c).
 
@@ -55,7 +55,7 @@ def measure(x: Any, first: int, images: int, sums: Any) -> None:
                 squares[e] += squares_of_block[e]
 
 
-@compiled
+@kernel
 def normalise(x: Any, of_channels: Any, relu: bool, window: Any, out: Any, winners: Any) -> None:
     """Normalise x by what `skcnn._kernels.compiled.epilogue` needs for each channel, then apply ReLU and the pool."""
     affine = repeated(of_channels)
@@ -65,7 +65,7 @@ def normalise(x: Any, of_channels: Any, relu: bool, window: Any, out: Any, winne
         finish(x, affine, relu, out, int64(0))
 
 
-@compiled
+@kernel
 def add_gradient_sums(
     d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, mean: Any, sums: Any
 ) -> None:
@@ -90,7 +90,7 @@ def add_gradient_sums(
                     sums[row, e] += of_block[row, e]
 
 
-@compiled
+@kernel
 def gradients(
     d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, of_channels: Any, weight: Any, d_x: Any
 ) -> None:

@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 import numba
 from numba import config
 from numba.core.caching import FunctionCache
+from numba.extending import register_jitable
 
 from skcnn._version import __version__
 
-__all__ = ["are_compiled", "cache_folder", "compiled"]
+__all__ = ["are_compiled", "cache_folder", "compiled", "kernel"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -33,8 +34,14 @@ _functions: list[Any] = []
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function when it is first called. It does not hold Python's lock while it runs."""
-    result: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    """Compile a function as a part of the kernels that call it."""
+    result: Function = register_jitable(error_model="numpy")(function)
+    return result
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function when Python first calls it. It does not hold Python's lock while it runs."""
+    result: Any = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     stored = _cache_in(cache_folder(), function)
     if stored is not None:
         result._cache = stored

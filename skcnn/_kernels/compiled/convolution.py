@@ -2,8 +2,10 @@
 
 A few images at a time go through all steps, so that what one step writes is in the cache when the next one reads it.
 
-- `tiling` is a tuple of int: SHIFTED, ROWS or WINOGRAD, which are the modules of the algorithms; the rows of outputs in
-  a tile; and how many images (WINOGRAD) or rows of tiles are computed at a time.
+- `shifted_block`, `rows_tiling` and `winograd_tiling` are for one algorithm each, which is the module of that name. Two
+  of them are None, and numba compiles only the third algorithm. `shifted_block` is how many outputs are computed at a
+  time. `rows_tiling` is the `tiling` of the module. `winograd_tiling` is a tuple of int: the rows of outputs in a tile,
+  and how many images are computed at a time.
 - `transforms` is that of `skcnn._kernels.compiled.rows`.
 - `of_channels` is (4, k): what `skcnn._kernels.compiled.epilogue` needs for each channel.
 - `geometry` is that of `skcnn._kernels.compiled.unfolding`.
@@ -23,7 +25,7 @@ import numpy as np
 
 from skcnn._kernels.compiled import rows, shifted, winograd
 from skcnn._kernels.compiled.batch_norm import measure, to_gradients
-from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.compiler import compiled, kernel
 from skcnn._kernels.compiled.epilogue import (
     RUN,
     finish,
@@ -34,15 +36,15 @@ from skcnn._kernels.compiled.epilogue import (
     sum_channels,
 )
 
-__all__ = ["ROWS", "SHIFTED", "WINOGRAD", "backward", "forward"]
-
-SHIFTED, ROWS, WINOGRAD = 0, 1, 2
+__all__ = ["backward", "forward"]
 
 
-@compiled
+@kernel
 def forward(
     x: Any,
-    tiling: Any,
+    shifted_block: Any,
+    rows_tiling: Any,
+    winograd_tiling: Any,
     geometry: Any,
     transforms: Any,
     kernels: Any,
@@ -55,18 +57,20 @@ def forward(
     sums: Any,
 ) -> None:
     """Compute the outputs of x. If sums is not empty, it is that of `skcnn._kernels.compiled.batch_norm.measure`."""
-    (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
-    together = max(1, min(count, x.shape[0])) if algorithm == WINOGRAD else 1
-    memory, affine = _scratch(x, tiling, geometry, kernels, size, k, together), repeated(of_channels)
+    (height, width), k, together = size, out.shape[3], 1
+    if winograd_tiling is not None:
+        together = max(1, min(winograd_tiling[1], x.shape[0]))
+    memory = _scratch(x, shifted_block, rows_tiling, winograd_tiling, geometry, kernels, size, k, together)
+    affine = repeated(of_channels)
     y = np.empty((together, height, width, k), x.dtype)
     for first in range(0, x.shape[0], together):
         part = y[: min(together, x.shape[0] - first)]
-        if algorithm == WINOGRAD:
-            winograd.convolve(x, first, geometry, m, kernels, memory, part)
-        elif algorithm == ROWS:
-            rows.convolve(x, first, geometry, tiling, transforms, kernels, memory, part)
-        else:
-            shifted.convolve(x, first, geometry, count, kernels, memory, part)
+        if winograd_tiling is not None:
+            winograd.convolve(x, first, geometry, winograd_tiling[0], kernels, memory, part)
+        if rows_tiling is not None:
+            rows.convolve(x, first, geometry, rows_tiling, transforms, kernels, memory, part)
+        if shifted_block is not None:
+            shifted.convolve(x, first, geometry, shifted_block, kernels, memory, part)
         if window[0] > 0:
             finish_pool(part, window, relu, affine, out, winners, first)
         else:
@@ -75,10 +79,12 @@ def forward(
             measure(out, first, part.shape[0], sums)
 
 
-@compiled
+@kernel
 def backward(
     x: Any,
-    tiling: Any,
+    shifted_block: Any,
+    rows_tiling: Any,
+    winograd_tiling: Any,
     geometry: Any,
     transforms: Any,
     kernels: Any,
@@ -102,11 +108,12 @@ def backward(
 
     With ROWS, d_kernels is transposed: (points, per_tile * k, depth * length).
     """
-    (algorithm, m, count), (height, width), k = tiling, size, out.shape[3]
-    together = max(1, min(count, x.shape[0])) if algorithm == WINOGRAD else 1
-    memory = _scratch(x, tiling, geometry, kernels, size, k, together)
+    (height, width), k, together = size, out.shape[3], 1
+    if winograd_tiling is not None:
+        together = max(1, min(winograd_tiling[1], x.shape[0]))
+    memory = _scratch(x, shifted_block, rows_tiling, winograd_tiling, geometry, kernels, size, k, together)
     # the products of transposed kernels are far faster
-    turned = _transposed(kernels) if d_x.size and algorithm != SHIFTED else kernels
+    turned = _transposed(kernels) if d_x.size and shifted_block is None else kernels
     d_y, sums = np.empty((together, height, width, k), x.dtype), np.empty(-(-RUN // k) * k, x.dtype)
     slopes = repeated(slopes_of_channels)
     for first in range(0, x.shape[0], together):
@@ -119,25 +126,38 @@ def backward(
             to_gradients(normed, first, slopes, weight, part)
         if d_bias.size:
             sum_channels(part.reshape(-1), d_bias, sums)
-        if algorithm == WINOGRAD:
-            winograd.add_kernel_gradient(x, first, geometry, m, part, memory, d_kernels)
+        if winograd_tiling is not None:
+            winograd.add_kernel_gradient(x, first, geometry, winograd_tiling[0], part, memory, d_kernels)
             if d_x.size:
-                winograd.spread(part, geometry, m, turned, memory, d_x, first)
-        elif algorithm == ROWS:
-            rows.add_gradients(x, first, geometry, tiling, transforms, part, turned, memory, d_kernels, d_x)
-        else:
-            shifted.add_gradients(x, first, geometry, count, part, turned, memory, d_kernels, d_x)
+                winograd.spread(part, geometry, winograd_tiling[0], turned, memory, d_x, first)
+        if rows_tiling is not None:
+            rows.add_gradients(x, first, geometry, rows_tiling, transforms, part, turned, memory, d_kernels, d_x)
+        if shifted_block is not None:
+            shifted.add_gradients(x, first, geometry, shifted_block, part, kernels, memory, d_kernels, d_x)
 
 
 @compiled
-def _scratch(x: Any, tiling: Any, geometry: Any, kernels: Any, size: Any, k: int, together: int) -> Any:
+def _scratch(
+    x: Any,
+    shifted_block: Any,
+    rows_tiling: Any,
+    winograd_tiling: Any,
+    geometry: Any,
+    kernels: Any,
+    size: Any,
+    k: int,
+    together: int,
+) -> Any:
     """Return four arrays for intermediate results."""
-    algorithm, m, count = tiling
-    if algorithm == WINOGRAD:
-        return winograd.scratch(x, together, size[0], size[1], m, k)
-    if algorithm == SHIFTED:
-        return shifted.scratch(x, size[0], size[1], count, geometry)
-    return rows.scratch(x, tiling, kernels.shape[0], size[1], k, geometry)
+    nothing = np.empty(0, x.dtype)
+    memory = nothing, nothing, nothing, nothing
+    if winograd_tiling is not None:
+        memory = winograd.scratch(x, together, size[0], size[1], winograd_tiling[0], k)
+    if rows_tiling is not None:
+        memory = rows.scratch(x, rows_tiling, kernels.shape[0], k, geometry)
+    if shifted_block is not None:
+        memory = shifted.scratch(x, size[0], size[1], shifted_block, geometry)
+    return memory
 
 
 @compiled

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numba import int64, uintp
 
-from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.compiler import kernel
 from skcnn._kernels.compiled.products import product
 from skcnn._kernels.compiled.runs import add_run
 
 __all__ = ["backward", "forward"]
 
 
-@compiled
+@kernel
 def forward(x: Any, W: Any, bias: Any, relu: bool, out: Any) -> None:
     """Write x (n, p) @ W (p, k) + bias (k,), after ReLU if it is wanted, to out (n, k). The bias may be empty."""
     (n, k), zero = out.shape, out.dtype.type(0)
@@ -27,7 +27,7 @@ def forward(x: Any, W: Any, bias: Any, relu: bool, out: Any) -> None:
             outputs[e] = zero if outputs[e] < zero else outputs[e]  # NaN stays
 
 
-@compiled
+@kernel
 def backward(x: Any, W: Any, out: Any, relu: bool, d_out: Any, d_W: Any, d_bias: Any, d_x: Any) -> None:
     """Compute the gradients. d_bias and d_x are empty if they are not needed."""
     (n, k), p, zero = d_out.shape, x.shape[1], out.dtype.type(0)

@@ -77,14 +77,14 @@ def finish_pool(y: Any, window: Any, relu: bool, affine: Any, out: Any, winners:
     h, w, k = y.shape[1], y.shape[2], y.shape[3]
     oh, ow = out.shape[1], out.shape[2]
     pixels, target, places = y.reshape(-1), out.reshape(-1), winners.reshape(-1)
-    directions = y.dtype.type(sign) * affine[3, :k]
+    directions, offsets = y.dtype.type(sign) * affine[3, :k], _offsets(window, w * k, k)
     for image in range(y.shape[0]):
         for i in range(oh):
             s, t = (image * h + i * sh) * w * k, ((first + image) * oh + i) * ow * k
             if ph == 2 and pw == 2:
                 _find_in_windows_of_4(pixels, s, w * k, sw * k, directions, target, places, t, ow)
             else:
-                _find_in_windows(pixels, s, w * k, sw * k, directions, ph, pw, target, places, t, ow)
+                _find_in_windows(pixels, s, sw * k, directions, offsets, target, places, t, ow)
             _finish_pooled(affine, relu, target, places, t, ow * k)
 
 
@@ -114,30 +114,33 @@ def _find_in_windows_of_4(
 
 @compiled
 def _find_in_windows(
-    y: Any,
-    start: int,
-    row: int,
-    step: int,
-    directions: Any,
-    ph: int,
-    pw: int,
-    out: Any,
-    winners: Any,
-    t0: int,
-    ow: int,
+    y: Any, start: int, step: int, directions: Any, offsets: Any, out: Any, winners: Any, t0: int, ow: int
 ) -> None:
-    """Do the same for windows of any size."""
+    """Do the same for windows of any size, whose pixels start at the given offsets, in elements."""
     s, t, k = uintp(start), uintp(t0), uintp(directions.size)
     for _ in range(ow):
         for e in range(k):
-            best, place = directions[e] * y[s + e], np.uint8(0)
-            for i in range(1, ph * pw):
-                value = directions[e] * y[s + uintp(i // pw * row) + uintp(i % pw) * k + e]
-                beats = value > best or value != value
-                best, place = value if beats else best, np.uint8(i) if beats else place
-            out[t + e], winners[t + e] = directions[e] * best, place
+            out[t + e], winners[t + e] = directions[e] * y[s + e], np.uint8(0)
+        for i in range(1, offsets.size):
+            at, place = s + uintp(offsets[i]), np.uint8(i)
+            for e in range(k):
+                value = directions[e] * y[at + e]
+                beats = value > out[t + e] or value != value
+                out[t + e] = value if beats else out[t + e]
+                winners[t + e] = place if beats else winners[t + e]
+        for e in range(k):
+            out[t + e] *= directions[e]
         s += uintp(step)
         t += k
+
+
+@compiled
+def _offsets(window: Any, row: int, k: int) -> Any:
+    """Return where each pixel of a window starts after its first one, in elements."""
+    offsets = np.empty(window[0] * window[1], np.int64)
+    for i in range(offsets.size):
+        offsets[i] = i // window[1] * row + i % window[1] * k
+    return offsets
 
 
 @compiled
@@ -182,53 +185,63 @@ def start_back_pool(d_out: Any, winners: Any, first: int, window: Any, d_y: Any)
     oh, ow = d_out.shape[1], d_out.shape[2]
     h, w, k = d_y.shape[1], d_y.shape[2], d_y.shape[3]
     source, places, target = d_out.reshape(-1), winners.reshape(-1), d_y.reshape(-1)
-    of_2x2 = ph == 2 and pw == 2 and sh == 2 and sw == 2
-    if not (of_2x2 and 2 * oh == h and 2 * ow == w):  # otherwise, every pixel is in one window, and is written
+    offsets, step = _offsets(window, w * k, k), sw * k
+    are_apart, of_2x2 = ph == sh and pw == sw, ph == 2 and pw == 2
+    are_put = are_apart and (of_2x2 or k >= FEW_CHANNELS)  # otherwise, they are added
+    if not (are_put and ph * oh == h and pw * ow == w):  # otherwise, every pixel is in one window, and is written
         clear_run(target, 0, target.size)
     for image in range(d_y.shape[0]):
         for i in range(oh):
             s, t = ((first + image) * oh + i) * ow * k, (image * h + i * sh) * w * k
-            if of_2x2:
+            if not are_put:
+                _add_windows(source, places, s, target, t, step, offsets, k, ow)
+            elif of_2x2 and k < FEW_CHANNELS:
                 _put_windows_of_4(source, places, s, target, t, w * k, k, ow)
             else:
-                _add_windows(source, places, s, target, t, w * k, sw * k, pw, k, ow)
+                _put_windows(source, places, s, target, t, step, offsets, k, ow)
 
 
 @compiled
 def _put_windows_of_4(source: Any, winners: Any, s0: int, target: Any, t0: int, row: int, n: int, ow: int) -> None:
+    """Write the gradients to all pixels of windows of 2x2 that are apart. For short runs, one loop is faster."""
     s, t, k, down, zero = uintp(s0), uintp(t0), uintp(n), uintp(row), source.dtype.type(0)
     right, below, last = k, down, down + k
     for _ in range(ow):
-        if n < FEW_CHANNELS:  # one loop is faster for short runs, and four are for long ones
-            for e in range(k):
-                value, place = source[s + e], winners[s + e]
-                target[t + e] = value if place == 0 else zero
-                target[t + right + e] = value if place == 1 else zero
-                target[t + below + e] = value if place == 2 else zero
-                target[t + last + e] = value if place == 3 else zero
-        else:
-            for e in range(k):
-                target[t + e] = source[s + e] if winners[s + e] == 0 else zero
-            for e in range(k):
-                target[t + right + e] = source[s + e] if winners[s + e] == 1 else zero
-            for e in range(k):
-                target[t + below + e] = source[s + e] if winners[s + e] == 2 else zero
-            for e in range(k):
-                target[t + last + e] = source[s + e] if winners[s + e] == 3 else zero
+        for e in range(k):
+            value, place = source[s + e], winners[s + e]
+            target[t + e] = value if place == 0 else zero
+            target[t + right + e] = value if place == 1 else zero
+            target[t + below + e] = value if place == 2 else zero
+            target[t + last + e] = value if place == 3 else zero
         s += k
         t += k + k
 
 
 @compiled
+def _put_windows(
+    source: Any, winners: Any, s0: int, target: Any, t0: int, step: int, offsets: Any, n: int, ow: int
+) -> None:
+    """Do the same for windows of any size."""
+    s, t, k, zero = uintp(s0), uintp(t0), uintp(n), source.dtype.type(0)
+    for _ in range(ow):
+        for i in range(offsets.size):
+            at, place = t + uintp(offsets[i]), np.uint8(i)
+            for e in range(k):
+                target[at + e] = source[s + e] if winners[s + e] == place else zero
+        s += k
+        t += uintp(step)
+
+
+@compiled
 def _add_windows(
-    source: Any, winners: Any, s0: int, target: Any, t0: int, row: int, step: int, pw: int, k: int, ow: int
+    source: Any, winners: Any, s0: int, target: Any, t0: int, step: int, offsets: Any, k: int, ow: int
 ) -> None:
     for j in range(ow):
         for e in range(k):
             s = uintp(s0 + j * k + e)
             place = int64(winners[s])
             if place != NONE:
-                target[uintp(t0 + j * step + place // pw * row + place % pw * k + e)] += source[s]
+                target[uintp(t0 + j * step + offsets[place] + e)] += source[s]
 
 
 @compiled

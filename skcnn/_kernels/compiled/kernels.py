@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.compiler import kernel
 from skcnn._kernels.compiled.products import product
 from skcnn._kernels.compiled.runs import clear_run, copy_run
 
 __all__ = ["add_rows", "matrices_of_rows", "matrices_of_tiles", "sum_tiles"]
 
 
-@compiled
+@kernel
 def matrices_of_tiles(W: Any, G: Any, matrices: Any) -> None:
     """Compute G @ W @ G.T for kernels W (r, r, c, k): matrices (points * points, c, k)."""
     r, points, size = W.shape[0], G.size // W.shape[0], W.shape[2] * W.shape[3]
@@ -29,7 +29,7 @@ def matrices_of_tiles(W: Any, G: Any, matrices: Any) -> None:
         )  # fmt: skip
 
 
-@compiled
+@kernel
 def sum_tiles(d_matrices: Any, G: Any, d_W: Any) -> None:
     """Compute the gradients with respect to the kernels: the reverse of `matrices_of_tiles`."""
     r, points, size = d_W.shape[0], G.size // d_W.shape[0], d_W.shape[2] * d_W.shape[3]
@@ -42,7 +42,7 @@ def sum_tiles(d_matrices: Any, G: Any, d_W: Any) -> None:
     product(r, r * size, points, G, 0, r, True, half, 0, r * size, False, d_W.reshape(-1), 0, r * size, False)
 
 
-@compiled
+@kernel
 def matrices_of_rows(W: Any, stride: int, per_tile: int, G: Any, matrices: Any) -> None:
     """Repeat kernels W (kh, kw, c, k) for each output of a tile, and transform them: (points, length, per_tile * k)."""
     (kh, kw, c, k), source = W.shape, W.reshape(-1)
@@ -58,7 +58,7 @@ def matrices_of_rows(W: Any, stride: int, per_tile: int, G: Any, matrices: Any) 
         product(G.size // kh, row, kh, G, 0, kh, False, tiled, 0, row, False, matrices.reshape(-1), 0, row, False)
 
 
-@compiled
+@kernel
 def add_rows(d_matrices: Any, stride: int, per_tile: int, G: Any, d_W: Any) -> None:
     """Compute the gradients with respect to the kernels, given those of the transposed matrices."""
     (kh, kw, c, k), target = d_W.shape, d_W.reshape(-1)

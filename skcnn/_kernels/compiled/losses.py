@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numba import uintp
 
-from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.compiler import kernel
 
 __all__ = ["softmax_cross_entropy"]
 
 
-@compiled
+@kernel
 def softmax_cross_entropy(logits: Any, y: Any, weight: Any, smoothing: float, losses: Any, d_logits: Any) -> None:
     """Compute losses (n,) and d_logits (n, k), see `skcnn.losses.SoftmaxCrossEntropy`.
 

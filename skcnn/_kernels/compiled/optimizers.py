@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numba import uintp
 
-from skcnn._kernels.compiled.compiler import compiled
+from skcnn._kernels.compiled.compiler import kernel
 
 __all__ = ["adam", "momentum_rmsprop", "momentum_sgd", "rmsprop", "sgd"]
 
 
-@compiled
+@kernel
 def sgd(g: Any, w: Any, start: int, stop: int, learning_rate: float) -> None:
     """Update w by its gradient g."""
     rate = w.dtype.type(learning_rate)
@@ -24,7 +24,7 @@ def sgd(g: Any, w: Any, start: int, stop: int, learning_rate: float) -> None:
         w[i] -= g[i] * rate
 
 
-@compiled
+@kernel
 def momentum_sgd(
     g: Any, w: Any, velocity: Any, start: int, stop: int, learning_rate: float, momentum: float, nesterov: bool
 ) -> None:
@@ -36,7 +36,7 @@ def momentum_sgd(
         w[i] += kept * velocity[i] - step if nesterov else velocity[i]
 
 
-@compiled
+@kernel
 def adam(
     g: Any,
     w: Any,
@@ -62,7 +62,7 @@ def adam(
         w[i] -= rate * mean[i] / (np.sqrt(square[i]) * factor + least)
 
 
-@compiled
+@kernel
 def rmsprop(
     g: Any, w: Any, square: Any, start: int, stop: int, learning_rate: float, epsilon: float, rho: float, new: float
 ) -> None:
@@ -74,7 +74,7 @@ def rmsprop(
         w[i] -= g[i] / (np.sqrt(square[i]) + least) * rate
 
 
-@compiled
+@kernel
 def momentum_rmsprop(
     g: Any,
     w: Any,

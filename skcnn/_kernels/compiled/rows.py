@@ -7,11 +7,13 @@ With a vertical stride of 1, Winograd's algorithm along the columns needs fewer 
 Each row of pixels is unfolded by itself. The rows under `m` rows of outputs are transformed into their values at
 m + kernel rows - 1 points, each point has one product, and the results are transformed into the outputs.
 
+- `tiling` is (m, band, across). `across` is less than a whole row only if `band` is 1.
 - `transforms` is (A, B), flat. Both are empty for the direct algorithm.
 - *values*: (points, positions, length) for the pixels, (points, positions, per_tile * k) for the outputs, where
   positions are tiles, counted row by row.
 
-A band of a few rows of tiles is computed at a time, so that what is unfolded stays in the cache.
+A block of `band` rows of tiles and `across` tiles of each row is computed at a time, so that what is unfolded stays in
+the cache.
 """
 
 from __future__ import annotations
@@ -29,16 +31,16 @@ __all__ = ["add_gradients", "convolve", "scratch"]
 
 
 @compiled
-def scratch(x: Any, tiling: Any, points: int, columns: int, k: int, geometry: Any) -> Any:
-    """Return memory for `band` rows of tiles: unfolded pixels, outputs of whole tiles, and the values of both."""
-    (_, m, band), n_tiles, width = tiling, -(-columns // geometry[6]), geometry[6] * k
-    run = n_tiles * geometry[7] * row_length(x.shape[3], geometry)
+def scratch(x: Any, tiling: Any, points: int, k: int, geometry: Any) -> Any:
+    """Return memory for a block: unfolded pixels, outputs of whole tiles, and the values of both."""
+    (m, band, across), width = tiling, geometry[6] * k
+    run = across * geometry[7] * row_length(x.shape[3], geometry)
     n_values = points * band if points > 1 else 0
     return (
         np.empty((m * band + points - m) * run, x.dtype),
-        np.empty(m * band * n_tiles * width, x.dtype),
+        np.empty(m * band * across * width, x.dtype),
         np.empty(n_values * run, x.dtype),
-        np.empty(n_values * n_tiles * width, x.dtype),
+        np.empty(n_values * across * width, x.dtype),
     )
 
 
@@ -50,27 +52,28 @@ def convolve(
 
     The kernels are (points, depth * length, per_tile * k).
     """
-    (_, m, band), rows, columns, k = tiling, out.shape[1], out.shape[2], out.shape[3]
-    points, width = kernels.shape[0], kernels.shape[2]
-    n_tiles, target = -(-columns // geometry[6]), out.reshape(-1)
-    run, row = n_tiles * width, columns * k
+    (m, band, across), rows, columns, row = tiling, out.shape[1], out.shape[2], out.shape[2] * out.shape[3]
+    points, width, target = kernels.shape[0], kernels.shape[2], out.reshape(-1)
+    n_tiles, tile_rows = -(-columns // geometry[6]), -(-rows // m)
     unfolded, tiles, of_pixels, of_outputs = memory
-    for first in range(0, -(-rows // m), band):
-        n_rows = min(band, -(-rows // m) - first)
-        n_outputs, start = min(m * n_rows, rows - m * first), m * first * row
-        _unfold_and_evaluate(x, image, m * first, n_rows, n_tiles, geometry, m, points, transforms, memory)
-        into, at = (target, start) if run == row else (tiles, 0)
+    for block in range(-(-tile_rows // band) * -(-n_tiles // across)):
+        first, n_rows, tile, n = _block(block, tile_rows, n_tiles, tiling)
+        run, n_outputs, start = n * width, min(m * n_rows, rows - m * first), m * first * row + tile * width
+        _unfold_and_evaluate(x, image, m * first, n_rows, tile, n, geometry, m, points, transforms, memory)
+        # outputs that follow one another are written in place
+        is_one_run = run == row or (n_outputs == 1 and (tile + n) * width <= row)
+        into, at = (target, start) if is_one_run else (tiles, 0)
         if points == 1:
-            _multiply(unfolded, kernels, n_rows * n_tiles, into, at)
+            _multiply(unfolded, kernels, n_rows * n, into, at)
         else:
-            _multiply(of_pixels, kernels, n_rows * n_tiles, of_outputs, 0)
+            _multiply(of_pixels, kernels, n_rows * n, of_outputs, 0)
             for i in range(n_rows):
                 product(
                     min(m, n_outputs - m * i), run, points, transforms[0], 0, m, True, of_outputs, i * run,
                     n_rows * run, False, into, at + m * i * run, run, False,
                 )  # fmt: skip
-        for y in range(n_outputs if run > row else 0):
-            copy_run(tiles, y * run, target, start + y * row, row)
+        for y in range(0 if is_one_run else n_outputs):
+            copy_run(tiles, y * run, target, start + y * row, min(run, row - tile * width))
 
 
 @compiled
@@ -91,32 +94,40 @@ def add_gradients(
     For the first image, they are written. If d_x is not empty, the gradient with respect to the image is written to it.
     For this, the kernels are transposed: (points, per_tile * k, depth * length).
     """
-    (_, m, band), rows, columns = tiling, d_out.shape[1], d_out.shape[2]
+    (m, band, across), rows, columns = tiling, d_out.shape[1], d_out.shape[2]
     points, width = d_kernels.shape[0], d_kernels.shape[1]
-    n_tiles = -(-columns // geometry[6])
-    run = n_tiles * width
+    n_tiles, tile_rows = -(-columns // geometry[6]), -(-rows // m)
     unfolded, tiles, of_pixels, of_outputs = memory
     if d_x.size:
         size = d_x.shape[1] * d_x.shape[2] * d_x.shape[3]
         clear_run(d_x.reshape(-1), image * size, size)
-    for first in range(0, -(-rows // m), band):
-        n_rows = min(band, -(-rows // m) - first)
-        n_outputs, n = min(m * n_rows, rows - m * first), n_rows * n_tiles
-        _unfold_and_evaluate(x, image, m * first, n_rows, n_tiles, geometry, m, points, transforms, memory)
-        _copy_tiles(d_out, m * first, n_outputs, run, tiles)
-        add = image > 0 or first > 0
+    for block in range(-(-tile_rows // band) * -(-n_tiles // across)):
+        first, n_rows, tile, n = _block(block, tile_rows, n_tiles, tiling)
+        run, n_outputs = n * width, min(m * n_rows, rows - m * first)
+        _unfold_and_evaluate(x, image, m * first, n_rows, tile, n, geometry, m, points, transforms, memory)
+        _copy_tiles(d_out, m * first, n_outputs, tile * width, run, tiles)
+        add = image > 0 or block > 0
         if points == 1:
-            _multiply_back(tiles, unfolded, n, d_kernels, add)
+            _multiply_back(tiles, unfolded, n_rows * n, d_kernels, add)
         else:
             for i in range(n_rows):
                 product(
                     points, run, min(m, n_outputs - m * i), transforms[0], 0, m, False, tiles, m * i * run, run, False,
                     of_outputs, i * run, n_rows * run, False,
                 )  # fmt: skip
-            _multiply_back(of_outputs, of_pixels, n, d_kernels, add)
+            _multiply_back(of_outputs, of_pixels, n_rows * n, d_kernels, add)
         if d_x.size:
-            _spread(n_rows, n_tiles, geometry, m, transforms, kernels, memory)
-            fold(unfolded, m * first, m * n_rows + points - m, n_tiles, geometry, d_x, image)
+            _spread(n_rows, n, m, transforms, kernels, memory)
+            fold(unfolded, m * first, m * n_rows + points - m, tile, n, geometry, d_x, image)
+
+
+@compiled
+def _block(block: int, tile_rows: int, n_tiles: int, tiling: Any) -> Any:
+    """Return the first row of tiles of a block and how many rows it has, and the same for the tiles of each row."""
+    _, band, across = tiling
+    per_row = -(-n_tiles // across)
+    first, tile = block // per_row * band, block % per_row * across
+    return first, min(band, tile_rows - first), tile, min(across, n_tiles - tile)
 
 
 @compiled
@@ -125,17 +136,18 @@ def _unfold_and_evaluate(
     image: int,
     first: int,
     n_rows: int,
-    n_tiles: int,
+    tile: int,
+    n: int,
     geometry: Any,
     m: int,
     points: int,
     transforms: Any,
     memory: Any,
 ) -> None:
-    """Unfold the pixels under rows of tiles, and compute their values unless the algorithm is direct."""
+    """Unfold the pixels under a block, and compute their values unless the algorithm is direct."""
     unfolded, _, of_pixels, _ = memory
-    unfold(x, image, first, m * n_rows + points - m, n_tiles, geometry, unfolded)
-    run = n_tiles * row_length(x.shape[3], geometry)
+    unfold(x, image, first, m * n_rows + points - m, tile, n, geometry, unfolded)
+    run = n * row_length(x.shape[3], geometry)
     for i in range(n_rows if points > 1 else 0):
         product(
             points, run, points, transforms[1], 0, points, True, unfolded, m * i * run, run, False, of_pixels, i * run,
@@ -144,7 +156,7 @@ def _unfold_and_evaluate(
 
 
 @compiled
-def _spread(n_rows: int, n_tiles: int, geometry: Any, m: int, transforms: Any, kernels: Any, memory: Any) -> None:
+def _spread(n_rows: int, n_tiles: int, m: int, transforms: Any, kernels: Any, memory: Any) -> None:
     """Compute the gradients of the unfolded pixels, given the outputs of tiles or their values."""
     points, width, length = kernels.shape
     unfolded, tiles, of_pixels, of_outputs = memory
@@ -189,9 +201,10 @@ def _multiply_back(d_out: Any, values: Any, n: int, d_kernels: Any, add: bool) -
 
 
 @compiled
-def _copy_tiles(d_out: Any, first: int, rows: int, run: int, tiles: Any) -> None:
-    """Copy rows of d_out (1, oh, ow, k), and zeros up to whole tiles."""
+def _copy_tiles(d_out: Any, first: int, rows: int, start: int, run: int, tiles: Any) -> None:
+    """Copy a part of some rows of d_out (1, oh, ow, k), and zeros up to whole tiles."""
     source, row = d_out.reshape(-1), d_out.shape[2] * d_out.shape[3]
+    size = min(run, row - start)
     for y in range(rows):
-        copy_run(source, (first + y) * row, tiles, y * run, row)
-        clear_run(tiles, y * run + row, run - row)
+        copy_run(source, (first + y) * row + start, tiles, y * run, size)
+        clear_run(tiles, y * run + size, run - size)

@@ -7,7 +7,7 @@ These runs are the rows of a matrix, and one product computes all outputs.
 So the outputs have as many columns as a plane, and the last ones are meaningless. What follows does not read them, and
 their gradients must be 0.
 
-A band of a few rows of outputs is computed at a time, so that the matrix stays in the cache. `geometry` is that of
+A block of neighbouring outputs is computed at a time, so that the matrix stays in the cache. `geometry` is that of
 `skcnn._kernels.compiled.unfolding`.
 """
 
@@ -26,32 +26,32 @@ __all__ = ["add_gradients", "convolve", "scratch"]
 
 
 @compiled
-def scratch(x: Any, rows: int, columns: int, band: int, geometry: Any) -> Any:
+def scratch(x: Any, rows: int, columns: int, block: int, geometry: Any) -> Any:
     """Return memory for an image with `rows` x `columns` outputs, as wide as a plane: the planes, and the matrix."""
     size = (rows + geometry[0]) * columns  # one row more than needed, because runs at the end are longer
-    n_rows = geometry[0] * geometry[1] * x.shape[3]
+    n_elements = geometry[0] * geometry[1] * x.shape[3]
     nothing = np.empty(0, x.dtype)
-    return np.empty(x.shape[3] * size, x.dtype), np.empty(n_rows * band * columns, x.dtype), nothing, nothing
+    return np.empty(x.shape[3] * size, x.dtype), np.empty(n_elements * block, x.dtype), nothing, nothing
 
 
 @compiled
-def convolve(x: Any, image: int, geometry: Any, band: int, kernels: Any, memory: Any, out: Any) -> None:
+def convolve(x: Any, image: int, geometry: Any, block: int, kernels: Any, memory: Any, out: Any) -> None:
     """Convolve an image of x (n, h, w, c) with kernels (1, elements, k), into out (1, oh, columns of a plane, k)."""
     rows, columns, k = out.shape[1], out.shape[2], out.shape[3]
     planes, matrix, _, _ = memory
     _copy_planes(x, image, geometry, rows, columns, planes)
-    for first in range(0, rows, band):
-        n = min(band, rows - first) * columns
-        _copy_runs(planes, x.shape[3], geometry, rows, columns, first, n, matrix)
+    for start in range(0, rows * columns, block):
+        n = min(block, rows * columns - start)
+        _copy_runs(planes, x.shape[3], geometry, rows, columns, start, n, matrix)
         product(
-            n, k, kernels.shape[1], matrix, 0, n, True, kernels.reshape(-1), 0, k, False, out.reshape(-1),
-            first * columns * k, k, False,
+            n, k, kernels.shape[1], matrix, 0, n, True, kernels.reshape(-1), 0, k, False, out.reshape(-1), start * k, k,
+            False,
         )  # fmt: skip
 
 
 @compiled
 def add_gradients(
-    x: Any, image: int, geometry: Any, band: int, d_out: Any, kernels: Any, memory: Any, d_kernels: Any, d_x: Any
+    x: Any, image: int, geometry: Any, block: int, d_out: Any, kernels: Any, memory: Any, d_kernels: Any, d_x: Any
 ) -> None:
     """Add the gradient with respect to the kernels, for one image, given d_out (1, oh, columns of a plane, k).
 
@@ -61,46 +61,46 @@ def add_gradients(
     planes, matrix, _, _ = memory
     _copy_planes(x, image, geometry, rows, columns, planes)
     n_elements = d_kernels.shape[1]
-    for first in range(0, rows, band):
-        n = min(band, rows - first) * columns
-        _copy_runs(planes, x.shape[3], geometry, rows, columns, first, n, matrix)
+    for start in range(0, rows * columns, block):
+        n = min(block, rows * columns - start)
+        _copy_runs(planes, x.shape[3], geometry, rows, columns, start, n, matrix)
         product(
-            n_elements, k, n, matrix, 0, n, False, d_out.reshape(-1), first * columns * k, k, False,
-            d_kernels.reshape(-1), 0, k, image > 0 or first > 0,
+            n_elements, k, n, matrix, 0, n, False, d_out.reshape(-1), start * k, k, False, d_kernels.reshape(-1), 0, k,
+            image > 0 or start > 0,
         )  # fmt: skip
     if d_x.size:
         clear_run(planes, 0, planes.size)
-        for first in range(0, rows, band):
-            n = min(band, rows - first) * columns
+        for start in range(0, rows * columns, block):
+            n = min(block, rows * columns - start)
             product(
-                n_elements, n, k, kernels.reshape(-1), 0, k, False, d_out.reshape(-1), first * columns * k, k, True,
-                matrix, 0, n, False,
+                n_elements, n, k, kernels.reshape(-1), 0, k, False, d_out.reshape(-1), start * k, k, True, matrix, 0, n,
+                False,
             )  # fmt: skip
-            _add_runs(matrix, x.shape[3], geometry, rows, columns, first, n, planes)
+            _add_runs(matrix, x.shape[3], geometry, rows, columns, start, n, planes)
         _take_from_planes(planes, geometry, rows, columns, d_x, image)
 
 
 @compiled
-def _copy_runs(planes: Any, c: int, geometry: Any, rows: int, columns: int, first: int, n: int, matrix: Any) -> None:
-    """Copy the pixels under each element of the kernel, for n outputs from row `first` on."""
+def _copy_runs(planes: Any, c: int, geometry: Any, rows: int, columns: int, start: int, n: int, matrix: Any) -> None:
+    """Copy the pixels under each element of the kernel, for n outputs from `start` on."""
     row = 0
     for u in range(geometry[0]):
         for v in range(geometry[1]):
             for channel in range(c):
-                start = (channel * (rows + geometry[0]) + first + u) * columns + v
-                copy_run(planes, start, matrix, row * n, n)
+                of_element = (channel * (rows + geometry[0]) + u) * columns + v
+                copy_run(planes, of_element + start, matrix, row * n, n)
                 row += 1
 
 
 @compiled
-def _add_runs(matrix: Any, c: int, geometry: Any, rows: int, columns: int, first: int, n: int, planes: Any) -> None:
+def _add_runs(matrix: Any, c: int, geometry: Any, rows: int, columns: int, start: int, n: int, planes: Any) -> None:
     """Add what `_copy_runs` copies to the planes: the reverse."""
     row = 0
     for u in range(geometry[0]):
         for v in range(geometry[1]):
             for channel in range(c):
-                start = (channel * (rows + geometry[0]) + first + u) * columns + v
-                add_run(matrix, row * n, planes, start, n)
+                of_element = (channel * (rows + geometry[0]) + u) * columns + v
+                add_run(matrix, row * n, planes, of_element + start, n)
                 row += 1
 
 

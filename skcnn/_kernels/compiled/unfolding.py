@@ -24,8 +24,11 @@ def row_length(c: int, geometry: Any) -> Any:
 
 
 @compiled
-def unfold(x: Any, image: int, first: int, rows: int, n_tiles: int, geometry: Any, unfolded: Any) -> None:
-    """Copy the pixels under the tiles of `rows` rows, from row `first` on, and zeros for the padding."""
+def unfold(x: Any, image: int, first: int, rows: int, tile: int, n_tiles: int, geometry: Any, unfolded: Any) -> None:
+    """Copy the pixels under `n_tiles` tiles in each of `rows` rows, and zeros for the padding.
+
+    The first row is `first`, and the first tile in it is `tile`.
+    """
     h, w, c = x.shape[1], x.shape[2], x.shape[3]
     _, _, row_stride, column_stride, top, left, per_tile, depth = geometry
     length, step, source = row_length(c, geometry), per_tile * column_stride * c, x.reshape(-1)
@@ -33,7 +36,7 @@ def unfold(x: Any, image: int, first: int, rows: int, n_tiles: int, geometry: An
         for u in range(depth):
             y, at = (first + i) * row_stride + u - top, (i * n_tiles * depth + u) * length
             size = w * c if 0 <= y < h else 0
-            start = -left * c  # in elements of the row
+            start = tile * step - left * c  # in elements of the row
             for _ in range(n_tiles):
                 before, after = _inside(start, length, size)
                 if after - before == length:
@@ -46,7 +49,7 @@ def unfold(x: Any, image: int, first: int, rows: int, n_tiles: int, geometry: An
 
 
 @compiled
-def fold(unfolded: Any, first: int, rows: int, n_tiles: int, geometry: Any, d_x: Any, image: int) -> None:
+def fold(unfolded: Any, first: int, rows: int, tile: int, n_tiles: int, geometry: Any, d_x: Any, image: int) -> None:
     """Add the gradients of the copies to those of the pixels: the reverse of `unfold`."""
     h, w, c = d_x.shape[1], d_x.shape[2], d_x.shape[3]
     _, _, row_stride, column_stride, top, left, per_tile, depth = geometry
@@ -54,7 +57,7 @@ def fold(unfolded: Any, first: int, rows: int, n_tiles: int, geometry: Any, d_x:
     for i in range(rows):
         for u in range(depth):
             y, at = (first + i) * row_stride + u - top, (i * n_tiles * depth + u) * length
-            start = -left * c
+            start = tile * step - left * c
             for _ in range(n_tiles if 0 <= y < h else 0):
                 before, after = _inside(start, length, w * c)
                 add_run(unfolded, at + before, target, (image * h + y) * w * c + start + before, after - before)
