@@ -195,7 +195,7 @@ def start_back_pool(d_out: Any, winners: Any, first: int, window: Any, d_y: Any)
             s, t = ((first + image) * oh + i) * ow * k, (image * h + i * sh) * w * k
             if not are_put:
                 _add_windows(source, places, s, target, t, step, offsets, k, ow)
-            elif of_2x2 and k < FEW_CHANNELS:
+            elif of_2x2:
                 _put_windows_of_4(source, places, s, target, t, w * k, k, ow)
             else:
                 _put_windows(source, places, s, target, t, step, offsets, k, ow)
@@ -203,16 +203,26 @@ def start_back_pool(d_out: Any, winners: Any, first: int, window: Any, d_y: Any)
 
 @compiled
 def _put_windows_of_4(source: Any, winners: Any, s0: int, target: Any, t0: int, row: int, n: int, ow: int) -> None:
-    """Write the gradients to all pixels of windows of 2x2 that are apart. For short runs, one loop is faster."""
+    """Write the gradients to all pixels of windows of 2x2 that are apart."""
     s, t, k, down, zero = uintp(s0), uintp(t0), uintp(n), uintp(row), source.dtype.type(0)
     right, below, last = k, down, down + k
     for _ in range(ow):
-        for e in range(k):
-            value, place = source[s + e], winners[s + e]
-            target[t + e] = value if place == 0 else zero
-            target[t + right + e] = value if place == 1 else zero
-            target[t + below + e] = value if place == 2 else zero
-            target[t + last + e] = value if place == 3 else zero
+        if n < FEW_CHANNELS:  # one loop is faster for short runs, and four are for long ones
+            for e in range(k):
+                value, place = source[s + e], winners[s + e]
+                target[t + e] = value if place == 0 else zero
+                target[t + right + e] = value if place == 1 else zero
+                target[t + below + e] = value if place == 2 else zero
+                target[t + last + e] = value if place == 3 else zero
+        else:
+            for e in range(k):
+                target[t + e] = source[s + e] if winners[s + e] == 0 else zero
+            for e in range(k):
+                target[t + right + e] = source[s + e] if winners[s + e] == 1 else zero
+            for e in range(k):
+                target[t + below + e] = source[s + e] if winners[s + e] == 2 else zero
+            for e in range(k):
+                target[t + last + e] = source[s + e] if winners[s + e] == 3 else zero
         s += k
         t += k + k
 
