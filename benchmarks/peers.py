@@ -149,7 +149,7 @@ class Torch:
     package = "torch"
     channels_last = False
     compiled = False
-    block = 256
+    block = 250
 
     def __init__(self, net, batch):
         import torch

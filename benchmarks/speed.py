@@ -6,11 +6,11 @@
 
     pip install -e '.[fast,peers]'                              # install the peers, in a separate environment
 
-Every contender has a process of its own. Every round runs all contenders of a task once, in turn, so that a slow phase
-of the machine affects all of them. The script prints the median over the rounds and its ratio to the time of skcnn with
-either backend. The images are those of Fashion-MNIST, and random ones for the colour network. Run nothing else at the
-same time: other load slows the frameworks down more than skcnn. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, because
-they select older BLAS kernels.
+Every contender has a process of its own. Every round runs all contenders of a task once, in a random order, so that a
+slow phase of the machine affects all of them. The script prints the median over the rounds, and its ratio to the time
+of skcnn with each of its two backends. The images are those of Fashion-MNIST; the colour network gets random images.
+Run nothing else at the same time: other load slows the frameworks down more than skcnn. Unset OPENBLAS_CORETYPE and
+OPENBLAS_L2_SIZE, because they override what OpenBLAS detects about the processor.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import json
 import multiprocessing
 import os
 import platform
+import random
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 from peers import COLOUR, DEEP, DEEPER, DEFAULT, EXERCISE, OURS, PEERS, Net
@@ -44,7 +45,10 @@ PREDICTION = (*FRAMEWORKS, "onnxruntime", "skorch", "MLPClassifier")
 
 @dataclass(frozen=True)
 class Task:
-    """What is timed: a network, the batch size (None: prediction), the number of images, and the peers."""
+    """What is timed: a network, the batch size (None: prediction), the number of images, and the peers.
+
+    The work is done `repeat` times for one measurement.
+    """
 
     net: Net
     batch: int | None
@@ -75,6 +79,7 @@ TASKS = {
     "EXERCISE, predict one": Task(EXERCISE, None, 1, (*PREDICTION, "naive loops"), repeat=200),
 }
 NAIVE_IMAGES = 8  # more images would take minutes
+REST = 0.3  # seconds between two contenders, because the threads of some wait in a busy loop at first
 
 
 def main():
@@ -84,7 +89,7 @@ def main():
     parser.add_argument("--peers", nargs="*", default=[""], help="run the peers whose names contain one of these texts")
     parser.add_argument("--save", type=Path, help="write the times of all rounds to this JSON file, after every task")
     args = parser.parse_args()
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow would tell of its CPU features in every process
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # otherwise, TensorFlow logs its CPU features in every process
     ours = {name: one for name, one in OURS.items() if one.backend == "numpy" or find_spec("numba")}
     installed = {name: peer for name, peer in PEERS.items() if find_spec(peer.package)}
     results = {"machine": describe_machine(installed), "microseconds per image": {}, "peak memory in MB": {}}
@@ -107,8 +112,9 @@ def measured(task, contenders, rounds):
     with ExitStack() as stack:
         asked = {name: stack.enter_context(in_own_process(task, name)) for name in contenders}
         for _ in range(rounds):
-            for name, ask in asked.items():
-                times[name].append(ask("time") * 1e6)
+            for name in random.sample(contenders, len(contenders)):  # no contender always follows the same one
+                sleep(REST)
+                times[name].append(asked[name]("time") * 1e6)
         return times, {name: ask("memory") for name, ask in asked.items()}
 
 
@@ -124,14 +130,17 @@ def in_own_process(task, name):
         ours.send(what)
         return ours.recv()
 
-    assert ours.recv() == "ready"
-    yield ask
-    ours.close()
-    process.join()
+    if ours.recv() != "ready":
+        raise RuntimeError(f"{name} could not be prepared for {task}")
+    try:
+        yield ask
+    finally:
+        ours.close()
+        process.join()
 
 
 def serve(task, name, connection):
-    """Answer the questions for the time of a contender, which then runs once, and for its memory."""
+    """Wait for requests: "time" runs the contender once and returns its time, "memory" returns its peak memory."""
     run = ready(task, name, {**OURS, **PEERS}[name], *task.data())
     connection.send("ready")
     while True:

@@ -50,7 +50,7 @@ def print_all(medians):
 
 
 def draw(medians, path):
-    """Draw the time of every contender, as a multiple of the time of the compiled kernels."""
+    """Draw the times of the frameworks and of NumPy's kernels, as multiples of the time of the compiled kernels."""
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(medians) + 1.3), layout="constrained")
     rows = dict(zip(medians, range(len(medians), 0, -1), strict=True))
     for row in rows.values():
@@ -64,6 +64,8 @@ def draw(medians, path):
             for task, times in medians.items()
             if (settings := [time for peer, time in times.items() if peer.split(",")[0] == name])
         ]
+        if not points:
+            continue
         label = "PyTorch, its fastest setting" if name == "PyTorch" else name
         axes.plot(*zip(*points, strict=True), marker, color=f"C{(0, 1, 2, 4)[i]}", markersize=7, label=label)
     axes.set_xscale("log")

@@ -174,7 +174,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         The number of threads. None: as many as the BLAS library may use when the call begins. -1: one per core, -2: one
         fewer, and so on. The results are the same, bit for bit, for any number.
     backend : {"numpy", "numba"}, default="numpy"
-        The kernels that compute convolutions. "numba": compiled kernels, which are faster and need numba
+        How the network is computed. "numba": by compiled kernels, which are faster and need numba
         (``pip install "skcnn[fast]"``). Results differ by rounding errors only, so a classifier trained with one
         backend can predict with the other. If numba is missing, prediction uses NumPy's kernels, with a warning.
     verbose : int, default=0
@@ -627,7 +627,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         if missing := missing_backend(self.backend):
             raise ImportError(missing)
         if self.verbose and must_compile(self.backend):
-            announce("Compiling the kernels for the first time, which takes some seconds.")
+            announce("Compiling the kernels, which takes 10 to 30 seconds.")
 
     def _n_threads(self) -> int:
         if self.n_jobs is None:

@@ -24,11 +24,11 @@ def compile_kernels(dtypes: Sequence[str] = ("float32", "float64")) -> None:
     """Compile all kernels of ``backend="numba"``, and store them for later processes.
 
     Otherwise, each kernel is compiled when it is first needed. Call this function when you build a container image, or
-    before a search starts many processes, which would all compile.
+    before a search starts many processes, which would otherwise all compile the same kernels.
 
-    The kernels are stored in a folder of the user: ``~/.cache/skcnn`` on Linux, or the folder in the environment
-    variable ``SKCNN_CACHE_DIR``. Only this user may be able to write to it. If it cannot be written, every process
-    compiles the kernels in memory.
+    The kernels are stored in the user's cache folder: ``~/.cache/skcnn`` on Linux, or the folder in the environment
+    variable ``SKCNN_CACHE_DIR``. The folder is used only if it belongs to the user and no one else can write to it.
+    Otherwise, the kernels are not stored, and every process compiles them again.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def missing_backend(backend: str) -> str:
 
 
 def must_compile(backend: str) -> bool:
-    """Return whether the kernels of a backend will be compiled, which takes some seconds."""
+    """Return whether no kernel of a backend has been compiled yet, so that the first call will take much longer."""
     if backend == "numpy":
         return False
     compiler = importlib.import_module("skcnn._kernels.compiled.compiler")

@@ -1,6 +1,6 @@
 """Private layers that compute with compiled kernels, for ``backend="numba"``. Importing this module imports numba.
 
-`join` replaces neighbouring layers of a chain by one of them, if it computes the same.
+`join` finds a private layer that computes the first few layers of a chain, so that lowering can replace them by it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
     if type(rest[0]) is Dense and (train or type(rest[1]) is not BatchNorm):
         is_joined = type(rest[1]) is ReLU
         return CompiledDense(rest[0], is_joined), 1 + is_joined
-    conv = rest.pop(0) if _is_compiled(rest[0]) else None
+    conv = rest.pop(0) if _is_supported(rest[0]) else None
     norm: Any = rest.pop(0) if type(rest[0]) is BatchNorm and (conv or train) else None
     if conv is norm is None:
         return None
     relu = rest.pop(0) if type(rest[0]) is ReLU else None
-    pool = rest[0] if _is_compiled_pool(rest[0]) else None
+    pool = rest[0] if _is_supported_pool(rest[0]) else None
     n_layers = sum(layer is not None for layer in (conv, norm, relu, pool))
     after = After(relu is not None, pool)
     if conv is None:
@@ -50,11 +50,11 @@ def join(layers: Sequence[Layer], train: bool) -> tuple[Layer, int] | None:
     return CompiledConvolution(conv, norm, after), n_layers
 
 
-def _is_compiled(layer: Layer) -> bool:
+def _is_supported(layer: Layer) -> bool:
     return type(layer) is Conv2D and layer.bias != "position" and layer.pad_value == 0
 
 
-def _is_compiled_pool(layer: Layer | None) -> bool:
+def _is_supported_pool(layer: Layer | None) -> bool:
     if not isinstance(layer, MaxPool2D | MinPool2D) or type(layer) not in (MaxPool2D, MinPool2D):
         return False
     rows, columns = pair(layer.pool_size)

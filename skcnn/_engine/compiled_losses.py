@@ -15,7 +15,7 @@ __all__ = ["CompiledSoftmaxCrossEntropy", "with_compiled_loss"]
 
 Array = NDArray[Any]
 DTYPES = np.dtype(np.float32), np.dtype(np.float64)  # in the byte order of the machine
-MOST_LOGITS = 2048  # with more, NumPy's exp, which computes several at once, is worth its other calls
+MOST_LOGITS = 2048  # with more, NumPy is faster despite its many calls, because its exp is vectorised
 
 
 def with_compiled_loss(loss: Loss) -> Loss:
@@ -39,5 +39,5 @@ class CompiledSoftmaxCrossEntropy(SoftmaxCrossEntropy):
 
 
 def _is_plain(array: Array, dtype: np.dtype[Any]) -> bool:
-    """Return whether no kernel is compiled anew for an array."""
+    """Return whether an array has the type and layout for which the kernel is compiled."""
     return type(array) is np.ndarray and array.dtype == dtype and array.flags.carray

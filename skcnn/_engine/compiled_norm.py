@@ -61,7 +61,7 @@ class CompiledNorm(Layer):
         means, rests, squares = sums.swapaxes(0, 1)
         both = yield np.append(weight @ (positions * means + rests), weight.sum())
         total = both[-1] * positions
-        if context.weight is None:  # exactly, even if it is too large for a float32
+        if context.weight is None:  # not a sum in float32, which is rounded if it is large
             weight, total = np.empty(0, maps.dtype), maps.dtype.type(context.n_samples * positions)
         mean = both[:-1] / total
         around = means - mean

@@ -117,8 +117,8 @@ class _Updated:
     Attributes
     ----------
     parts : list of list
-        Parts with equally many elements, for the threads. They consist of the index of a weight, and what a kernel
-        receives for it.
+        Parts of the weights with nearly the same number of elements, one for each thread. A part is a list of tuples:
+        the index of an array of weights, and what a kernel receives between its gradient and the numbers.
     """
 
     def __init__(self, lists: list[list[Any]], n_threads: int):

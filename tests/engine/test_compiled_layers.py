@@ -1,5 +1,7 @@
 """Layers that compute with compiled kernels give what the layers that they replace give."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,6 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from skcnn._engine import compiled_convolution
-from skcnn._engine.compiled_arguments import NOTHING_AFTER
 from skcnn._engine.compiled_convolution import CompiledConvolution, CompiledNormedConvolution
 from skcnn._engine.compiled_layers import CompiledDense
 from skcnn._engine.compiled_norm import CompiledNorm
@@ -83,19 +84,25 @@ def convolutions(draw):
     return Sequential(layers), shape, draw(st.integers(1, 5)), draw(st.integers(0, 2**32 - 1))
 
 
-@pytest.fixture(params=[2**20, 2**12])
-def bytes_in_cache(request, monkeypatch):
-    """If there are few, even small images are computed in many blocks."""
-    compiled_convolution._plan.cache_clear()
-    monkeypatch.setattr(compiled_convolution, "BYTES_IN_CACHE", request.param)
-    yield
+@pytest.fixture
+def limit(monkeypatch):
+    """Return a function that sets constants of the plans of convolutions."""
+
+    def set_constants(**constants):
+        compiled_convolution._plan.cache_clear()
+        for name, value in constants.items():
+            monkeypatch.setattr(compiled_convolution, name, value)
+
+    yield set_constants
     compiled_convolution._plan.cache_clear()
 
 
-@pytest.mark.parametrize("n_examples", [100, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_examples", [60, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("bytes_in_cache", [2**20, 2**16, 2**12])  # with few, small images are computed in many blocks
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.usefixtures("bytes_in_cache")
-def test_they_give_what_numpy_gives(dtype, n_examples):
+def test_they_give_what_numpy_gives(dtype, bytes_in_cache, n_examples, limit):
+    limit(BYTES_IN_CACHE=bytes_in_cache)
+
     @settings(max_examples=n_examples, deadline=None)
     @given(convolutions())
     def check(drawn):
@@ -155,13 +162,19 @@ def test_gradients_in_float32(kernel):
 LAYERS = {
     "winograd": ((9, 10, 8), Conv2D(8)),
     "winograd of 5x5": ((9, 10, 8), Conv2D(8, 5)),
-    "direct": ((9, 10, 2), Conv2D(3)),
+    "shifted": ((9, 10, 2), Conv2D(3)),
+    "rows": ((9, 10, 5), Conv2D(3)),
+    "rows, direct": ((9, 10, 5), Conv2D(3, stride=2)),
 }
 
 
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("following", [[], [ReLU()], [MaxPool2D(2)], [ReLU(), MinPool2D(2)]], ids=repr)
+@pytest.mark.parametrize(
+    "following",
+    [[], [ReLU()], [MaxPool2D(2)], [ReLU(), MinPool2D(2)], [MaxPool2D(3)], [ReLU(), MinPool2D((1, 2), 1)]],
+    ids=repr,
+)
 def test_what_is_not_finite_stays(name, value, following, rng):
     shape, conv = LAYERS[name]
     chain = Sequential([conv, *following])
@@ -171,26 +184,25 @@ def test_what_is_not_finite_stays(name, value, following, rng):
     assert np.isfinite(out[0]).all()
     if np.isnan(value):
         ones = {"0": {"W": np.ones_like(params["0"]["W"])}}
-        sees_it = run(Sequential([conv, MaxPool2D(2)][: 1 + (len(out[0]) < 9)]), "numpy", 1.0 * np.isnan(x), None, ones)
-        assert np.isnan(out[sees_it[0] > 0.5]).all()
+        pools = [MaxPool2D(layer.pool_size, layer.stride) for layer in following if not isinstance(layer, ReLU)]
+        sees_it = run(Sequential([conv, *pools]), "numpy", 1.0 * np.isnan(x), None, ones)[0] > 0.5
+        assert np.isnan(out[sees_it]).all()
+        assert sees_it.any()
     elif not following:
         assert not np.isfinite(out[1]).all()
 
 
-def test_large_images_are_computed_in_bands(monkeypatch, rng):
+@pytest.mark.parametrize(
+    ("shape", "bytes_in_cache", "tiling"), [((40, 30, 8), 500_000, (4, 2, 15)), ((6, 70, 8), 2**12, (4, 1, 16))]
+)
+def test_large_images_are_computed_in_blocks(shape, bytes_in_cache, tiling, limit, rng):
     """Winograd's values of a whole image would need too much memory."""
-    chain, shape = Sequential([Conv2D(8), ReLU()]), (40, 30, 8)
-    params, x = chain.init(shape, rng, np.float64), rng.normal(size=(2, *shape))
-    d_out = rng.normal(size=(2, 40, 30, 8))
+    chain = Sequential([Conv2D(8), ReLU()])
+    params, x, d_out = chain.init(shape, rng, np.float64), rng.normal(size=(2, *shape)), rng.normal(size=(2, *shape))
     expected = run(chain, "numba", x, d_out, params)
-    compiled_convolution._plan.cache_clear()
-    monkeypatch.setattr(compiled_convolution, "MOST_BYTES", 1000)
-    monkeypatch.setattr(compiled_convolution, "BYTES_IN_CACHE", 500_000)
-    plan = compiled_convolution._plan(chain.layers[0], NOTHING_AFTER, shape, np.dtype(np.float64))
-    assert plan.tiling.rows is not None
-    assert 1 < plan.tiling.rows[1] < 9
+    limit(MOST_BYTES=1000, BYTES_IN_CACHE=bytes_in_cache)
+    assert compiled_convolution._plan(8, 3, 1, "same", shape, np.dtype(np.float64)).tiling.rows == tiling
     given = run(chain, "numba", x, d_out, params)
-    compiled_convolution._plan.cache_clear()
     np.testing.assert_allclose(given[0], expected[0], atol=1e-12)
     np.testing.assert_allclose(given[1], expected[1], atol=1e-12)
     np.testing.assert_allclose(given[2]["0"]["W"], expected[2]["0"]["W"], atol=1e-10)
@@ -203,6 +215,40 @@ def test_ties_have_one_winner_the_first():
     expected = np.zeros((4, 4))
     expected[::2, ::2] = 2
     np.testing.assert_array_equal(d_x[0, :, :, 0], expected)
+
+
+@pytest.mark.parametrize("k", [2, 16])
+@pytest.mark.parametrize("pool", [MaxPool2D(3), MaxPool2D((1, 2)), MinPool2D(3, 2), MaxPool2D(2, 1)], ids=repr)
+def test_ties_have_numpys_winner(pool, k, rng):
+    chain = Sequential([Conv2D(k, 1, bias=False), pool])
+    x, params = np.ones((2, 7, 8, 1)), {"0": {"W": np.ones((1, 1, 1, k))}}
+    d_out = rng.normal(size=(2, *chain.out_shape((7, 8, 1))))
+    given, expected = (run(chain, backend, x, d_out, params)[1] for backend in ("numba", "numpy"))
+    np.testing.assert_allclose(given, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [Conv2D(3, stride=2**62), MaxPool2D(2, 2**62)], ids=repr)
+def test_strides_may_be_very_large(layer, rng):
+    chain, shape = Sequential([Conv2D(4, bias=False), layer]), (9, 10, 3)
+    params, x = chain.init(shape, rng, np.float64), rng.normal(size=(2, *shape))
+    d_out = rng.normal(size=(2, *chain.out_shape(shape)))
+    given, expected = (run(chain, backend, x, d_out, params) for backend in ("numba", "numpy"))
+    np.testing.assert_allclose(given[0], expected[0], atol=1e-12)
+    np.testing.assert_allclose(given[1], expected[1], atol=1e-12)
+
+
+def test_settings_of_a_layer_need_not_be_hashable(rng):
+    """A dataclass with a method for comparison, as it has by default, is not."""
+
+    @dataclass
+    class Ones:
+        factor: float
+
+        def __call__(self, shape, rng):
+            return np.full(shape, self.factor)
+
+    network = Network.build([Conv2D(8, initializer=Ones(0.5))], (8, 8, 1), rng, np.float64)
+    network.predict(np.ones((1, 8, 8, 1)), backend="numba")
 
 
 @pytest.mark.parametrize(
@@ -271,12 +317,14 @@ def test_which_layers_are_joined():
     assert type(chain.operations[0].layer.operations[0].layer) is CompiledConvolution
 
 
-def test_predictions_with_batch_norm(rng):
-    chain = Sequential([Conv2D(8, bias=False), BatchNorm(), ReLU(), MaxPool2D(2)])
-    shape = (10, 9, 8)
+@pytest.mark.parametrize("pool", [MaxPool2D(2), MinPool2D(3, 2)], ids=repr)
+@pytest.mark.parametrize("name", LAYERS)
+def test_predictions_with_batch_norm(name, pool, rng):
+    shape, conv = LAYERS[name]
+    chain, k = Sequential([conv, BatchNorm(), ReLU(), pool]), conv.n_kernels
     params, state = chain.init(shape, rng, np.float64), chain.initial_state(shape, np.float64)
-    state["1"] = {"mean": rng.normal(size=8), "variance": rng.uniform(0.5, 2, size=8)}
-    params["1"] = {"scale": rng.normal(size=8), "shift": rng.normal(size=8)}
+    state["1"] = {"mean": rng.normal(size=k), "variance": rng.uniform(0.5, 2, size=k)}
+    params["1"] = {"scale": rng.normal(size=k), "shift": rng.normal(size=k)}
     x = rng.normal(size=(3, *shape))
 
     def predict(backend):
@@ -298,11 +346,28 @@ def test_training_with_batch_norm(following, n_shards, weighted, rng):
     for tree in network.params:
         for array in tree.values():
             array += rng.normal(size=array.shape) / 10
+        if "scale" in tree:
+            tree["scale"][::2] *= -1  # the smallest pixel becomes the largest
     x, d_out = rng.normal(size=(9, 7, 8, 2)), rng.normal(size=(9, 2))
     weight = rng.uniform(0.5, 2, size=9) if weighted else None
     given, expected = (step(network, backend, x, d_out, weight, n_shards) for backend in ("numba", "numpy"))
     for one, other in zip(given, expected, strict=True):
         assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("pool", [MaxPool2D(2), MaxPool2D(3), MinPool2D((1, 2)), MaxPool2D((2, 3), 2)], ids=repr)
+@pytest.mark.parametrize(
+    ("shape", "conv"),
+    [((7, 8, 2), Conv2D(9)), ((9, 10, 5), Conv2D(17)), ((20, 21, 8), Conv2D(8)), ((9, 10, 5), Conv2D(16, stride=2))],
+    ids=repr,
+)
+def test_training_with_batch_norm_and_pools(shape, conv, pool, rng):
+    network = Network.build([Conv2D(shape[2], 1), conv, BatchNorm(), ReLU(), pool], shape, rng, np.float64)
+    network.params[2]["scale"][:] = rng.normal(size=conv.n_kernels)
+    x, d_out = rng.normal(size=(5, *shape)), rng.normal(size=(5, *network.shapes[-1]))
+    given, expected = (step(network, backend, x, d_out, None, 2) for backend in ("numba", "numpy"))
+    for one, other in zip(given, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
 
 

@@ -1,13 +1,14 @@
 """Kernels that numba compiles to machine code, for ``backend="numba"``.
 
-They compute what the NumPy kernels compute, but without Python's overhead, with fewer passes over memory, and without
-Python's lock, so that threads do not wait for each other. Nothing but the private layers of
-`skcnn._engine.compiled_layers` uses them, and importing any module but this one imports numba.
+They compute what the NumPy kernels compute, but without Python's overhead and with fewer passes over memory. They
+release Python's lock, so threads do not wait for each other. Only the modules `skcnn._engine.compiled_*` call them.
+Importing any module of this package imports numba; importing the package itself does not.
 
 Three rules make the code fast:
 
-- A kernel receives whole arrays, and computes on runs of consecutive elements, given by where they start. numba cannot
-  tell that two views of arrays do not overlap, and then compiles loops that take one element at a time.
-- Such indices are unsigned (`uintp`), or numba would count a negative index from the end at every access.
-- Constants have the type of the array, as in ``x.dtype.type(4)``: an int times a float32 is a float64.
+- A kernel receives whole arrays and start indices, and computes on runs of consecutive elements. If it received views
+  instead, numba could not tell that they do not overlap, and would compile loops without vector instructions.
+- Indices into runs are unsigned (`uintp`). Otherwise, numba would check at every access whether the index is negative,
+  because a negative index counts from the end.
+- Constants have the dtype of the array, as in ``x.dtype.type(4)``. In numba, an int times a float32 is a float64.
 """

@@ -24,7 +24,7 @@ BLOCK = 256  # pixels
 def measure(x: Any, first: int, images: int, sums: Any) -> None:
     """Write the mean of each channel of some images, and the sums of x - mean and of (x - mean)^2, to sums (n, 3, c).
 
-    The sum of x - mean is 0 but for rounding.
+    The sum of x - mean would be 0 without rounding errors, and corrects for them.
     """
     c, size, pixels = x.shape[3], x.shape[1] * x.shape[2], x.reshape(-1)
     share, part = x.dtype.type(1) / x.dtype.type(size), np.empty((2, c), x.dtype)
@@ -57,7 +57,7 @@ def measure(x: Any, first: int, images: int, sums: Any) -> None:
 
 @kernel
 def normalise(x: Any, of_channels: Any, relu: bool, window: Any, out: Any, winners: Any) -> None:
-    """Normalise x by what `skcnn._kernels.compiled.epilogue` needs for each channel, then apply ReLU and the pool."""
+    """Normalise x with the `affine` (4, c) of `skcnn._kernels.compiled.epilogue`, then apply ReLU and the pool."""
     affine = repeated(of_channels)
     if window[0] > 0:
         finish_pool(x, window, relu, affine, out, winners, int64(0))
@@ -69,7 +69,10 @@ def normalise(x: Any, of_channels: Any, relu: bool, window: Any, out: Any, winne
 def add_gradient_sums(
     d_out: Any, out: Any, winners: Any, relu: bool, window: Any, x: Any, mean: Any, sums: Any
 ) -> None:
-    """Add the gradients before ReLU and pool, and their products with x - mean, to sums (2, c)."""
+    """Add the sums over all pixels of d and of d * (x - mean) to sums (2, c).
+
+    d is the gradient with respect to the output of batch normalisation, before ReLU and pool.
+    """
     c, size, pixels = x.shape[3], x.shape[1] * x.shape[2], x.reshape(-1)
     part, of_block = np.empty((1, x.shape[1], x.shape[2], c), x.dtype), np.empty((2, c), x.dtype)
     gradients, shift, scale = part.reshape(-1), of_block[0], of_block[1]
@@ -107,7 +110,7 @@ def gradients(
 
 @compiled
 def to_gradients(x: Any, first: int, slopes: Any, weight: Any, d_y: Any) -> None:
-    """Turn gradients with respect to some normalised images of x into those with respect to x itself, in place.
+    """Turn the gradients with respect to the outputs for some images of x into those with respect to x, in place.
 
     They become ``factor * d_y - weight * (slope * (x - mean) + constant)``. `slopes` holds mean, factor, slope and
     constant for each channel, repeated for several pixels: (4, repeats * c). `weight` has one number for each image of

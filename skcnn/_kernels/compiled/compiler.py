@@ -1,9 +1,10 @@
-"""Compiling a function, and where the result is stored.
+"""Compile functions with numba, and store the machine code.
 
-Compiling all kernels takes some seconds, so the machine code is kept in a folder of the user's own. Its name contains
-the version of the package and a hash of the kernels' sources, because numba would not notice that a function which a
-kernel calls has changed. The hash includes the versions of numba and Python. numba reads the folder with pickle, so it
-must not be writable by others. If there is no such folder, the kernels are compiled in every process.
+Compiling all kernels takes 20 to 40 seconds for each dtype, so the machine code is stored in a folder of the user.
+numba notices a change in the file of a kernel, but not in functions of other files that the kernel calls. Therefore the
+name of the folder contains the version of the package, and a hash of all sources and of the versions of numba and
+Python. numba reads the folder with pickle, so it must not be writable by others. If there is no such folder, every
+process compiles the kernels again.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def kernel(function: Function) -> Function:
 
 
 def are_compiled() -> bool:
-    """Return whether kernels are compiled in this process, or are stored, so that they need not be compiled again."""
+    """Return whether at least one kernel was compiled in this process, or was stored by an earlier one."""
     folder = cache_folder()
     in_memory = any(getattr(function, "signatures", ()) for function in _functions)
     return in_memory or (folder is not None and any(folder.rglob("*.nbi")))
@@ -68,7 +69,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         except OSError as error:
             _require_error_of_file(error)
             return None
-        # if two processes store code for float32 and for float64 at the same time, one may find that of the other
+        # if two processes store code for float32 and for float64 at the same time, one may read the code of the other
         return found if found is not None and tuple(found.signature.args) == tuple(sig) else None
 
     def save_overload(self, sig: Any, data: Any) -> None:

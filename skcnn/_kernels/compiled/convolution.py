@@ -2,17 +2,17 @@
 
 A few images at a time go through all steps, so that what one step writes is in the cache when the next one reads it.
 
-- `shifted_block`, `rows_tiling` and `winograd_tiling` are for one algorithm each, which is the module of that name. Two
-  of them are None, and numba compiles only the third algorithm. `shifted_block` is how many outputs are computed at a
-  time. `rows_tiling` is the `tiling` of the module. `winograd_tiling` is a tuple of int: the rows of outputs in a tile,
-  and how many images are computed at a time.
+- Each of `shifted_block`, `rows_tiling` and `winograd_tiling` belongs to the algorithm in the module of that name. Two
+  of them are None, and numba compiles only the algorithm of the third. `shifted_block` is how many outputs are computed
+  at a time. `rows_tiling` is the `tiling` of its module. `winograd_tiling` is a tuple of int: the rows of outputs in a
+  tile, and how many images are computed at a time.
 - `transforms` is that of `skcnn._kernels.compiled.rows`.
 - `of_channels` is (4, k): what `skcnn._kernels.compiled.epilogue` needs for each channel.
 - `geometry` is that of `skcnn._kernels.compiled.unfolding`.
 - `window` is a tuple of int: rows and columns of the pool's windows, rows and columns of their stride, and 1 for the
   largest or -1 for the smallest pixel. All are 0 if there is no pool.
-- `size` is a tuple of int: the rows and columns of the convolution's outputs, before the pool. There are more columns
-  than needed if the algorithm computes them too.
+- `size` is a tuple of int: the rows and columns of the convolution's outputs, before the pool. With `shifted`, the
+  columns include the meaningless ones.
 - `out` has the size of the pool's outputs, or of the convolution's outputs if there is no pool.
 - `winners` has the shape of `out`. It is empty if there is no pool.
 """
@@ -56,10 +56,8 @@ def forward(
     winners: Any,
     sums: Any,
 ) -> None:
-    """Compute the outputs of x. If sums is not empty, it is that of `skcnn._kernels.compiled.batch_norm.measure`."""
-    (height, width), k, together = size, out.shape[3], 1
-    if winograd_tiling is not None:
-        together = max(1, min(winograd_tiling[1], x.shape[0]))
+    """Compute the outputs of x. If `sums` is not empty, `skcnn._kernels.compiled.batch_norm.measure` fills it."""
+    (height, width), k, together = size, out.shape[3], _together(winograd_tiling, x)
     memory = _scratch(x, shifted_block, rows_tiling, winograd_tiling, geometry, kernels, size, k, together)
     affine = repeated(of_channels)
     y = np.empty((together, height, width, k), x.dtype)
@@ -94,7 +92,7 @@ def backward(
     out: Any,
     winners: Any,
     d_out: Any,
-    normed: Any,
+    norm_input: Any,
     slopes_of_channels: Any,
     weight: Any,
     d_kernels: Any,
@@ -103,17 +101,14 @@ def backward(
 ) -> None:
     """Compute the gradients. d_bias and d_x are empty if they are not needed.
 
-    If batch normalisation follows the convolution, `normed` is its input. `slopes_of_channels` (4, k) and `weight` are
-    as in `skcnn._kernels.compiled.batch_norm.to_gradients`. Otherwise, `normed` and `weight` are empty.
+    If batch normalisation follows the convolution, `norm_input` is its input. `slopes_of_channels` (4, k) and `weight`
+    are as in `skcnn._kernels.compiled.batch_norm.to_gradients`. Otherwise, `norm_input` and `weight` are empty.
 
-    With ROWS, d_kernels is transposed: (points, per_tile * k, depth * length).
+    Unless the algorithm is `shifted`, each matrix of the kernels is transposed, because BLAS multiplies it faster then.
+    With `rows`, each matrix of d_kernels is transposed too.
     """
-    (height, width), k, together = size, out.shape[3], 1
-    if winograd_tiling is not None:
-        together = max(1, min(winograd_tiling[1], x.shape[0]))
+    (height, width), k, together = size, out.shape[3], _together(winograd_tiling, x)
     memory = _scratch(x, shifted_block, rows_tiling, winograd_tiling, geometry, kernels, size, k, together)
-    # the products of transposed kernels are far faster
-    turned = _transposed(kernels) if d_x.size and shifted_block is None else kernels
     d_y, sums = np.empty((together, height, width, k), x.dtype), np.empty(-(-RUN // k) * k, x.dtype)
     slopes = repeated(slopes_of_channels)
     for first in range(0, x.shape[0], together):
@@ -122,18 +117,27 @@ def backward(
             start_back_pool(d_out, winners, first, window, part)
         else:
             start_back(d_out, out, first, relu, part)
-        if normed.size:
-            to_gradients(normed, first, slopes, weight, part)
+        if norm_input.size:
+            to_gradients(norm_input, first, slopes, weight, part)
         if d_bias.size:
             sum_channels(part.reshape(-1), d_bias, sums)
         if winograd_tiling is not None:
             winograd.add_kernel_gradient(x, first, geometry, winograd_tiling[0], part, memory, d_kernels)
             if d_x.size:
-                winograd.spread(part, geometry, winograd_tiling[0], turned, memory, d_x, first)
+                winograd.spread(part, geometry, winograd_tiling[0], kernels, memory, d_x, first)
         if rows_tiling is not None:
-            rows.add_gradients(x, first, geometry, rows_tiling, transforms, part, turned, memory, d_kernels, d_x)
+            rows.add_gradients(x, first, geometry, rows_tiling, transforms, part, kernels, memory, d_kernels, d_x)
         if shifted_block is not None:
             shifted.add_gradients(x, first, geometry, shifted_block, part, kernels, memory, d_kernels, d_x)
+
+
+@compiled
+def _together(winograd_tiling: Any, x: Any) -> int:
+    """Return how many images of x are computed at a time."""
+    together = 1
+    if winograd_tiling is not None:
+        together = max(1, min(winograd_tiling[1], x.shape[0]))
+    return together
 
 
 @compiled
@@ -158,13 +162,3 @@ def _scratch(
     if shifted_block is not None:
         memory = shifted.scratch(x, size[0], size[1], shifted_block, geometry)
     return memory
-
-
-@compiled
-def _transposed(matrices: Any) -> Any:
-    turned = np.empty((matrices.shape[0], matrices.shape[2], matrices.shape[1]), matrices.dtype)
-    for i in range(matrices.shape[0]):
-        for row in range(matrices.shape[1]):
-            for column in range(matrices.shape[2]):
-                turned[i, column, row] = matrices[i, row, column]
-    return turned

@@ -1,11 +1,12 @@
 """What follows a convolution while its outputs are in the cache: bias, ReLU and a max or min pool.
 
-Batch normalisation needs the same, so the bias is general: ``(y - mean) * factor + shift``, where `affine` holds mean,
-factor, shift and direction for each channel. For a convolution, they are 0, 1, the bias and 1. The direction is the
-sign of the factor. All are repeated for several pixels, (4, repeats * k), because short runs are slow.
+Batch normalisation needs the same steps. Therefore the bias is generalised to ``(y - mean) * factor + shift``. `affine`
+holds four numbers for each channel: mean, factor, shift, and the sign of the factor, called direction. For a
+convolution, they are 0, 1, the bias and 1. They are repeated for several pixels, (4, repeats * k), because loops over
+short runs are slow.
 
-ReLU follows the pool, which gives the same, see `skcnn._engine.lowering`. For each output of the pool, `winners` holds
-which pixel of its window won, counted row by row, or NONE if ReLU lets no gradient pass.
+ReLU is applied after the pool, with the same result, see `skcnn._engine.lowering`. For each output of the pool,
+`winners` holds the number of the chosen pixel in its window, counted row by row, or NONE if ReLU stops the gradient.
 """
 
 from __future__ import annotations
@@ -82,14 +83,14 @@ def finish_pool(y: Any, window: Any, relu: bool, affine: Any, out: Any, winners:
         for i in range(oh):
             s, t = (image * h + i * sh) * w * k, ((first + image) * oh + i) * ow * k
             if ph == 2 and pw == 2:
-                _find_in_windows_of_4(pixels, s, w * k, sw * k, directions, target, places, t, ow)
+                _find_in_2x2_windows(pixels, s, w * k, sw * k, directions, target, places, t, ow)
             else:
                 _find_in_windows(pixels, s, sw * k, directions, offsets, target, places, t, ow)
             _finish_pooled(affine, relu, target, places, t, ow * k)
 
 
 @compiled
-def _find_in_windows_of_4(
+def _find_in_2x2_windows(
     y: Any, start: int, row: int, step: int, directions: Any, out: Any, winners: Any, t0: int, ow: int
 ) -> None:
     """Write the largest pixel of each 2x2 window of a row, and its place in the window. The first of equals wins."""
@@ -158,7 +159,7 @@ def _finish_pooled(affine: Any, relu: bool, out: Any, winners: Any, first: int, 
 
 @compiled
 def start_back(d_out: Any, out: Any, first: int, relu: bool, d_y: Any) -> None:
-    """Write the gradient before ReLU, for some images of d_out and out, to d_y (images, h, w, k).
+    """Write the gradient with respect to the input of ReLU to d_y (images, h, w, k), for images from `first` on.
 
     d_y may have more columns than d_out. The gradients in them are 0.
     """
@@ -180,29 +181,30 @@ def start_back(d_out: Any, out: Any, first: int, relu: bool, d_y: Any) -> None:
 
 @compiled
 def start_back_pool(d_out: Any, winners: Any, first: int, window: Any, d_y: Any) -> None:
-    """Write the gradient before pool and ReLU, for some images of d_out and winners, to d_y (images, h, w, k)."""
+    """Write the gradient with respect to the input of the pool to d_y (images, h, w, k), for images from `first` on."""
     ph, pw, sh, sw, _ = window
     oh, ow = d_out.shape[1], d_out.shape[2]
     h, w, k = d_y.shape[1], d_y.shape[2], d_y.shape[3]
     source, places, target = d_out.reshape(-1), winners.reshape(-1), d_y.reshape(-1)
     offsets, step = _offsets(window, w * k, k), sw * k
     are_apart, of_2x2 = ph == sh and pw == sw, ph == 2 and pw == 2
-    are_put = are_apart and (of_2x2 or k >= FEW_CHANNELS)  # otherwise, they are added
-    if not (are_put and ph * oh == h and pw * ow == w):  # otherwise, every pixel is in one window, and is written
+    are_written = are_apart and (of_2x2 or k >= FEW_CHANNELS)  # otherwise, they are added
+    # windows that do not overlap and cover the image write every pixel anyway
+    if not (are_written and ph * oh == h and pw * ow == w):
         clear_run(target, 0, target.size)
     for image in range(d_y.shape[0]):
         for i in range(oh):
             s, t = ((first + image) * oh + i) * ow * k, (image * h + i * sh) * w * k
-            if not are_put:
+            if not are_written:
                 _add_windows(source, places, s, target, t, step, offsets, k, ow)
             elif of_2x2:
-                _put_windows_of_4(source, places, s, target, t, w * k, k, ow)
+                _put_2x2_windows(source, places, s, target, t, w * k, k, ow)
             else:
                 _put_windows(source, places, s, target, t, step, offsets, k, ow)
 
 
 @compiled
-def _put_windows_of_4(source: Any, winners: Any, s0: int, target: Any, t0: int, row: int, n: int, ow: int) -> None:
+def _put_2x2_windows(source: Any, winners: Any, s0: int, target: Any, t0: int, row: int, n: int, ow: int) -> None:
     """Write the gradients to all pixels of windows of 2x2 that are apart."""
     s, t, k, down, zero = uintp(s0), uintp(t0), uintp(n), uintp(row), source.dtype.type(0)
     right, below, last = k, down, down + k

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import uintp
 
 from skcnn._kernels.compiled.compiler import kernel
 from skcnn._kernels.compiled.products import product
 from skcnn._kernels.compiled.runs import clear_run, copy_run
 
-__all__ = ["add_rows", "matrices_of_rows", "matrices_of_tiles", "sum_tiles"]
+__all__ = ["gradient_of_rows", "gradient_of_tiles", "matrices_of_rows", "matrices_of_tiles", "transpose"]
 
 
 @kernel
@@ -30,7 +31,19 @@ def matrices_of_tiles(W: Any, G: Any, matrices: Any) -> None:
 
 
 @kernel
-def sum_tiles(d_matrices: Any, G: Any, d_W: Any) -> None:
+def transpose(matrices: Any, transposed: Any) -> None:
+    """Transpose each matrix (n, rows, columns)."""
+    n, rows, columns = matrices.shape
+    source, target = matrices.reshape(-1), transposed.reshape(-1)
+    for i in range(n * rows):
+        s, t = uintp(i * columns), uintp(i // rows * rows * columns + i % rows)
+        for e in range(uintp(columns)):
+            target[t] = source[s + e]
+            t += uintp(rows)
+
+
+@kernel
+def gradient_of_tiles(d_matrices: Any, G: Any, d_W: Any) -> None:
     """Compute the gradients with respect to the kernels: the reverse of `matrices_of_tiles`."""
     r, points, size = d_W.shape[0], G.size // d_W.shape[0], d_W.shape[2] * d_W.shape[3]
     half = np.empty(points * r * size, d_W.dtype)
@@ -44,7 +57,11 @@ def sum_tiles(d_matrices: Any, G: Any, d_W: Any) -> None:
 
 @kernel
 def matrices_of_rows(W: Any, stride: int, per_tile: int, G: Any, matrices: Any) -> None:
-    """Repeat kernels W (kh, kw, c, k) for each output of a tile, and transform them: (points, length, per_tile * k)."""
+    """Copy the kernels W (kh, kw, c, k) once for each output of a tile, and transform them.
+
+    The matrices are (points, length, per_tile * k), or (1, kh * length, per_tile * k) for the direct algorithm, where
+    `length` is the number of elements under a tile in one row of pixels.
+    """
     (kh, kw, c, k), source = W.shape, W.reshape(-1)
     row = ((per_tile - 1) * stride + kw) * c * per_tile * k
     tiled = np.empty(kh * row, W.dtype) if G.size else matrices.reshape(-1)
@@ -59,7 +76,7 @@ def matrices_of_rows(W: Any, stride: int, per_tile: int, G: Any, matrices: Any) 
 
 
 @kernel
-def add_rows(d_matrices: Any, stride: int, per_tile: int, G: Any, d_W: Any) -> None:
+def gradient_of_rows(d_matrices: Any, stride: int, per_tile: int, G: Any, d_W: Any) -> None:
     """Compute the gradients with respect to the kernels, given those of the transposed matrices."""
     (kh, kw, c, k), target = d_W.shape, d_W.reshape(-1)
     length = ((per_tile - 1) * stride + kw) * c

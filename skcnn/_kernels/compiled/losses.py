@@ -36,7 +36,7 @@ def softmax_cross_entropy(logits: Any, y: Any, weight: Any, smoothing: float, lo
         factor = weight[row] if weight.size else of(1)
         of_true = z[true] - largest
         loss = np.log(total) - of_true
-        if moved:  # otherwise, a logit of -inf would make the loss NaN
+        if moved:  # without smoothing, a logit of -inf would give 0 * inf = NaN
             loss += moved * (of_true - total_shifted / of(k))
         losses[row] = factor * loss
         for e in range(uintp(k)):

@@ -1,7 +1,7 @@
 """The steps of the optimizers in one pass, for the elements from `start` to `stop` of flat arrays.
 
-The operations are those of `skcnn.optimizers`, in the same order, so the results are the same, bit for bit. The numbers
-are of type float64, and are rounded to the type of the weights w, as NumPy does.
+The operations are those of `skcnn.optimizers`, in the same order, so the results are the same, bit for bit. The
+learning rate and the other numbers are float64, and are rounded to the dtype of the weights w, as in NumPy.
 """
 
 from __future__ import annotations

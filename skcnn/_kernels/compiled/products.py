@@ -31,7 +31,7 @@ def product(
     c_row: int,
     add: bool,
 ) -> None:
-    """Write the product A @ B (m, n), with sums of `length` terms, to C, or add it to C.
+    """Write A @ B to C, or add it to C, where A is (m, length), B (length, n) and C (m, n).
 
     Only compiled functions can call it.
 
@@ -47,6 +47,7 @@ def product(
     a_transposed, b_transposed : bool
         Whether the array stores the transposed matrix.
     add : bool
+        Whether to add the product to C instead of overwriting it.
     """
     raise NotImplementedError
 
@@ -69,7 +70,7 @@ def _product(
     c_row: Any,
     add: Any,
 ) -> Any:
-    # numba's own np.dot calls the same function, but neither for parts of rows nor to add to C
+    # numba's np.dot calls the same function of BLAS, but it cannot multiply parts of rows or add to C
     ensure_blas()
     letter, dtype = _KINDS[a.dtype]
     kind, plain, transposed = ord(letter), ord("N"), ord("T")
@@ -93,7 +94,7 @@ def _product(
         c_row: Any,
         add: Any,
     ) -> None:
-        # BLAS takes columns for rows, and so computes C.T = B.T @ A.T
+        # BLAS stores matrices by columns, so it sees their transposes: it computes C.T = B.T @ A.T
         gemm(
             kind,
             transposed if b_transposed else plain,
@@ -115,7 +116,7 @@ def _product(
 
 
 def _gemm(dtype: Any) -> Any:
-    """Return numba's name for the function of BLAS that multiplies matrices."""
+    """Declare the function of numba that calls gemm, the matrix product of BLAS."""
     pointer, integer, char = types.CPointer(dtype), types.intp, types.char
     sizes = (char, char, char, integer, integer, integer)
     matrices = (pointer, pointer, integer, pointer, integer, pointer, pointer, integer)

@@ -1,4 +1,4 @@
-"""Convolution of unfolded pixels, for few channels and for any kernel and stride: directly, or by Winograd's algorithm.
+"""Convolution of unfolded pixels, for any kernel and stride: directly, or by Winograd's algorithm along the columns.
 
 Directly, all rows of pixels under a tile of outputs are unfolded, and one product computes the outputs, with a matrix
 that holds the kernel once for each output of the tile, and zeros elsewhere.
@@ -7,13 +7,13 @@ With a vertical stride of 1, Winograd's algorithm along the columns needs fewer 
 Each row of pixels is unfolded by itself. The rows under `m` rows of outputs are transformed into their values at
 m + kernel rows - 1 points, each point has one product, and the results are transformed into the outputs.
 
+A block of `band` rows of tiles and `across` tiles of each row is computed at a time, so that what is unfolded stays in
+the cache.
+
 - `tiling` is (m, band, across). `across` is less than a whole row only if `band` is 1.
 - `transforms` is (A, B), flat. Both are empty for the direct algorithm.
 - *values*: (points, positions, length) for the pixels, (points, positions, per_tile * k) for the outputs, where
   positions are tiles, counted row by row.
-
-A block of `band` rows of tiles and `across` tiles of each row is computed at a time, so that what is unfolded stays in
-the cache.
 """
 
 from __future__ import annotations
@@ -56,24 +56,25 @@ def convolve(
     points, width, target = kernels.shape[0], kernels.shape[2], out.reshape(-1)
     n_tiles, tile_rows = -(-columns // geometry[6]), -(-rows // m)
     unfolded, tiles, of_pixels, of_outputs = memory
-    for block in range(-(-tile_rows // band) * -(-n_tiles // across)):
-        first, n_rows, tile, n = _block(block, tile_rows, n_tiles, tiling)
-        run, n_outputs, start = n * width, min(m * n_rows, rows - m * first), m * first * row + tile * width
-        _unfold_and_evaluate(x, image, m * first, n_rows, tile, n, geometry, m, points, transforms, memory)
-        # outputs that follow one another are written in place
-        is_one_run = run == row or (n_outputs == 1 and (tile + n) * width <= row)
-        into, at = (target, start) if is_one_run else (tiles, 0)
-        if points == 1:
-            _multiply(unfolded, kernels, n_rows * n, into, at)
-        else:
-            _multiply(of_pixels, kernels, n_rows * n, of_outputs, 0)
-            for i in range(n_rows):
-                product(
-                    min(m, n_outputs - m * i), run, points, transforms[0], 0, m, True, of_outputs, i * run,
-                    n_rows * run, False, into, at + m * i * run, run, False,
-                )  # fmt: skip
-        for y in range(0 if is_one_run else n_outputs):
-            copy_run(tiles, y * run, target, start + y * row, min(run, row - tile * width))
+    for first in range(0, tile_rows, band):
+        for tile in range(0, n_tiles, across):
+            n_rows, n = min(band, tile_rows - first), min(across, n_tiles - tile)
+            run, n_outputs, start = n * width, min(m * n_rows, rows - m * first), m * first * row + tile * width
+            _unfold_and_evaluate(x, image, m * first, n_rows, tile, n, geometry, m, points, transforms, memory)
+            # outputs that follow one another are written in place
+            is_one_run = run == row or (n_outputs == 1 and (tile + n) * width <= row)
+            into, at = (target, start) if is_one_run else (tiles, 0)
+            if points == 1:
+                _multiply(unfolded, kernels, n_rows * n, into, at)
+            else:
+                _multiply(of_pixels, kernels, n_rows * n, of_outputs, 0)
+                for i in range(n_rows):
+                    product(
+                        min(m, n_outputs - m * i), run, points, transforms[0], 0, m, True, of_outputs, i * run,
+                        n_rows * run, False, into, at + m * i * run, run, False,
+                    )  # fmt: skip
+            for y in range(0 if is_one_run else n_outputs):
+                copy_run(tiles, y * run, target, start + y * row, min(run, row - tile * width))
 
 
 @compiled
@@ -91,8 +92,8 @@ def add_gradients(
 ) -> None:
     """Add the gradients with respect to the transposed kernels, for one image, given d_out (1, oh, ow, k).
 
-    For the first image, they are written. If d_x is not empty, the gradient with respect to the image is written to it.
-    For this, the kernels are transposed: (points, per_tile * k, depth * length).
+    For the first image, `d_kernels` is overwritten. If d_x is not empty, the gradient with respect to the image is
+    written to it. For this, the kernels are transposed: (points, per_tile * k, depth * length).
     """
     (m, band, across), rows, columns = tiling, d_out.shape[1], d_out.shape[2]
     points, width = d_kernels.shape[0], d_kernels.shape[1]
@@ -101,33 +102,25 @@ def add_gradients(
     if d_x.size:
         size = d_x.shape[1] * d_x.shape[2] * d_x.shape[3]
         clear_run(d_x.reshape(-1), image * size, size)
-    for block in range(-(-tile_rows // band) * -(-n_tiles // across)):
-        first, n_rows, tile, n = _block(block, tile_rows, n_tiles, tiling)
-        run, n_outputs = n * width, min(m * n_rows, rows - m * first)
-        _unfold_and_evaluate(x, image, m * first, n_rows, tile, n, geometry, m, points, transforms, memory)
-        _copy_tiles(d_out, m * first, n_outputs, tile * width, run, tiles)
-        add = image > 0 or block > 0
-        if points == 1:
-            _multiply_back(tiles, unfolded, n_rows * n, d_kernels, add)
-        else:
-            for i in range(n_rows):
-                product(
-                    points, run, min(m, n_outputs - m * i), transforms[0], 0, m, False, tiles, m * i * run, run, False,
-                    of_outputs, i * run, n_rows * run, False,
-                )  # fmt: skip
-            _multiply_back(of_outputs, of_pixels, n_rows * n, d_kernels, add)
-        if d_x.size:
-            _spread(n_rows, n, m, transforms, kernels, memory)
-            fold(unfolded, m * first, m * n_rows + points - m, tile, n, geometry, d_x, image)
-
-
-@compiled
-def _block(block: int, tile_rows: int, n_tiles: int, tiling: Any) -> Any:
-    """Return the first row of tiles of a block and how many rows it has, and the same for the tiles of each row."""
-    _, band, across = tiling
-    per_row = -(-n_tiles // across)
-    first, tile = block // per_row * band, block % per_row * across
-    return first, min(band, tile_rows - first), tile, min(across, n_tiles - tile)
+    for first in range(0, tile_rows, band):
+        for tile in range(0, n_tiles, across):
+            n_rows, n = min(band, tile_rows - first), min(across, n_tiles - tile)
+            run, n_outputs = n * width, min(m * n_rows, rows - m * first)
+            _unfold_and_evaluate(x, image, m * first, n_rows, tile, n, geometry, m, points, transforms, memory)
+            _copy_tiles(d_out, m * first, n_outputs, tile * width, run, tiles)
+            add = image > 0 or first > 0 or tile > 0
+            if points == 1:
+                _multiply_back(tiles, unfolded, n_rows * n, d_kernels, add)
+            else:
+                for i in range(n_rows):
+                    product(
+                        points, run, min(m, n_outputs - m * i), transforms[0], 0, m, False, tiles, m * i * run, run,
+                        False, of_outputs, i * run, n_rows * run, False,
+                    )  # fmt: skip
+                _multiply_back(of_outputs, of_pixels, n_rows * n, d_kernels, add)
+            if d_x.size:
+                _spread(n_rows, n, m, transforms, kernels, memory)
+                fold(unfolded, m * first, m * n_rows + points - m, tile, n, geometry, d_x, image)
 
 
 @compiled

@@ -1,10 +1,11 @@
 """Convolution of few channels, with a stride of 1: each element of the kernel meets one shifted copy of the image.
 
-The image is copied with its padding, one plane (rows, columns + kernel columns - 1) for each channel. If a plane is
-read as one run, the pixels under one element of the kernel, for all outputs, are again a run of it, which starts later.
-These runs are the rows of a matrix, and one product computes all outputs.
+The image is copied with its padding, one plane for each channel: (output rows + kernel rows, output columns + kernel
+columns - 1). A plane is read as one run of elements. The pixels under one element of the kernel, for all outputs, are
+then a part of this run, and another element of the kernel only changes where the part starts. These parts are the rows
+of a matrix, and one product computes all outputs.
 
-So the outputs have as many columns as a plane, and the last ones are meaningless. What follows does not read them, and
+So the outputs have as many columns as a plane, and the last ones are meaningless. Later steps do not read them, and
 their gradients must be 0.
 
 A block of neighbouring outputs is computed at a time, so that the matrix stays in the cache. `geometry` is that of
@@ -55,7 +56,8 @@ def add_gradients(
 ) -> None:
     """Add the gradient with respect to the kernels, for one image, given d_out (1, oh, columns of a plane, k).
 
-    For the first image, it is written. If d_x is not empty, the gradient with respect to the image is written to it.
+    For the first image, `d_kernels` is overwritten. If d_x is not empty, the gradient with respect to the image is
+    written to it.
     """
     rows, columns, k = d_out.shape[1], d_out.shape[2], d_out.shape[3]
     planes, matrix, _, _ = memory
@@ -77,7 +79,7 @@ def add_gradients(
                 False,
             )  # fmt: skip
             _add_runs(matrix, x.shape[3], geometry, rows, columns, start, n, planes)
-        _take_from_planes(planes, geometry, rows, columns, d_x, image)
+        _copy_from_planes(planes, geometry, rows, columns, d_x, image)
 
 
 @compiled
@@ -109,32 +111,29 @@ def _copy_planes(x: Any, image: int, geometry: Any, rows: int, columns: int, pla
     """Copy an image with its padding, channel by channel."""
     h, w, c = x.shape[1], x.shape[2], x.shape[3]
     top, left, source, step = geometry[4], geometry[5], x.reshape(-1), uintp(x.shape[3])
-    first, last = max(left, 0), min(w + left, columns)  # columns of a plane that are inside of the image
     at = 0
     for channel in range(c):
         for row in range(rows + geometry[0]):
             y = row - top
             if 0 <= y < h:
-                clear_run(planes, at, first)
-                i, j = uintp(((image * h + y) * w + first - left) * c + channel), uintp(at + first)
-                for e in range(uintp(max(last - first, 0))):
+                clear_run(planes, at, left)
+                i, j = uintp((image * h + y) * w * c + channel), uintp(at + left)
+                for e in range(uintp(w)):
                     planes[j + e] = source[i + e * step]
-                clear_run(planes, at + last, columns - last)
+                clear_run(planes, at + left + w, columns - left - w)
             else:
                 clear_run(planes, at, columns)
             at += columns
 
 
 @compiled
-def _take_from_planes(planes: Any, geometry: Any, rows: int, columns: int, d_x: Any, image: int) -> None:
-    """Copy an image without its padding: the reverse of `_copy_planes`. Pixels outside of the planes are 0."""
+def _copy_from_planes(planes: Any, geometry: Any, rows: int, columns: int, d_x: Any, image: int) -> None:
+    """Copy an image without its padding: the reverse of `_copy_planes`."""
     h, w, c = d_x.shape[1], d_x.shape[2], d_x.shape[3]
     top, left, target, step = geometry[4], geometry[5], d_x.reshape(-1), uintp(d_x.shape[3])
-    clear_run(target, image * h * w * c, h * w * c)
-    first, last = max(left, 0), min(w + left, columns)
     for channel in range(c):
-        for y in range(min(h, rows + geometry[0] - top)):
-            i = uintp((channel * (rows + geometry[0]) + y + top) * columns + first)
-            j = uintp(((image * h + y) * w + first - left) * c + channel)
-            for e in range(uintp(max(last - first, 0))):
+        for y in range(h):
+            i = uintp((channel * (rows + geometry[0]) + y + top) * columns + left)
+            j = uintp((image * h + y) * w * c + channel)
+            for e in range(uintp(w)):
                 target[j + e * step] = planes[i + e]

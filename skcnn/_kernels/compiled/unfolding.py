@@ -3,8 +3,8 @@
 A tile has `per_tile` neighbouring outputs of one row. `depth` rows of pixels under it are copied one after the other:
 all rows of the kernel, or only one. The copies are (tiles, depth * length).
 
-A `geometry` is a tuple of int: rows and columns of the kernel, of the stride and of the padding at the top and left,
-`per_tile` and `depth`.
+A `geometry` is a tuple of int: (kernel rows, kernel columns, row stride, column stride, padding at the top, padding on
+the left, `per_tile`, `depth`).
 """
 
 from __future__ import annotations
@@ -67,6 +67,6 @@ def fold(unfolded: Any, first: int, rows: int, tile: int, n_tiles: int, geometry
 
 @compiled
 def _inside(start: int, length: int, size: int) -> Any:
-    """Return which part of the elements from `start` on is inside of a row of a given size."""
+    """Return the part (first, stop) of `length` elements from `start` on that is inside a row of `size` elements."""
     before = min(max(-start, 0), length)
     return before, max(min(size - start, length), before)

@@ -7,9 +7,8 @@ As in `skcnn._kernels.winograd`, m outputs of a kernel of length r are computed 
 Here m + r - 1 = 6 in both cases, and the points are 0, 1, -1, 2, -2 and infinity. So B is the same, and a tile takes 36
 products instead of 144 or 100. Each of the 36 points has one matrix product over all tiles and channels.
 
-The transforms are computed on long runs. A tile has `m` columns of outputs, so the pixels of a row are first sorted by
-the remainder of their column when divided by m: then the pixels that all tiles of a row have at one place lie side by
-side.
+The transforms are computed on long runs. For this, the pixels of each row are sorted by ``column % m``, where m is the
+number of columns of outputs in a tile. Then the pixels that have the same place in all tiles of a row lie side by side.
 
 - *sorted* pixels: (rows, m, columns / m, channels)
 - *values*: (36, tiles, channels), where tiles are counted row by row, for a few images
@@ -33,14 +32,18 @@ from skcnn._kernels.compiled.products import product
 from skcnn._kernels.compiled.runs import clear_run, copy_run
 from skcnn._kernels.compiled.transforms import add_times_b, times_a, times_a_transposed, times_b
 
-__all__ = ["add_kernel_gradient", "convolve", "scratch", "spread"]
+__all__ = ["POINTS", "add_kernel_gradient", "convolve", "scratch", "spread"]
 
 POINTS = 36
 
 
 @compiled
 def scratch(x: Any, n_images: int, rows: int, columns: int, m: int, k: int) -> Any:
-    """Return memory for maps of up to `rows` x `columns` outputs: sorted pixels, one row of tiles, and values twice."""
+    """Return memory for outputs of up to `rows` x `columns`.
+
+    It is for the sorted pixels of an image, a row of tiles after the first of two transforms, the values of the pixels
+    of all tiles, and the values of their outputs.
+    """
     n_rows, n_columns, c = -(-rows // m), -(-columns // m), x.shape[3]
     row = m * (n_columns + 5 // m) * max(c, k)
     of_tiles = n_images * n_rows * n_columns
@@ -74,7 +77,7 @@ def convolve(x: Any, first: int, geometry: Any, m: int, kernels: Any, memory: An
 def add_kernel_gradient(x: Any, first: int, geometry: Any, m: int, d_out: Any, memory: Any, d_kernels: Any) -> None:
     """Add the gradient with respect to the kernels (36, c, k), given d_out (images, oh, ow, k).
 
-    For the first images, it is written. The values of d_out stay in the memory, for `spread`.
+    For the first images, `d_kernels` is overwritten. The values of d_out stay in the memory, for `spread`.
     """
     c, k = x.shape[3], d_out.shape[3]
     pixels, row, of_pixels, of_outputs = memory
