@@ -189,9 +189,8 @@ def _plan(
         if m > 1:
             depth, (A, G, B) = 1, transforms(m, kh, dtype)
         length = depth * ((per_tile - 1) * stride[1] + kw) * c
-        of_tile = (2 * m + kh - 1 if m > 1 else 1) * (
-            length + per_tile * k
-        )  # elements: what is unfolded, and its values
+        copies = 2 * m + kh - 1 if m > 1 else 1  # what is unfolded, and its values
+        of_tile = copies * (length + per_tile * k)
         n_tiles = -(-columns // per_tile)
         in_block = int(BLOCK_SHARE * in_cache) // of_tile  # tiles
         across = min(n_tiles, max(NARROW, in_block))
