@@ -266,7 +266,7 @@ class TestVerbose:
         classes = {} if fit == "fit" else {"classes": np.unique(digits[1])}
         getattr(make(backend="numba", verbose=1, max_iter=1), fit)(*digits, **classes)
         first, second = capsys.readouterr().out.splitlines()
-        assert first == "Compiling the kernels for the first time, which takes some seconds."
+        assert first == "Compiling the kernels, which takes 10 to 30 seconds."
         assert second.startswith("Epoch 1/1:")
 
     def test_it_says_nothing_if_they_are_compiled(self, digits, capsys):
