@@ -188,7 +188,7 @@ def start_back_pool(d_out: Any, winners: Any, first: int, window: Any, d_y: Any)
     source, places, target = d_out.reshape(-1), winners.reshape(-1), d_y.reshape(-1)
     offsets, step = _offsets(window, w * k, k), sw * k
     are_apart, of_2x2 = ph == sh and pw == sw, ph == 2 and pw == 2
-    are_written = are_apart and (of_2x2 or k >= FEW_CHANNELS)  # otherwise, they are added
+    are_written = are_apart and (of_2x2 or k >= FEW_CHANNELS)  # otherwise, gradients are added to zeros
     # windows that do not overlap and cover the image write every pixel anyway
     if not (are_written and ph * oh == h and pw * ow == w):
         clear_run(target, 0, target.size)
