@@ -4,8 +4,9 @@ from importlib.util import find_spec
 
 import pytest
 
-# doctests import every module of the package; those with compiled kernels need numba
+# doctests import every module of the package; those with compiled kernels need numba, and the decoder needs Pillow
 collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
+collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"]
 
 
 def pytest_addoption(parser):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-__all__ = ["Progress", "announce", "hint_at_backend"]
+__all__ = ["Progress", "announce", "bar_class", "hint_at_backend"]
 
 LONG = 30.0  # seconds: a shorter training hardly gains from compiled kernels, which must be compiled first
 
@@ -34,7 +34,7 @@ class Progress:
             return  # with a closed or missing stderr, some versions of tqdm return an incomplete bar
         with _ignoring_lost_output():
             # disable=None: no bar if the output is not a terminal
-            self._bar = _bar_class()(
+            self._bar = bar_class()(
                 total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False, miniters=1
             )
 
@@ -62,7 +62,7 @@ class Progress:
         """Remove the bar before a line or a traceback is printed."""
         bar, self._bar = self._bar, None
         if self._verbose:
-            _free_lock(_bar_class().get_lock())
+            _free_lock(bar_class().get_lock())
         if bar is not None:
             with _ignoring_lost_output():
                 bar.close()
@@ -84,7 +84,7 @@ _SHOWN = ("loss", "val_loss", "val_accuracy")
 
 
 @cache
-def _bar_class() -> Any:
+def bar_class() -> Any:
     from tqdm.auto import tqdm  # imported here, because only verbose needs it
 
     tqdm.get_lock()  # it makes the lock if there is none; then the subclass shares it

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from sklearn.utils import Bunch
 
-from skcnn import datasets
-from skcnn.datasets import load_fashion_mnist
+from skcnn.datasets import fashion_mnist, load_fashion_mnist
 
 
 def idx(array):
@@ -77,13 +76,13 @@ def test_unknown_subset():
 @pytest.fixture
 def no_files(monkeypatch, tmp_path):
     monkeypatch.delenv("SKCNN_DATA", raising=False)
-    monkeypatch.setattr(datasets, "DEBIAN_PACKAGE", tmp_path / "absent")
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_PACKAGE", tmp_path / "absent")
 
 
 def test_else_it_is_fetched_from_openml(no_files, monkeypatch):
     rows = np.arange(70_000)
     fetched = Bunch(data=np.repeat(rows[:, np.newaxis] % 256, 784, axis=1), target=(rows % 10).astype(str))
-    monkeypatch.setattr(datasets, "fetch_openml", lambda *args, **kwargs: fetched)
+    monkeypatch.setattr(fashion_mnist, "fetch_openml", lambda *args, **kwargs: fetched)
     test = load_fashion_mnist(subset="test")
     assert test.data.shape == (10_000, 28, 28)
     assert test.data.dtype == np.uint8
@@ -94,7 +93,7 @@ def test_what_cannot_be_fetched_says_how_to_get_it(no_files, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError("no network")
 
-    monkeypatch.setattr(datasets, "fetch_openml", fail)
+    monkeypatch.setattr(fashion_mnist, "fetch_openml", fail)
     with pytest.raises(OSError, match=r"could not be fetched from OpenML \(no network\).*SKCNN_DATA"):
         load_fashion_mnist()
 

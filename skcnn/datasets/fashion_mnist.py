@@ -1,4 +1,4 @@
-"""Data sets, with loaders like those of scikit-learn."""
+"""Fashion-MNIST."""
 
 from __future__ import annotations
 

@@ -1,0 +1,167 @@
+"""Many image files as one array."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Literal
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from skcnn._estimator.progress import bar_class
+from skcnn._values import is_size, pair, plain
+
+if TYPE_CHECKING:
+    from skcnn.datasets.decoding import Decoder
+
+__all__ = ["decoder", "load_images", "read_images", "unreadable_files"]
+
+Array = NDArray[Any]
+PathLike = str | os.PathLike[str]
+Size = int | tuple[int, int] | None
+Resize = Literal["stretch", "crop", "pad"]
+RESIZES = ("stretch", "crop", "pad")
+FILES_PER_THREAD = 16  # the more, the less often threads wait for the slowest file
+FILES_NAMED = 10
+
+
+def load_images(
+    paths: PathLike | Iterable[PathLike],
+    *,
+    size: Size = None,
+    grey: bool = False,
+    resize: Resize = "stretch",
+    verbose: int = 0,
+) -> Array:
+    """Read image files into one array, for example to predict their classes.
+
+    Pass the same `size`, `grey` and `resize` as to `load_image_folder`, which reads files in the same way; its notes
+    say how. This needs Pillow: ``pip install "skcnn[images]"``.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        The files. A single path gives an array that contains one image.
+    size : int or (int, int), default=None
+        The number of rows and columns, or one number for both. None keeps the size of the files, which must then be the
+        same for all.
+    grey : bool, default=False
+        Whether to return grey images. Otherwise, they have the channels red, green and blue.
+    resize : {"stretch", "crop", "pad"}, default="stretch"
+        How to resize images whose aspect ratio is not that of `size`, see `load_image_folder`.
+    verbose : int, default=0
+        Whether to show a progress bar on a terminal or in a notebook.
+
+    Returns
+    -------
+    images : ndarray of uint8, (n, h, w, 3) or, if `grey`, (n, h, w)
+        The images, in the order of `paths`.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed.
+    OSError
+        If files cannot be read. The message names them.
+    ValueError
+        If a parameter is not one of these values, if there are no paths, or if `size` is None and the files differ in
+        size.
+
+    Examples
+    --------
+    >>> clf.predict(load_images(["new/1.jpg", "new/2.jpg"], size=64))  # doctest: +SKIP
+    array(['cat', 'dog'], dtype='<U3')
+    """
+    decode = decoder(size, grey, resize)
+    files = _as_list(paths)
+    images, unreadable = read_images(files, decode, verbose)
+    if unreadable:
+        raise OSError(unreadable_files(unreadable, len(files)))
+    return images
+
+
+def _as_list(paths: PathLike | Iterable[PathLike]) -> list[str]:
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not given:
+        raise ValueError("paths must contain at least one path, got none")
+    for path in given:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"paths must be a path or contain paths, got one of type {type(path).__name__}")
+    return [os.path.expanduser(path) for path in given]
+
+
+def decoder(size: Size, grey: bool, resize: str) -> Decoder:
+    """Check the parameters and return a decoder."""
+    size = tuple(size) if isinstance(size, list) else size
+    if size is not None and not is_size(size):
+        raise ValueError(
+            f"size must be None, an int of at least 1 or a pair (rows, columns) of such ints, got {size!r}"
+        )
+    if not isinstance(grey, bool | np.bool_):
+        raise ValueError(f"grey must be True or False, got {grey!r}")
+    if resize not in RESIZES:
+        raise ValueError(f"resize must be 'stretch', 'crop' or 'pad', got {resize!r}")
+    try:
+        from skcnn.datasets.decoding import Decoder  # imported here, because it imports Pillow
+    except ImportError as error:
+        raise ImportError(f'Reading image files needs Pillow: pip install "skcnn[images]" ({error})') from error
+    return Decoder(None if size is None else plain(pair(size)), bool(grey), resize)
+
+
+def read_images(paths: Sequence[str], decoder: Decoder, verbose: int) -> tuple[Array, dict[str, str]]:
+    """Return the images that can be read, and the reasons why the other files cannot."""
+    images, n_read, first = np.empty(0, np.uint8), 0, ""
+    unreadable: dict[str, str] = {}
+    # closing the results ends their threads, also after Ctrl-C
+    with closing(_read(paths, decoder.read)) as results, _bar(len(paths), verbose) as bar:
+        for path, result in results:
+            bar.update()
+            if isinstance(result, str):
+                unreadable[path] = result
+                continue
+            if n_read == 0:
+                images, first = np.empty((len(paths), *result.shape), np.uint8), path
+            if result.shape != images.shape[1:]:
+                raise ValueError(_different_sizes(first, images[0], path, result))
+            images[n_read] = result
+            n_read += 1
+    return images[:n_read], unreadable
+
+
+def unreadable_files(reasons: Mapping[str, str], n_files: int) -> str:
+    """Say which files cannot be read, and why."""
+    named = [f"{path} ({reason})" for path, reason in list(reasons.items())[:FILES_NAMED]]
+    more = [f"and {len(reasons) - FILES_NAMED} more"] if len(reasons) > FILES_NAMED else []
+    return f"{len(reasons)} of {n_files} image files cannot be read: {', '.join(named + more)}"
+
+
+def _read(paths: Sequence[str], read: Callable[[str], Array | str]) -> Generator[tuple[str, Array | str], None, None]:
+    """Yield each path with its image, or with the reason why it cannot be read. Pillow decodes on all cores."""
+    n_threads = joblib.cpu_count()
+    if n_threads == 1:
+        yield from ((path, read(path)) for path in paths)
+        return
+    with ThreadPoolExecutor(n_threads) as threads:
+        # block by block, because `map` starts to read everything, however slowly its results are used
+        for start in range(0, len(paths), n_threads * FILES_PER_THREAD):
+            block = paths[start : start + n_threads * FILES_PER_THREAD]
+            yield from zip(block, threads.map(read, block), strict=True)
+
+
+def _bar(n_files: int, verbose: int) -> Any:
+    is_shown = verbose and not getattr(sys.stderr, "closed", True)
+    # disable=None: no bar if the output is not a terminal
+    return bar_class()(total=n_files, desc="Reading images", disable=None if is_shown else True)
+
+
+def _different_sizes(first: str, first_image: Array, path: str, image: Array) -> str:
+    sizes = (
+        f"{name} has {h} rows and {w} columns"
+        for name, (h, w) in ((first, first_image.shape[:2]), (path, image.shape[:2]))
+    )
+    return f"The images differ in size, so pass the size that they should have: {', '.join(sizes)}"
