@@ -50,6 +50,11 @@ class Decoder:
     grey: bool = False
     resize: str = "stretch"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an image; without a size, (0, 0) or (0, 0, 3)."""
+        return (*(self.size or (0, 0)), *(() if self.grey else (3,)))
+
     def read(self, path: str) -> Array | str:
         """Return the pixels, or the reason why the file cannot be read."""
         try:
@@ -66,17 +71,10 @@ class Decoder:
                 image.draft(None, (2 * max(self.size),) * 2)
             image.load()
             orientation = image.getexif().get(ORIENTATION)
-            image = self._with_colours(_in_8_bits(image))
+            image = _opaque(_in_8_bits(image)).convert("L" if self.grey else "RGB")
         if orientation in TURNS:
             image = image.transpose(TURNS[orientation])
         return np.asarray(_resized(image, self.size, self.resize) if self.size else image)
-
-    def _with_colours(self, image: Image.Image) -> Image.Image:
-        mode = "L" if self.grey else "RGB"
-        if not image.has_transparency_data:
-            return image.convert(mode)
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image).convert(mode)
 
 
 def _formats() -> list[str]:
@@ -92,6 +90,14 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
     if not (pixels.min() >= 0 and pixels.max() <= largest):
         raise ValueError(f"pixels from {pixels.min():g} to {pixels.max():g}, but 0 to {largest} can be read")
     return Image.fromarray(np.rint(pixels * (255 / largest)).astype(np.uint8))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB, with a background behind transparent pixels."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image).convert("RGB")
 
 
 def _resized(image: Image.Image, size: Pair, resize: str) -> Image.Image:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import joblib
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._estimator.progress import bar_class
+from skcnn._memory import require_memory
 from skcnn._values import is_size, pair, plain
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ def load_images(
     ValueError
         If a parameter is not one of these values, if there are no paths, or if `size` is None and the files differ in
         size.
+    MemoryError
+        If the images would need more memory than there is.
 
     Examples
     --------
@@ -86,12 +90,12 @@ def load_images(
 
 
 def _as_list(paths: PathLike | Iterable[PathLike]) -> list[str]:
-    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    given = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
     if not given:
         raise ValueError("paths must contain at least one path, got none")
     for path in given:
         if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"paths must be a path or contain paths, got one of type {type(path).__name__}")
+            raise TypeError(f"paths must be a path or several paths, got {type(path).__name__}")
     return [os.path.expanduser(path) for path in given]
 
 
@@ -115,7 +119,7 @@ def decoder(size: Size, grey: bool, resize: str) -> Decoder:
 
 def read_images(paths: Sequence[str], decoder: Decoder, verbose: int) -> tuple[Array, dict[str, str]]:
     """Return the images that can be read, and the reasons why the other files cannot."""
-    images, n_read, first = np.empty(0, np.uint8), 0, ""
+    images, n_read, first = _array(len(paths), decoder.shape), 0, ""
     unreadable: dict[str, str] = {}
     # closing the results ends their threads, also after Ctrl-C
     with closing(_read(paths, decoder.read)) as results, _bar(len(paths), verbose) as bar:
@@ -124,13 +128,18 @@ def read_images(paths: Sequence[str], decoder: Decoder, verbose: int) -> tuple[A
             if isinstance(result, str):
                 unreadable[path] = result
                 continue
-            if n_read == 0:
-                images, first = np.empty((len(paths), *result.shape), np.uint8), path
+            if n_read == 0 and decoder.size is None:
+                images, first = _array(len(paths), result.shape), path
             if result.shape != images.shape[1:]:
                 raise ValueError(_different_sizes(first, images[0], path, result))
             images[n_read] = result
             n_read += 1
     return images[:n_read], unreadable
+
+
+def _array(n_images: int, shape: tuple[int, ...]) -> Array:
+    require_memory(n_images * prod(shape), f"an array of {(n_images, *shape)}")
+    return np.empty((n_images, *shape), np.uint8)
 
 
 def unreadable_files(reasons: Mapping[str, str], n_files: int) -> str:

@@ -19,6 +19,7 @@ EXTENSIONS = (
     *(".avif", ".bmp", ".gif", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
     *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
+DARK = 64  # the largest pixel of images of 14 bits in files of 16 bits
 PARTS_OF_DATA = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
@@ -79,6 +80,8 @@ def load_image_folder(
     ValueError
         If a parameter is not one of these values, if the sub-folders contain no images, or if `size` is None and the
         files differ in size.
+    MemoryError
+        If the images would need more memory than there is.
 
     See Also
     --------
@@ -122,6 +125,8 @@ def load_image_folder(
         _report(unreadable_files(unreadable, len(files)), raises=on_error == "raise" or len(images) == 0)
         is_read = [file not in unreadable for file in files]
         files, labels = files[is_read], labels[is_read]
+    if images.max() <= DARK:
+        warn(_ALMOST_BLACK.format(images.max()))
     if return_X_y:
         return images, labels
     return Bunch(data=images, target=labels, target_names=np.unique(labels).tolist(), filenames=files)
@@ -190,6 +195,10 @@ def _some(names: list[str]) -> str:
 
 _WITHOUT_CLASSES = "contains images, but no folders with images."
 _WITHOUT_IMAGES = "contains no folders with images."
+_ALMOST_BLACK = (
+    "All images are almost black: their largest pixel is {} of 255. If the files have 16 bits but the images fewer, "
+    "read them with another library, and pass them to the classifier as an array of uint16"
+)
 _HOW_TO_ARRANGE = (
     "Put the images of each class into a folder of its own, such as cat/1.jpg and dog/1.jpg. "
     f"The files must have one of the extensions {', '.join(EXTENSIONS)}."
