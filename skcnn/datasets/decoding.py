@@ -59,6 +59,8 @@ class Decoder:
         """Return the pixels, or the reason why the file cannot be read."""
         try:
             return self._decode(path)
+        except TimeoutError:  # a signal handler has raised it
+            raise
         except Exception as error:  # damaged files make Pillow raise many types of errors
             return _reason(path, error)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +12,8 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._engine.surely import surely
+from skcnn._engine.workers import Workers
 from skcnn._estimator.progress import bar_class
 from skcnn._memory import require_memory
 from skcnn._values import is_size, pair, plain
@@ -28,7 +28,6 @@ PathLike = str | os.PathLike[str]
 Size = int | tuple[int, int] | None
 Resize = Literal["stretch", "crop", "pad"]
 RESIZES = ("stretch", "crop", "pad")
-FILES_PER_THREAD = 16  # the more, the less often threads wait for the slowest file
 FILES_NAMED = 10
 
 
@@ -118,12 +117,16 @@ def decoder(size: Size, grey: bool, resize: str) -> Decoder:
 
 
 def read_images(paths: Sequence[str], decoder: Decoder, verbose: int) -> tuple[Array, dict[str, str]]:
-    """Return the images that can be read, and the reasons why the other files cannot."""
+    """Return the images that can be read, and the reasons why the other files cannot. Files are read on all cores."""
+    workers = Workers(joblib.cpu_count(), begin=bool)
+    return surely(lambda: _collect(paths, decoder, workers, verbose), workers.close)
+
+
+def _collect(paths: Sequence[str], decoder: Decoder, workers: Workers, verbose: int) -> tuple[Array, dict[str, str]]:
     images, n_read, first = _array(len(paths), decoder.shape), 0, ""
     unreadable: dict[str, str] = {}
-    # closing the results ends their threads, also after Ctrl-C
-    with closing(_read(paths, decoder.read)) as results, _bar(len(paths), verbose) as bar:
-        for path, result in results:
+    with _bar(len(paths), verbose) as bar:
+        for path, result in zip(paths, workers.map(decoder.read, paths), strict=True):
             bar.update()
             if isinstance(result, str):
                 unreadable[path] = result
@@ -147,19 +150,6 @@ def unreadable_files(reasons: Mapping[str, str], n_files: int) -> str:
     named = [f"{path} ({reason})" for path, reason in list(reasons.items())[:FILES_NAMED]]
     more = [f"and {len(reasons) - FILES_NAMED} more"] if len(reasons) > FILES_NAMED else []
     return f"{len(reasons)} of {n_files} image files cannot be read: {', '.join(named + more)}"
-
-
-def _read(paths: Sequence[str], read: Callable[[str], Array | str]) -> Generator[tuple[str, Array | str], None, None]:
-    """Yield each path with its image, or with the reason why it cannot be read. Pillow decodes on all cores."""
-    n_threads = joblib.cpu_count()
-    if n_threads == 1:
-        yield from ((path, read(path)) for path in paths)
-        return
-    with ThreadPoolExecutor(n_threads) as threads:
-        # block by block, because `map` starts to read everything, however slowly its results are used
-        for start in range(0, len(paths), n_threads * FILES_PER_THREAD):
-            block = paths[start : start + n_threads * FILES_PER_THREAD]
-            yield from zip(block, threads.map(read, block), strict=True)
 
 
 def _bar(n_files: int, verbose: int) -> Any:
