@@ -150,7 +150,8 @@ def _report(message: str, raises: bool) -> None:
 def _files_of_classes(folder: Path) -> dict[str, list[str]]:
     """Return the image files of each class, in the order of their names."""
     entries = _visible(folder)
-    classes = {entry.name: list(_images_in(entry.path)) for entry in entries if entry.is_dir()}
+    above = frozenset([os.path.realpath(folder)])
+    classes = {entry.name: list(_images_in(entry.path, above)) for entry in entries if entry.is_dir()}
     without_class = [entry.path for entry in entries if not entry.is_dir() and _is_image(entry)]
     if not any(classes.values()):
         raise ValueError(f"{folder} {_WITHOUT_CLASSES if without_class else _WITHOUT_IMAGES} {_HOW_TO_ARRANGE}")
@@ -163,14 +164,14 @@ def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
         return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
 
 
-def _images_in(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+def _images_in(folder: str, above: frozenset[str]) -> Iterator[str]:
     """Yield the image files in a folder and in those below. A link to a folder above would have no end."""
-    above |= {os.path.realpath(folder)}
-    for entry in _visible(folder):
-        if not entry.is_dir():
-            yield from [entry.path] if _is_image(entry) else []
-        elif os.path.realpath(entry.path) not in above:
-            yield from _images_in(entry.path, above)
+    here = os.path.realpath(folder)
+    for entry in _visible(folder) if here not in above else ():
+        if entry.is_dir():
+            yield from _images_in(entry.path, above | {here})
+        elif _is_image(entry):
+            yield entry.path
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
@@ -179,12 +180,12 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 def _warn_if_unusual(folder: Path, classes: dict[str, list[str]], without_class: list[str]) -> None:
     if without_class:
-        warn(f"{_some(without_class)} are in no folder of a class, so they are left out")
+        warn(f"{_some(without_class)} belong to no class, so they are left out: move them into the folder of a class")
     if empty := [name for name, files in classes.items() if not files]:
-        warn(f"{_some(empty)} in {folder} contain no images, so they are not classes")
+        warn(f"The folders {_some(empty)} in {folder} contain no images, so they are not classes")
     if all(name.lower() in PARTS_OF_DATA for name in classes):
         warn(
-            f"The folders {_some(list(classes))} become the classes. Load each of them by itself if it contains classes"
+            f"The classes are {_some(list(classes))}. If these folders contain folders of classes, load each by itself"
         )
 
 
