@@ -89,7 +89,9 @@ def load_images(
 
 
 def _as_list(paths: PathLike | Iterable[PathLike]) -> list[str]:
-    given = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
+    if isinstance(paths, str | os.PathLike):
+        return [os.path.expanduser(paths)]
+    given = list(paths) if isinstance(paths, Iterable) else [paths]
     if not given:
         raise ValueError("paths must contain at least one path, got none")
     for path in given:

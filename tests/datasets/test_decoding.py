@@ -8,7 +8,6 @@ import pytest
 from skcnn.datasets import load_images
 
 Image = pytest.importorskip("PIL.Image")
-features = pytest.importorskip("PIL.features")
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 RED = (255, 0, 0)
@@ -41,9 +40,8 @@ def test_formats_without_loss(save, extension):
 
 @pytest.mark.parametrize("extension", ["avif", "ico", "jfif", "jp2", "jpe", "jpeg", "JPG", "webp"])
 def test_other_formats(save, extension):
-    needed = {"avif": "avif", "jp2": "jpg_2000", "webp": "webp"}.get(extension)
-    if needed and not features.check(needed):
-        pytest.skip(f"this Pillow was built without {needed}")
+    if f".{extension.lower()}" not in Image.registered_extensions():
+        pytest.skip(f"this Pillow cannot write .{extension}")
     image = Image.new("RGB", (16, 16), (200, 100, 50))
     np.testing.assert_allclose(read(save(f"a.{extension}", image)).mean(axis=(0, 1)), (200, 100, 50), atol=3)
 
@@ -58,7 +56,6 @@ def test_other_formats(save, extension):
         ("P", "a.bmp", RED),
         ("CMYK", "a.tif", RED),
         ("CMYK", "a.jpg", RED),
-        ("YCbCr", "a.tif", RED),
         ("YCbCr", "a.jpg", RED),
         ("RGBA", "a.png", RED),
         ("LA", "a.png", (76, 76, 76)),
@@ -76,7 +73,8 @@ def test_modes(save, mode, name, expected, grey):
 @pytest.mark.parametrize("dtype", ["<u2", ">u2", "<i4"])
 def test_16_bits_are_scaled_not_clipped(save, name, dtype):
     pixels = np.linspace(0, 65535, 48).round().astype(dtype).reshape(6, 8)
-    path = save(name, pixels.astype("<u2") if not name.endswith("tif") else pixels)
+    can_be_saved = {"a.png": "<u2", "a.pgm": "<i4"}.get(name, dtype)
+    path = save(name, pixels.astype(can_be_saved))
     np.testing.assert_array_equal(read(path, grey=True), np.rint(pixels / 257))
     np.testing.assert_array_equal(read(path), three(np.rint(pixels / 257)))
 
