@@ -46,7 +46,7 @@ from skcnn._estimator.sklearn_private import (
     fit_context,
     with_callbacks,
 )
-from skcnn._estimator.targets import mean_weight, require_classes
+from skcnn._estimator.targets import label_array, mean_weight, require_classes
 from skcnn._estimator.validation import ValidationSet, no_figures, scorer_of
 from skcnn._estimator.warning import warn
 from skcnn._storage.missing import require_none_missing
@@ -595,6 +595,24 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         log_probabilities : ndarray of shape (n, n_classes)
         """
         return self._predict(X, lambda model, logits: model.loss.log_probabilities(logits))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the fitted shape, flat or not.
+        y : array-like of shape (n,)
+            The true labels.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        accuracy : float
+            The fraction of images whose label is predicted.
+        """
+        return float(super().score(X, label_array(y, "y"), sample_weight))
 
     def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
         """Predict block by block. `finish` turns the outputs of each block into its part of the result."""

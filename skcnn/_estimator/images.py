@@ -20,14 +20,11 @@ from skcnn._values import as_float, is_count, power_of_two
 __all__ = [
     "ImageFormat",
     "Images",
-    "flatten",
     "image_format_for",
     "image_shape_for",
-    "numeric_dtype",
     "parts",
     "require_same_shape",
     "scaling_for",
-    "stack_shape",
 ]
 
 Array = NDArray[Any]
@@ -38,40 +35,6 @@ FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 DARK = 64  # uint8 images with only values below this are probably not photographs
 SMALL_VARIANCE = 1e-200  # if the variance is smaller, the squares that it is computed from may have lost digits
 SAMPLES_AT_A_TIME = 1024
-
-
-def flatten(X: Any) -> Any:
-    """Return X with one row for each image: lists become arrays, and stacks of images (3 or 4 axes) are flattened."""
-    X = np.asarray(X) if isinstance(X, list | tuple) else X
-    shape = stack_shape(X)
-    return np.asarray(X).reshape(shape[0], prod(shape[1:])) if shape else X
-
-
-def stack_shape(X: Any) -> tuple[int, ...]:
-    """Return the shape of X if it is a stack of images (3 or 4 axes), otherwise ()."""
-    shape = np.shape(X) if isinstance(X, np.ndarray | list | tuple) else ()
-    return shape if len(shape) in (3, 4) else ()
-
-
-def numeric_dtype(X: Any) -> type | None:
-    """Return the dtype to convert X to: None for plain numbers, which are not converted, otherwise float64.
-
-    Raises
-    ------
-    ValueError
-        If X contains dates or time spans.
-    """
-    is_table = hasattr(X, "dtypes") and len(np.shape(X)) == 2
-    dtypes = list(X.dtypes) if is_table else [getattr(X, "dtype", None)]
-    for dtype in dtypes:
-        if isinstance(dtype, np.dtype) and dtype.kind in "mM":
-            raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")
-    if isinstance(X, np.ndarray) and X.dtype == object:
-        # NumPy would convert them to numbers without a warning
-        dates = (value.dtype for value in X.flat if isinstance(value, np.datetime64 | np.timedelta64))
-        if (dtype := next(dates, None)) is not None:
-            raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")
-    return None if all(isinstance(dtype, np.dtype) and dtype.kind in "biufc" for dtype in dtypes) else np.float64
 
 
 def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataFormat) -> tuple[ImageShape, bool]:
@@ -103,13 +66,14 @@ def image_shape_for(shape: tuple[int, ...], image_shape: Any, data_format: DataF
             return _guess(shape[1]), True
         if prod(wanted) != shape[1]:
             raise ValueError(f"image_shape {wanted} needs {prod(wanted)} features, got {shape[1]}")
+        _warn_if_channels_seem_first(wanted)
         return wanted, False
     h, w, c = _own_shape(shape, data_format)
     _warn_if_other_order_looks_right(shape, data_format)
     if wanted is not None and wanted != (h, w, c):
         raise ValueError(
             f"image_shape {wanted} does not match X of shape {shape}: read as {data_format}, its images have shape "
-            f"{(h, w, c)}"
+            f"{(h, w, c)}; image_shape is always (h, w, c)"
         )
     return (h, w, c), False
 
@@ -120,6 +84,17 @@ def _checked_image_shape(image_shape: Any) -> ImageShape:
         raise ValueError(f"image_shape must be (h, w) or (h, w, c), ints of at least 1, got {image_shape!r}")
     h, w, *c = (int(size) for size in image_shape)
     return h, w, c[0] if c else 1
+
+
+def _warn_if_channels_seem_first(image_shape: ImageShape) -> None:
+    h, w, c = image_shape
+    # images of one row with many channels are signals
+    if h in FEW_CHANNELS and c > max(FEW_CHANNELS) and (h > 1 or w == c):
+        warn(
+            f"image_shape {image_shape} means {h} rows, {w} columns and {c} channels, because it is always (h, w, c); "
+            f"if the rows of X hold one channel after the other, pass image_shape={(w, c, h)} and "
+            "data_format='channels_first'"
+        )
 
 
 def _own_shape(shape: tuple[int, ...], data_format: DataFormat) -> ImageShape:
@@ -225,13 +200,28 @@ class Images:
 
 
 def require_same_shape(shape: tuple[int, ...], fitted: ImageFormat) -> None:
-    """Raise ValueError if X is a stack of images with another shape than in training. If X is flat, `shape` is ()."""
-    if shape and _own_shape(shape, fitted.data_format) != fitted.shape:
-        hint = "; for a single image, pass X[np.newaxis]" if shape == fitted.shape else ""
-        raise ValueError(
-            f"X of shape {shape} contains images of shape {_own_shape(shape, fitted.data_format)}, "
-            f"but the network was fitted on images of shape {fitted.shape}{hint}"
-        )
+    """Raise ValueError if an array of this shape contains images of another shape than in training.
+
+    Rows of another length are left to scikit-learn, unless X is a single image.
+    """
+    is_flat = len(shape) == 2
+    if shape[1] == prod(fitted.shape) if is_flat else _own_shape(shape, fitted.data_format) == fitted.shape:
+        return
+    is_single = shape in _shapes_of_one(fitted)
+    if is_flat and not is_single:
+        return
+    read_as = f"rows of {shape[1]} features" if is_flat else f"images of shape {_own_shape(shape, fitted.data_format)}"
+    hint = "; for a single image, pass X[np.newaxis]" if is_single else ""
+    raise ValueError(
+        f"X of shape {shape} contains {read_as}, but the network was fitted on images of shape {fitted.shape}{hint}"
+    )
+
+
+def _shapes_of_one(fitted: ImageFormat) -> list[tuple[int, ...]]:
+    """Return the shapes that a single image may have."""
+    h, w, c = fitted.shape
+    colour = (h, w, c) if fitted.data_format == "channels_last" else (c, h, w)
+    return [colour, (h, w)] if c == 1 else [colour]
 
 
 def image_format_for(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from
-from skcnn._estimator.images import Images, flatten, image_format_for, numeric_dtype, require_same_shape, stack_shape
+from skcnn._estimator.arrays import as_images, numeric_dtype
+from skcnn._estimator.images import Images, image_format_for, require_same_shape
 from skcnn._estimator.magnitudes import ROWS_THAT_TELL, magnitudes, warn_if_scales_are_mixed
 from skcnn._estimator.model import FittedModel
-from skcnn._estimator.targets import check_labels, check_weights, encode, sample_weights
+from skcnn._estimator.targets import as_labels, check_weights, encode, sample_weights
 from skcnn._training.config import DataSet
 from skcnn._training.randomness import stream
 
@@ -27,7 +30,7 @@ _NO_Y = "no_validation"  # scikit-learn's name for it
 
 def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = _NO_Y) -> Any:
     """Return X as validated rows, and y if it is given. The images must have the shape that the model was fitted on."""
-    return _validated(estimator, X, y, model)[0]
+    return _validated(estimator, as_images(X), y, model)[0]
 
 
 def read_data_set(
@@ -46,7 +49,11 @@ def read_data_set(
     classes : ndarray or None
         The labels of a new model. None: the labels in y.
     """
-    check_labels(y)
+    y = as_labels(y, "y")
+    X = as_images(X)
+    _require_a_batch(X, y)
+    if y is not None:
+        check_classification_targets(y)  # warns if the labels are probably numbers to predict
     (rows, y), features = _validated(estimator, X, y, model)
     if classes is None:
         classes = np.unique(y) if model is None else model.classes
@@ -55,7 +62,7 @@ def read_data_set(
     weight = sample_weights(sample_weight, estimator.class_weight, y_index, classes)
     indices = np.arange(len(y_index)) if weight is None else np.flatnonzero(weight > 0)
     if model is None:
-        model = _new_model(estimator, features, classes, rows, stack_shape(X) or rows.shape, indices, weight)
+        model = _new_model(estimator, features, classes, rows, _shape(X, rows), indices, weight)
     elif model.built_from != _built_from(estimator):
         _refuse_other_parameters(model.built_from, _built_from(estimator))
     model = _with_magnitudes(model, rows, indices)
@@ -83,20 +90,36 @@ def check_classes(classes: Any, model: FittedModel | None) -> Array | None:
         if model is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return None
-    labels: Array = np.unique(np.asarray(classes))
+    labels: Array = np.unique(as_labels(classes, "classes"))
     if model is not None and not np.array_equal(labels, model.classes):
         raise ValueError(f"classes={labels.tolist()} is not the same as on the first call: {model.classes.tolist()}")
     return labels
 
 
+def _require_a_batch(X: Any, y: Any) -> None:
+    """Raise ValueError if X seems to be a single image, because y is a single label."""
+    if isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and len(y) == 1 < len(X):
+        raise ValueError(
+            f"X and y have inconsistent numbers of samples: {[len(X), len(y)]}; if X of shape {X.shape} is a single "
+            "image, pass X[np.newaxis]"
+        )
+
+
+def _shape(X: Any, rows: Array) -> tuple[int, ...]:
+    """Return the shape of X, given as an array or a table, before it was flattened to rows."""
+    return X.shape if isinstance(X, np.ndarray) else rows.shape
+
+
 def _validated(estimator: Any, X: Any, y: Any, model: FittedModel | None) -> tuple[Any, dict[str, Any]]:
     """Return the result of scikit-learn's `validate_data`, and the attributes that it sets if there is no model.
 
-    It sets them on a stand-in, because the estimator itself must not change before a fit has succeeded.
+    X is from `as_images`, and is flattened first. The attributes are set on a stand-in, because the estimator itself
+    must not change before a fit has succeeded.
     """
-    if model is not None:
-        require_same_shape(stack_shape(X), model.image_format)
-    flat = flatten(X)
+    is_array = type(X) is np.ndarray
+    if is_array and model is not None:
+        require_same_shape(X.shape, model.image_format)
+    flat = X.reshape(len(X), prod(X.shape[1:])) if is_array else X
     if model is not None and y is _NO_Y and _is_plain(flat, model.features):
         return flat, model.features
     stand_in = object.__new__(type(estimator))

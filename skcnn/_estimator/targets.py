@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import reprlib
 from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import type_of_target
 
+from skcnn._estimator.arrays import as_array, is_missing
 from skcnn._estimator.sklearn_private import check_sample_weight
 from skcnn._values import as_float, power_of_two
 
 __all__ = [
-    "check_labels",
+    "as_labels",
     "check_weights",
     "encode",
+    "label_array",
     "mean_weight",
     "moderate",
     "require_classes",
@@ -28,18 +32,85 @@ Array = NDArray[Any]
 ClassWeight = dict[Any, float] | str | None
 
 
-def check_labels(y: Any) -> None:
-    """Raise ValueError unless y contains one class label per sample. scikit-learn raises an error if y is None."""
+def as_labels(y: Any, name: str) -> Any:
+    """Return the argument `name` as an array of labels, one for each sample. scikit-learn raises an error for None.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, or if it contains anything but labels that can be sorted.
+    """
     if y is None:
-        return
+        return None
+    labels = _as_array(y, name)
+    if labels.ndim == 0:
+        raise ValueError(f"{name} must be an array or a list of labels, got {reprlib.repr(y)}")
+    _require_none_missing(labels, name)
+    _require_one_type(labels, name)
     with np.errstate(all="ignore"):  # scikit-learn casts NaN before it raises an error
-        kind = type_of_target(y, input_name="y")
-    if kind.startswith("multilabel") or kind.endswith("multioutput"):
+        kind = type_of_target(labels, input_name=name)
+    if labels.ndim > 2 or kind.startswith("multilabel") or kind.endswith("multioutput"):
         raise ValueError(
-            f"Unknown label type: {kind}. y must contain one class label per sample, got shape {np.shape(y)}; "
+            f"Unknown label type: {kind}. {name} must contain one class label per sample, got shape {labels.shape}; "
             "if it is one-hot encoded, pass y.argmax(axis=1)"
         )
-    check_classification_targets(y)
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(f"Unknown label type: {kind}. {name} must contain class labels: strings or whole numbers")
+    return labels
+
+
+def label_array(y: Any, name: str) -> Any:
+    """Return labels as an array, before they are judged. scikit-learn converts the types of pandas."""
+    return y if hasattr(y, "isna") else as_array(y, name)
+
+
+def _as_array(y: Any, name: str) -> Array:
+    is_list = isinstance(y, list | tuple)
+    try:
+        labels = label_array(y, name)
+    except ValueError as error:
+        if is_list:
+            raise ValueError(f"{name} must contain one class label per sample, but contains lists: {error}") from error
+        raise
+    array: Array = check_array(
+        labels,
+        dtype=None,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_all_finite=False,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name=name,
+    )
+    if is_list and array.dtype.kind == "U":  # NumPy converts numbers and NaN among strings to strings
+        objects = np.asarray(y, dtype=object)
+        return array if all(isinstance(label, str) for label in objects.flat) else objects
+    return array
+
+
+def _require_none_missing(labels: Array, name: str) -> None:
+    if labels.dtype.kind in "mM":
+        missing = np.isnat(labels)
+    elif labels.dtype == object:
+        missing = np.array([is_missing(label) for label in labels.flat], dtype=bool)
+    else:
+        return  # scikit-learn's errors name NaN among numbers
+    if missing.any():
+        first = int(np.flatnonzero(missing)[0])
+        raise ValueError(
+            f"{name} contains {np.count_nonzero(missing)} missing labels, the first at position {first} "
+            f"({labels.flat[first]}); remove these samples or give them a label"
+        )
+
+
+def _require_one_type(labels: Array, name: str) -> None:
+    types = {type(label) for label in labels.flat} if labels.dtype == object else set()
+    if types != {bytes} and not all(issubclass(kind, str) for kind in types):  # scikit-learn's error names bytes
+        found = " and ".join(sorted(kind.__name__ for kind in types))
+        raise ValueError(
+            f"Unknown label type: {name} is an array of Python objects of type {found}; all labels must be strings, "
+            "or numbers in an array of numbers, as from y.astype(int)"
+        )
 
 
 def encode(name: str, y: Array, classes: Array) -> Array:

@@ -18,7 +18,7 @@ from skcnn._estimator.magnitudes import ANY
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.prediction import predict
 from skcnn._estimator.reading import read_images
-from skcnn._estimator.targets import check_labels, check_weights, encode, moderate
+from skcnn._estimator.targets import as_labels, check_weights, encode, moderate
 from skcnn._training.config import DataSet
 from skcnn._training.state import Row
 from skcnn._values import as_float
@@ -78,8 +78,7 @@ class ValidationSet:
         if X is None or y is None:
             raise ValueError("X_val and y_val must be passed together, and sample_weight_val only with both of them")
         try:
-            check_labels(y)
-            rows, y = read_images(estimator, model, X, y)
+            rows, y = read_images(estimator, model, X, as_labels(y, "y"))
         except ValueError as error:
             raise ValueError(f"X_val, y_val: {error}") from error
         model.warn_if_scale_is_off(rows, "X_val")
