@@ -18,11 +18,15 @@ from scipy.sparse import issparse
 
 from skcnn._estimator.warning import warn
 
-__all__ = ["as_array", "as_images", "is_missing", "is_table", "numeric_dtype"]
+__all__ = ["as_array", "as_images", "is_missing", "numeric_dtype", "require_no_images_in_cells"]
 
 Array = NDArray[Any]
 _PATH = (str, bytes, os.PathLike)
 _NUMBER = "a number"
+_NO_PATHS = (
+    ", but it must contain the images themselves, not their paths; skcnn.datasets.load_image_folder(path, size=(h, w)) "
+    "reads a folder of images"
+)
 
 
 def as_array(value: Any, name: str) -> Any:
@@ -36,10 +40,11 @@ def as_array(value: Any, name: str) -> Any:
     ValueError
         If it cannot be converted.
     """
-    if is_table(value) or isinstance(value, np.matrix) or issparse(value):
-        return value
-    array = value if type(value) is np.ndarray else _converted(value, name)
-    return array.astype(object) if array.dtype.kind == "T" else array  # scikit-learn does not read NumPy's own strings
+    if type(value) is not np.ndarray:
+        if is_table(value) or isinstance(value, np.matrix) or issparse(value):
+            return value
+        value = _converted(value, name)
+    return value.astype(object) if value.dtype.kind == "T" else value  # scikit-learn does not read StringDType
 
 
 def _converted(value: Any, name: str) -> Array:
@@ -53,14 +58,14 @@ def _converted(value: Any, name: str) -> Array:
 
 
 def _readable(value: Any) -> Any:
-    """Return what NumPy can convert: arrays that can only be exchanged by DLPack become an ndarray first."""
+    """Return what NumPy can convert: an object that only supports DLPack becomes an ndarray first."""
     only_dlpack = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
     return np.from_dlpack(value) if only_dlpack else value
 
 
 def is_table(X: Any) -> bool:
     """Return whether X is a table, such as a DataFrame of any library."""
-    return hasattr(type(X), "columns")  # an array of xarray may have an axis of this name
+    return hasattr(type(X), "columns")  # the type's, because an array of xarray may have an axis of this name
 
 
 def as_images(X: Any) -> Any:
@@ -79,7 +84,7 @@ def as_images(X: Any) -> Any:
             f"X has {array.ndim} axes (its shape is {array.shape}), but only 2, 3 or 4 axes are accepted: "
             "(n, n_features), (n, h, w), and (n, h, w, c) or (n, c, h, w)"
         )
-    if array.dtype.kind in "OSUT" and array.size:
+    if array.dtype.kind in "OSU" and array.size:
         _require_numbers(array)
     got = f"{type(X).__name__} of shape {array.shape}" if array.ndim else reprlib.repr(X)
     raise ValueError(
@@ -97,11 +102,11 @@ def _stacked(images: Sequence[Any]) -> Any:
     modes = {mode for image in images if isinstance(mode := getattr(image, "mode", None), str)}
     try:
         array = as_array([_readable(image) for image in images], "X")
-    except ValueError:
-        _require_one_form(images)
-        raise
+    except ValueError as error:
+        form = _common_form(images)
+        raise ValueError(f"X must contain images, but X[0] is {form}: {error.__cause__}") from error
     if len(modes) > 1:  # images of different modes may have the same shape
-        _require_one_form(images)
+        _common_form(images)
     if modes & {"P", "PA"}:
         warn(
             "X contains palette images, whose numbers are indices of colours; convert them first, as in "
@@ -112,45 +117,63 @@ def _stacked(images: Sequence[Any]) -> Any:
 
 def _require_numbers(array: Array) -> None:
     """Raise ValueError if an array of 0 or 1 axes contains images, paths or other objects instead of numbers."""
-    first = array.flat[0]
+    first = array.ravel()[:1].tolist()[0]
     if isinstance(first, _PATH):
-        raise ValueError(
-            f"X contains paths or texts ({reprlib.repr(first)}), but it must contain the images themselves; "
-            "skcnn.datasets.load_image_folder(path, size=(h, w)) reads a folder of images"
-        )
-    if array.ndim == 0:
-        return
-    _require_one_form(array)
-    if np.ndim(first):
-        raise ValueError(f"X contains {len(array)} arrays of shape {np.shape(first)}; pass np.stack(X)")
-    if _form(first) != _NUMBER:
-        raise ValueError(f"X must contain images, but X[0] is {_form(first)}")
+        raise ValueError(f"X contains {reprlib.repr(first)}{_NO_PATHS}")
+    form = _common_form(array.ravel())
+    if form.startswith("of shape"):
+        raise ValueError(f"X contains {len(array)} separate arrays {form}; pass np.stack(X)")
+    if array.ndim and form != _NUMBER:
+        raise ValueError(f"X must contain images, but X[0] is {form}")
 
 
-def _require_one_form(images: Iterable[Any]) -> None:
-    """Raise ValueError if the images differ in form. It names the first one that differs from image 0."""
+def require_no_images_in_cells(X: Any) -> None:
+    """Raise ValueError if the first row of a table or of an array with two axes contains images or paths."""
+    cells = np.asarray(X)
+    for cell in cells[0] if cells.ndim == 2 and cells.dtype.kind in "OSU" and cells.size else ():
+        if isinstance(cell, _PATH) and not _is_numeric(cell):
+            raise ValueError(f"could not convert string to float: X contains {str(cell)!r}{_NO_PATHS}")
+        if (form := _form(cell)).startswith("of shape"):
+            raise ValueError(f"X has arrays {form} in its cells; pass np.stack of the column that contains the images")
+
+
+def _is_numeric(text: Any) -> bool:
+    """Return whether a string is a number, as scikit-learn reads it."""
+    try:
+        float(text)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _common_form(images: Iterable[Any]) -> str:
+    """Return the form of all images. Raise ValueError that names the first one that differs from image 0."""
     forms = map(_form, images)
-    first = next(forms, "")
+    first = next(forms)
     for i, form in enumerate(forms, start=1):
         if form != first:
             raise ValueError(
-                f"X[0] is {first}, but X[{i}] is {form}; all images must have the same size and the same channels. "
-                "Resize and convert them, or let skcnn.datasets.load_image_folder(path, size=(h, w)) do it"
+                f"X[0] is {first}, but X[{i}] is {form}; all must be images with the same size and channels. Resize "
+                "and convert them (skcnn.datasets.load_image_folder(path, size=(h, w)) does this for files), and "
+                "remove those that are missing"
             )
+    return first
 
 
 def _form(image: Any) -> str:
     """Describe an image by its shape, and by its mode if it is of Pillow. Describe anything else by its type."""
-    if is_missing(image):
-        return repr(image)
     try:
         array = as_array(image, "X")
     except ValueError:
-        return f"a {type(image).__name__} that is no array"
-    if type(array) is not np.ndarray or array.ndim == 0:
-        return _NUMBER if isinstance(image, Number) else f"a {type(image).__name__}"
-    mode = getattr(image, "mode", None)
-    return f"of shape {array.shape}" + (f" and mode {mode}" if isinstance(mode, str) else "")
+        return f"a {type(image).__name__} that cannot be converted to an array"
+    if issparse(image):
+        return "sparse (use .toarray())"
+    if np.ndim(array):
+        mode = getattr(image, "mode", None)
+        return f"of shape {array.shape}" + (f" and mode {mode}" if isinstance(mode, str) else "")
+    if is_missing(image):
+        return repr(image)
+    return _NUMBER if isinstance(image, Number) else f"of type {type(image).__name__}"
 
 
 def is_missing(value: Any) -> bool:
@@ -171,7 +194,7 @@ def numeric_dtype(X: Any) -> type | None:
     ValueError
         If X contains dates or time spans.
     """
-    dtypes = list(getattr(X, "dtypes", ())) if is_table(X) else [getattr(X, "dtype", None)]
+    dtypes = _column_dtypes(X) if is_table(X) else [getattr(X, "dtype", None)]
     for dtype in dtypes:
         if str(dtype).lower().startswith(("date", "time", "duration", "period")):
             raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")
@@ -181,4 +204,8 @@ def numeric_dtype(X: Any) -> type | None:
         if (dtype := next(dates, None)) is not None:
             raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")
     plain = all(isinstance(dtype, np.dtype) and dtype.kind in "biufc" for dtype in dtypes)
-    return None if plain and dtypes else np.float64
+    return None if plain else np.float64
+
+
+def _column_dtypes(table: Any) -> list[Any]:
+    return list(table.dtypes if hasattr(table, "dtypes") else table.schema.types)  # pandas and polars, or pyarrow

@@ -91,7 +91,7 @@ def _warn_if_channels_seem_first(image_shape: ImageShape) -> None:
     # images of one row with many channels are signals
     if h in FEW_CHANNELS and c > max(FEW_CHANNELS) and (h > 1 or w == c):
         warn(
-            f"image_shape {image_shape} means {h} rows, {w} columns and {c} channels, because it is always (h, w, c); "
+            f"image_shape {image_shape} means {h}x{w} pixels with {c} channels, because it is always (h, w, c); "
             f"if the rows of X hold one channel after the other, pass image_shape={(w, c, h)} and "
             "data_format='channels_first'"
         )

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from
-from skcnn._estimator.arrays import as_images, numeric_dtype
+from skcnn._estimator.arrays import as_images, numeric_dtype, require_no_images_in_cells
 from skcnn._estimator.images import Images, image_format_for, require_same_shape
 from skcnn._estimator.magnitudes import ROWS_THAT_TELL, magnitudes, warn_if_scales_are_mixed
 from skcnn._estimator.model import FittedModel
@@ -131,6 +131,9 @@ def _validated(estimator: Any, X: Any, y: Any, model: FittedModel | None) -> tup
     try:
         with np.errstate(all="ignore"):  # sums of huge values of both signs are not an error here
             validated = validate_data(stand_in, flat, y, dtype=numeric_dtype(flat), reset=model is None)
+    except (TypeError, ValueError):
+        require_no_images_in_cells(flat)
+        raise
     except OverflowError as error:
         raise ValueError(f"X contains a number that is too large for float64: {error}") from error
     return validated, {name: attributes[name] for name in _SET_BY_SKLEARN if name in attributes}

@@ -75,17 +75,25 @@ def test_the_other_order_of_channels_looks_right(make, data, shape, data_format)
 
 def test_five_dimensions(make, data, fitted):
     X = data[0].reshape(40, 2, 3, 2, 3)
-    with pytest.raises(ValueError, match="Found array with dim 5"):
-        make().fit(X, data[1])
-    with pytest.raises(ValueError, match="Found array with dim 5"):
-        fitted.predict(X)
+    for five in (X, X.tolist(), list(X)):
+        with pytest.raises(ValueError, match=r"X has 5 axes .*\(40, 2, 3, 2, 3\).* only 2, 3 or 4 axes are accepted"):
+            make().fit(five, data[1])
+        with pytest.raises(ValueError, match=r"X has 5 axes .*\(40, 2, 3, 2, 3\).* only 2, 3 or 4 axes are accepted"):
+            fitted.predict(five)
 
 
-@pytest.mark.parametrize("ragged", [[[1, 2], [3]], [[[1, 2], [3, 4]], [[5, 6]]]], ids=["rows", "images"])
-def test_ragged_lists(make, fitted, ragged):
-    with pytest.raises(ValueError, match="inhomogeneous"):
+@pytest.mark.parametrize(
+    ("ragged", "text"),
+    [
+        ([[1, 2], [3]], r"X\[0\] is of shape \(2,\), but X\[1\] is of shape \(1,\)"),
+        ([[[1, 2], [3, 4]], [[5, 6]]], r"X\[0\] is of shape \(2, 2\), but X\[1\] is of shape \(1, 2\)"),
+    ],
+    ids=["rows", "images"],
+)
+def test_ragged_lists(make, fitted, ragged, text):
+    with pytest.raises(ValueError, match=text):
         make().fit(ragged, [0, 1])
-    with pytest.raises(ValueError, match="inhomogeneous"):
+    with pytest.raises(ValueError, match=text):
         fitted.predict(ragged)
 
 
@@ -129,6 +137,45 @@ def test_another_image_size_at_predict(make, data, shape):
     text = rf"images of shape {there}, but the network was fitted on images of shape \(4, 3, 3\)"
     with pytest.raises(ValueError, match=text):
         clf.predict(X.reshape(shape))  # the images have as many numbers, so only the shape differs
+
+
+SINGLE = {
+    "grey": ((40, 6, 6), "channels_last", lambda x: x),
+    "grey, fitted on rows": ((40, 36), "channels_last", lambda x: x.reshape(6, 6)),
+    "grey, as a list": ((40, 6, 6), "channels_last", lambda x: x.tolist()),
+    "grey, with a channel": ((40, 6, 6, 1), "channels_last", lambda x: x),
+    "grey, without its channel": ((40, 6, 6, 1), "channels_last", lambda x: x[:, :, 0]),
+    "not square": ((40, 4, 9), "channels_last", lambda x: x),
+    "colour": ((40, 4, 3, 3), "channels_last", lambda x: x),
+    "channels first": ((40, 3, 4, 3), "channels_first", lambda x: x),
+}
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+@pytest.mark.parametrize(("shape", "data_format", "single"), SINGLE.values(), ids=SINGLE)
+def test_a_single_image_needs_a_batch(make, data, shape, data_format, single, name):
+    X, y = data[0].reshape(shape), data[1]
+    clf = make(data_format=data_format).fit(X, y)
+    image = single(X[0])
+    with pytest.raises(ValueError, match=r"but the network was fitted on images .*for a single image, pass X\[np"):
+        getattr(clf, name)(image)
+    assert same_bits(getattr(clf, name)(np.asarray(image)[np.newaxis]), getattr(clf, name)(X[:1]))
+
+
+def test_a_single_flat_image_needs_a_batch(fitted, data):
+    with pytest.raises(ValueError, match=r"got ndarray of shape \(36,\).*X\.reshape\(1, -1\)"):
+        fitted.predict(data[0][0])
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (6, 6, 1), (4, 3, 3)], ids=str)
+def test_training_on_a_single_image_needs_a_batch(make, data, shape):
+    X = data[0][0].reshape(shape)
+    clf = make(pool_size=1)
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: .*single image, pass X\[np\.newaxis\]"):
+        clf.partial_fit(X, [1], classes=[0, 1, 2])
+    clf.partial_fit(X[np.newaxis], [1], classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"pass X\[np\.newaxis\]"):
+        clf.partial_fit(X, [1])
 
 
 @pytest.mark.parametrize(
@@ -184,6 +231,32 @@ def test_image_shape_of_another_size(make, image_shape, n_features, text):
 def test_image_shape_against_the_shape_of_X(make, images):
     with pytest.raises(ValueError, match=r"image_shape \(4, 9, 1\) does not match X of shape \(40, 6, 6\)"):
         make(image_shape=(4, 9)).fit(*images)
+
+
+@pytest.mark.parametrize("image_shape", [(3, 32, 32), (1, 12, 12), (4, 6, 8), (3, 5, 7)], ids=str)
+def test_image_shape_with_the_channels_first(make, image_shape):
+    c, h, w = image_shape
+    X, y = np.random.default_rng(0).random((8, h * w * c)), np.arange(8) % 2
+    text = rf"image_shape \({c}, {h}, {w}\) means .*pass image_shape=\({h}, {w}, {c}\) and data_format='channels_first'"
+    with pytest.warns(UserWarning, match=text):
+        clf = make(image_shape=image_shape, pool_size=1).fit(X, y)
+    assert clf.image_shape_ == image_shape  # the warning changes nothing in how X is read
+    assert make(image_shape=(h, w, c), data_format="channels_first").fit(X, y).image_shape_ == (h, w, c)
+
+
+@pytest.mark.parametrize("image_shape", [(1, 20, 9), (3, 8, 3), (2, 8, 8), (32, 32, 3), (5, 8, 8), (1, 4, 4)], ids=str)
+def test_image_shapes_that_may_be_right_do_not_warn(make, image_shape):
+    X = np.random.default_rng(0).random((8, np.prod(image_shape)))
+    assert make(image_shape=image_shape, pool_size=1).fit(X, np.arange(8) % 2).image_shape_ == image_shape
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_image_shape_with_the_channels_first_against_X(make, data_format):
+    X = np.zeros((8, 6, 6, 3) if data_format == "channels_last" else (8, 3, 6, 6))
+    with pytest.raises(
+        ValueError, match=r"image_shape \(3, 6, 6\) does not match X .*image_shape is always \(h, w, c\)"
+    ):
+        make(image_shape=(3, 6, 6), data_format=data_format).fit(X, np.arange(8) % 2)
 
 
 BAD_SHAPES = [(0, 8), (-1, 8), (8.0, 8), (8, 8, 1, 1), (64,), (), (True, 8), (8, None), "8x8", 8, True, 8.0]

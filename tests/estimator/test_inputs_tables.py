@@ -35,7 +35,7 @@ def test_missing_values_of_pandas(make, data, table):
 
 def test_a_column_is_not_a_table(make, data, table):
     clf = make().fit(*data)
-    with pytest.raises(ValueError, match="Expected a 2-dimensional container"):
+    with pytest.raises(ValueError, match=r"Expected 2D array .* got Series of shape \(40,\)"):
         clf.predict(table["pixel0"])
 
 

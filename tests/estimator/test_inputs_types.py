@@ -194,6 +194,7 @@ PLAIN = {
     "every other row": lambda X: X[::2],
     "a list": lambda X: X.tolist(),
     "big-endian": lambda X: X.astype(">f8"),
+    "a subclass": lambda X: np.ma.masked_array(X, X > 1),
 }
 OTHER = {
     "NaN": lambda X: np.where(X > 2, np.nan, X),
@@ -206,11 +207,10 @@ OTHER = {
     "objects": lambda X: X.astype(object),
     "a column less": lambda X: X[:, 1:],
     "no rows": lambda X: X[:0],
-    "one dimension": lambda X: X[0],
-    "a subclass": lambda X: np.ma.masked_array(X, X > 1),
     "sparse": sparse.csr_array,
     "a table": pd.DataFrame,
 }
+REFUSED = {"one dimension": lambda X: X[0], "a list of paths": lambda X: ["image.png"] * len(X)}
 
 
 def outcome(clf, X):
@@ -224,7 +224,7 @@ def outcome(clf, X):
     return result, [str(warning.message) for warning in found]
 
 
-@pytest.mark.parametrize("form", [*PLAIN.values(), *OTHER.values()], ids=[*PLAIN, *OTHER])
+@pytest.mark.parametrize("form", (PLAIN | OTHER | REFUSED).values(), ids=PLAIN | OTHER | REFUSED)
 @pytest.mark.parametrize("names", [False, True], ids=["no names", "names"])
 def test_plain_rows_are_predicted_as_if_scikit_learn_had_checked_them(make, data, monkeypatch, form, names):
     X, y = data

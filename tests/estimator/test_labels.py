@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import DataConversionWarning
 
@@ -51,9 +52,116 @@ def test_labels_keep_type_and_value(make, data, kind):
     assert clf.score(data[0], y) == np.mean(predicted == y)
 
 
-def test_integers_and_words(make, data):
-    with pytest.raises((TypeError, ValueError), match=r"Unknown label type|'<' not supported"):
-        make().fit(data[0], np.array([1, "one"] * 20, dtype=object))
+MISSING = {
+    "None": None,
+    "NaN": np.nan,
+    "NaN of NumPy": np.float32("nan"),
+    "NA of pandas": pd.NA,
+    "NaT of pandas": pd.NaT,
+}
+
+
+@pytest.mark.parametrize("form", [list, tuple, lambda y: np.array(y, object), lambda y: pd.Series(y, dtype=object)])
+@pytest.mark.parametrize("position", [0, 5, 39])
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+def test_missing_among_strings(make, data, missing, position, form):
+    y = np.array(["bag", "shirt"] * 20, dtype=object)
+    y[position] = missing
+    with pytest.raises(ValueError, match=f"y contains 1 missing labels, the first at position {position} .*remove"):
+        make().fit(data[0], form(y))
+    with pytest.raises(
+        ValueError, match=f"X_val, y_val: y contains 1 missing labels, the first at position {position} "
+    ):
+        make().fit(data[0], ["bag", "shirt"] * 20, X_val=data[0], y_val=form(y))
+    with pytest.raises(ValueError, match=f"classes contains 1 missing labels, the first at position {position} "):
+        make().partial_fit(data[0], ["bag", "shirt"] * 20, classes=form(y))
+
+
+MISSING_IN_TYPES = {
+    "text": pd.Series(["bag", None] * 20),
+    "string": pd.Series(["bag", None] * 20, dtype="string"),
+    "categories": pd.Categorical(["bag", None] * 20),
+    "column of categories": pd.Series(["bag", None] * 20, dtype="category"),
+    "frame": pd.DataFrame({"y": ["bag", None] * 20}),
+    "dates": np.array(["2020-01-01", "NaT"] * 20, "M8[D]"),
+    "spans": np.array([5, "NaT"] * 20, "m8[D]"),
+    "integers in a list": [1, None] * 20,
+}
+
+
+@pytest.mark.parametrize("y", MISSING_IN_TYPES.values(), ids=MISSING_IN_TYPES)
+def test_missing_in_other_types(make, data, y):
+    with pytest.raises(ValueError, match="y contains 20 missing labels, the first at position 1 "):
+        make().fit(data[0], y)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "boolean", "float64"])
+def test_missing_among_numbers(make, data, dtype):
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        make().fit(data[0], pd.Series([1, None] * 20, dtype=dtype))
+
+
+@pytest.mark.parametrize("y", [[1, "one"] * 20, ["one", 1] * 20, [True, "no"] * 20], ids=str)
+@pytest.mark.parametrize("form", [list, lambda y: np.array(y, object), lambda y: pd.Series(y, dtype=object)])
+def test_numbers_and_strings(make, data, y, form):
+    with pytest.raises(
+        ValueError, match=r"Unknown label type: y is an array of Python objects of type \w+ and \w+; all"
+    ):
+        make().fit(data[0], form(y))
+    with pytest.raises(ValueError, match=r"Unknown label type: classes is an array of Python objects"):
+        make().partial_fit(data[0], y, classes=form(y))
+
+
+@pytest.mark.parametrize("label", [1, True, (1, 2), {"a": 1}], ids=repr)
+def test_python_objects_as_labels(make, data, label):
+    y = np.empty(40, object)
+    y[:] = [label] * 40
+    with pytest.raises(
+        ValueError, match=r"Unknown label type: y is an array of Python objects of type .*y\.astype\(int\)"
+    ):
+        make().fit(data[0], y)
+
+
+@pytest.mark.parametrize("y", [[b"a", b"b"] * 20, np.array([b"a", b"b"] * 20, object)], ids=["list", "objects"])
+def test_labels_in_bytes(make, data, y):
+    with pytest.raises(TypeError, match="labels represented as bytes is not supported"):
+        make().fit(data[0], y)
+
+
+@pytest.mark.parametrize("y", [3, "bag", {1, 2}, (label for label in [1])], ids=lambda y: type(y).__name__)
+def test_no_array_of_labels(make, data, y):
+    with pytest.raises(ValueError, match="y must be an array or a list of labels, got"):
+        make().fit(data[0], y)
+    with pytest.raises(ValueError, match="classes must be an array or a list of labels, got"):
+        make().partial_fit(*data, classes=y)
+
+
+def test_lists_of_labels_for_a_sample(make, data):
+    with pytest.raises(ValueError, match="y must contain one class label per sample, but contains lists"):
+        make().fit(data[0], [[1], [1, 2]] * 20)
+
+
+@pytest.mark.parametrize(
+    ("classes", "text"),
+    [
+        ([0, 0.5, 1], "Unknown label type: continuous. classes must contain class labels"),
+        (np.eye(3), r"classes must contain one class label per sample, got shape \(3, 3\)"),
+        ([0, 1, np.nan], "Input classes contains NaN"),
+    ],
+)
+def test_classes_that_are_no_labels(make, data, classes, text):
+    with pytest.raises(ValueError, match=text):
+        make().partial_fit(*data, classes=classes)
+
+
+def test_strings_of_numpy(make, data):
+    dtypes = pytest.importorskip("numpy.dtypes")
+    if not hasattr(dtypes, "StringDType"):
+        pytest.skip("NumPy 2 and newer")
+    y = np.array(["bag", "shirt"] * 20, dtype=dtypes.StringDType())
+    clf = make().fit(data[0], y)
+    assert clf.classes_.tolist() == ["bag", "shirt"]
+    assert clf.score(data[0], y) == clf.score(data[0], y.tolist())
 
 
 def test_column_of_labels(make, data):
