@@ -393,10 +393,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Parameters
         ----------
         X : array-like of shape (n, n_features), (n, h, w), (n, h, w, c) or (n, c, h, w)
-            Flat rows, grey images, or images with channels in the order of `data_format`, of any numeric type. X is not
-            modified, and is converted one batch at a time.
+            Flat rows, grey images, or images with channels in the order of `data_format`, of any numeric type: an
+            array, a list of images, or anything that NumPy can convert to an array. X is not modified, and is scaled
+            one batch at a time.
         y : array-like of shape (n,)
-            Class labels of any sortable type.
+            Class labels, such as strings or whole numbers.
         sample_weight : array-like of shape (n,), default=None
             Weights, at least 0. Samples of weight 0 are ignored, but `classes_` includes their labels.
         X_val, y_val : array-like, default=None

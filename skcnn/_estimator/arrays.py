@@ -41,7 +41,7 @@ def as_array(value: Any, name: str) -> Any:
         If it cannot be converted.
     """
     if type(value) is not np.ndarray:
-        if is_table(value) or isinstance(value, np.matrix) or issparse(value):
+        if _is_table(value) or isinstance(value, np.matrix) or issparse(value):
             return value
         value = _converted(value, name)
     return value.astype(object) if value.dtype.kind == "T" else value  # scikit-learn does not read StringDType
@@ -63,7 +63,7 @@ def _readable(value: Any) -> Any:
     return np.from_dlpack(value) if only_dlpack else value
 
 
-def is_table(X: Any) -> bool:
+def _is_table(X: Any) -> bool:
     """Return whether X is a table, such as a DataFrame of any library."""
     return hasattr(type(X), "columns")  # the type's, because an array of xarray may have an axis of this name
 
@@ -194,7 +194,7 @@ def numeric_dtype(X: Any) -> type | None:
     ValueError
         If X contains dates or time spans.
     """
-    dtypes = _column_dtypes(X) if is_table(X) else [getattr(X, "dtype", None)]
+    dtypes = _column_dtypes(X) if _is_table(X) else [getattr(X, "dtype", None)]
     for dtype in dtypes:
         if str(dtype).lower().startswith(("date", "time", "duration", "period")):
             raise ValueError(f"X contains dates or time spans ({dtype}); pixels must be numbers")
