@@ -38,7 +38,7 @@ def as_array(value: Any, name: str) -> Any:
     Raises
     ------
     ValueError
-        If it cannot be converted.
+        If it cannot be converted. A MemoryError or OSError keeps its type.
     """
     if type(value) is not np.ndarray:
         if _is_table(value) or isinstance(value, np.matrix) or issparse(value):
@@ -50,11 +50,9 @@ def as_array(value: Any, name: str) -> Any:
 def _converted(value: Any, name: str) -> Array:
     try:
         return np.asarray(_readable(value))
-    except (MemoryError, OSError) as error:
-        error.add_note(f"This happened while {name} was converted to an array.")
-        raise
     except Exception as error:
-        raise ValueError(f"{name} cannot be converted to an array: {error}") from error
+        kind = next((kind for kind in (MemoryError, OSError) if isinstance(error, kind)), ValueError)
+        raise kind(f"{name} cannot be converted to an array: {error}") from error
 
 
 def _readable(value: Any) -> Any:

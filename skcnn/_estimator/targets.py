@@ -60,8 +60,8 @@ def as_labels(y: Any, name: str) -> Any:
 
 
 def label_array(y: Any, name: str) -> Any:
-    """Return labels as an array, before they are judged. scikit-learn converts the types of pandas."""
-    return y if hasattr(y, "isna") else as_array(y, name)
+    """Return labels as an array that is not checked yet. None and columns of pandas are left to scikit-learn."""
+    return y if y is None or hasattr(y, "isna") else as_array(y, name)
 
 
 def _as_array(y: Any, name: str) -> Array:

@@ -176,7 +176,7 @@ def test_why_an_array_cannot_be_read(make, data, fitted, error, form):
 
 @pytest.mark.parametrize("error", [MemoryError("too large"), OSError("no device")], ids=repr)
 def test_errors_of_the_machine_keep_their_type(make, data, error):
-    with pytest.raises(type(error), match="while X was converted to an array"):
+    with pytest.raises(type(error), match="X cannot be converted to an array: "):
         make().fit(Broken(error), data[1])
 
 
