@@ -65,13 +65,10 @@ def label_array(y: Any, name: str) -> Any:
 
 
 def _as_array(y: Any, name: str) -> Array:
-    is_list = isinstance(y, list | tuple)
     try:
         labels = label_array(y, name)
     except ValueError as error:
-        if is_list:
-            raise ValueError(f"{name} must contain one class label per sample, but contains lists: {error}") from error
-        raise
+        raise ValueError(f"{name} must contain one class label per sample; {error}") from error
     array: Array = check_array(
         labels,
         dtype=None,
@@ -82,7 +79,7 @@ def _as_array(y: Any, name: str) -> Array:
         ensure_min_features=0,
         input_name=name,
     )
-    if is_list and array.dtype.kind == "U":  # NumPy converts numbers and NaN among strings to strings
+    if not hasattr(y, "dtype") and array.dtype.kind == "U":  # NumPy converts all elements of a list to strings
         objects = np.asarray(y, dtype=object)
         return array if all(isinstance(label, str) for label in objects.flat) else objects
     return array

@@ -1,6 +1,7 @@
 """The labels y: their types, and those that are refused."""
 
 import tracemalloc
+from collections import deque
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,7 @@ MISSING = {
 }
 
 
-@pytest.mark.parametrize("form", [list, tuple, lambda y: np.array(y, object), lambda y: pd.Series(y, dtype=object)])
+@pytest.mark.parametrize("form", [list, deque, lambda y: np.array(y, object), lambda y: pd.Series(y, dtype=object)])
 @pytest.mark.parametrize("position", [0, 5, 39])
 @pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
 def test_missing_among_strings(make, data, missing, position, form):
@@ -138,7 +139,9 @@ def test_no_array_of_labels(make, data, y):
 
 
 def test_lists_of_labels_for_a_sample(make, data):
-    with pytest.raises(ValueError, match="y must contain one class label per sample, but contains lists"):
+    with pytest.raises(
+        ValueError, match="y must contain one class label per sample; y cannot be converted to an array"
+    ):
         make().fit(data[0], [[1], [1, 2]] * 20)
 
 
