@@ -1,0 +1,1 @@
+"""Where the real data sets of `image_sets.py` come from: one file for each source."""
