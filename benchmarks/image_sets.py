@@ -116,8 +116,8 @@ def digits_180():
 
 
 def _digits():
-    X, y = load_digits(return_X_y=True)
-    return X.reshape(-1, 8, 8).astype(np.uint8), y
+    loaded = load_digits()
+    return loaded.images, loaded.target
 
 
 def fashion(n_train, n_parts, n_test):

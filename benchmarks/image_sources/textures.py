@@ -47,7 +47,7 @@ def materials(size):
 def things(size):
     """Return X (n, size, size, 3), y and the textures: whole, one image of each."""
     found = [pictures.Picture(_resized(image, (size, size)), *names) for image, *names in _textures(THINGS)]
-    return pictures.as_set(found, at_most=120, at_least=20)
+    return pictures.as_set(found, at_most=200, at_least=20)
 
 
 def _parts(image, size, names, rng, n_parts=8):
