@@ -14,6 +14,7 @@ worth. The splits are fixed.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -66,7 +67,7 @@ class ImageSet:
 class Recipe:
     """How a set is made: a function that returns X, y, groups and splits, and in words what is split and by what."""
 
-    prepare: object
+    prepare: Callable[[], tuple]
     role: str
     split_by: str
 
@@ -123,15 +124,15 @@ def _digits():
 def fashion(n_train, n_parts, n_test):
     """Return parts of the training images, which do not overlap, and the same test images for all."""
     X, y, X_test, y_test = _fashion()
-    parts = _disjoint(y, n_train, n_parts)
-    test = np.arange(len(y_test)) if n_test == len(y_test) else _disjoint(y_test, n_test, 1)[0]
+    parts = disjoint(y, n_train, n_parts)
+    test = np.arange(len(y_test)) if n_test == len(y_test) else disjoint(y_test, n_test, 1)[0]
     tested = n_train * n_parts + np.arange(n_test)
     splits = [(part * n_train + np.arange(n_train), tested) for part in range(n_parts)]
     rows = np.concatenate(parts)
     return np.concatenate([X[rows], X_test[test]]), np.concatenate([y[rows], y_test[test]]), None, splits
 
 
-def _disjoint(y, n_rows, n_parts):
+def disjoint(y, n_rows, n_parts):
     """Draw parts with the same number of rows of each class."""
     rng = np.random.default_rng(0)
     n_each = n_rows // len(np.unique(y))
