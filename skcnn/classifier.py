@@ -159,7 +159,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         validation set is split off the training data, unless you pass `X_val` and `y_val` to `fit`.
     validation_fraction : float in (0, 1), default=0.1
         The fraction of the samples that early stopping splits off as the validation set. The split is stratified by
-        class, with at least one sample of each class.
+        class, with at least one sample of each class in both parts. The only sample of a class is not split off.
     n_iter_no_change : int, default=10
         Early stopping ends training when the score has not improved by `tol` for more than this many epochs.
     tol : float, default=1e-4

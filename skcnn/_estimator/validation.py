@@ -101,10 +101,12 @@ class ValidationSet:
     ) -> tuple[DataSet, ValidationSet]:
         """Split a validation set off a data set at random, by the model's seed. The split is stratified by class.
 
+        Each class has a sample in both parts. The only sample of a class is kept for training.
+
         Raises
         ------
         ValueError
-            If one of the two parts would have no sample of some class.
+            If no class has a second sample.
         """
         kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
         weight = None if sample_weight is None else moderate(sample_weight[held])
@@ -162,22 +164,27 @@ def _takes_weights(scorer: Any) -> bool:
 
 
 def _split_indices(indices: Array, y: Array, fraction: float, seed: int) -> tuple[Array, Array]:
+    """Return the indices that are kept for training, and those that are held out."""
     from sklearn.model_selection import train_test_split  # imported here, since most programs do not need it
 
-    labels = y[indices]
-    n_held = max(ceil(fraction * len(indices)), len(np.unique(labels)))
-    if n_held >= len(indices):
+    _, position, counts = np.unique(y[indices], return_inverse=True, return_counts=True)
+    is_only_one = counts[position] == 1
+    only_ones, others = indices[is_only_one], indices[~is_only_one]
+    if not len(others):
         raise ValueError(
-            f"early_stopping: there are too few samples to split off a validation set: with validation_fraction="
-            f"{fraction} and at least one sample of each class, none of the {len(indices)} sample(s) would be left to "
-            "train on"
+            f"early_stopping: no validation set can be split off with validation_fraction={fraction}, because the "
+            f"{len(indices)} sample(s) belong to {len(counts)} class(es), and the only sample of a class is never held "
+            "out; pass X_val and y_val, or set early_stopping=False"
         )
-    kept, held = train_test_split(indices, test_size=n_held, stratify=labels, random_state=seed)
-    for part, name in ((held, "validation"), (kept, "training")):
-        if len(np.unique(y[part])) < len(np.unique(labels)):
-            raise ValueError(
-                f"early_stopping: the {name} set is too small: with validation_fraction={fraction}, it has "
-                f"{len(part)} of {len(indices)} samples, and none of at least one class; change validation_fraction, "
-                "or pass X_val and y_val"
-            )
-    return kept, held
+    n_classes = np.count_nonzero(counts > 1)  # each of them has room in both parts
+    n_held = min(max(ceil(fraction * len(indices)), n_classes), len(others) - n_classes)
+    kept, held = train_test_split(others, test_size=n_held, stratify=y[others], random_state=seed)
+    to_hold, to_keep = _of_missing_classes(kept, held, y), _of_missing_classes(held, kept, y)
+    kept = np.concatenate([kept[~np.isin(kept, to_hold)], to_keep, only_ones])
+    return kept, np.concatenate([held[~np.isin(held, to_keep)], to_hold])
+
+
+def _of_missing_classes(part: Array, other: Array, y: Array) -> Array:
+    """Return one sample in `part` of each class that is missing in `other`."""
+    classes, first = np.unique(y[part], return_index=True)
+    return part[first[~np.isin(classes, y[other])]]

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
 
 from skcnn import NumpyCNNClassifier
+from skcnn._estimator.validation import _split_indices
 from tests.estimator.helpers import QUICK
 
 
@@ -26,14 +28,77 @@ def test_early_stopping_holds_rows_out(split_digits):
     assert clf.validation_scores_ is not None
 
 
-@pytest.mark.parametrize(("ones", "fraction"), [(2, 0.1), (2, 0.9)])
-def test_early_stopping_needs_every_class_on_both_sides(split_digits, ones, fraction):
-    X = np.zeros((300, 16))
-    y = np.r_[np.zeros(300 - ones), np.ones(ones)]
-    with pytest.raises(
-        ValueError, match=r"(validation|training) set is too small: .* none of at least one class; change val"
-    ):
-        NumpyCNNClassifier(early_stopping=True, validation_fraction=fraction, **QUICK).fit(X, y)
+SIZES = {  # of the classes
+    "a class of two": (120, 78, 2),
+    "a class of five": (120, 75, 5),
+    "ten small classes": (500, 430, *[7] * 10),
+    "only pairs": (2,) * 30,
+    "one pair": (2,),
+    "single samples too": (40, 1, 2, 1, 30),
+    "more single samples than others": (2, *[1] * 50),
+}
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_every_class_with_two_samples_is_in_both_parts_and_single_samples_are_trained_on(sizes, fraction):
+    counts = np.array(sizes)
+    y = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    indices = np.arange(len(y))
+    for seed in range(5):
+        kept, held = _split_indices(indices, y, fraction, seed)
+        assert sorted([*kept, *held]) == list(indices)
+        in_kept, in_held = (np.bincount(y[part], minlength=len(sizes)) for part in (kept, held))
+        assert (in_kept >= 1).all()
+        assert ((in_held >= 1) == (counts >= 2)).all()
+        wanted = np.clip(np.ceil(fraction * len(y)), np.sum(counts > 1), np.sum(counts[counts > 1] - 1))
+        assert abs(len(held) - wanted) <= np.sum((counts > 1) & (counts < 10))
+        large = counts >= 100
+        assert (abs(in_held[large] - fraction * counts[large]) <= 10).all()
+
+
+def test_ordinary_data_is_split_as_by_scikit_learn(digits):
+    y = digits[1]
+    indices = np.flatnonzero(np.arange(len(y)) % 7)
+    kept, held = _split_indices(indices, y, 0.2, 5)
+    expected = train_test_split(indices, test_size=0.2, stratify=y[indices], random_state=5)
+    np.testing.assert_array_equal(kept, expected[0])
+    np.testing.assert_array_equal(held, expected[1])
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("labels", [list("aaaaaaabbbbcd"), list("aaaab"), list("aab")])
+def test_early_stopping_trains_with_rare_classes(labels, fraction, make, rng):
+    labels = np.array(labels)
+    seen = []
+
+    def scoring(clf, X, y):
+        seen.append(set(y))
+        return clf.score(X, y)
+
+    clf = make(early_stopping=True, validation_fraction=fraction)
+    X = rng.normal(size=(len(labels), 16))
+    assert clf.fit(X, labels).n_iter_ == 1
+    clf.set_params(scoring=scoring).fit(X, labels)
+    classes, counts = np.unique(labels, return_counts=True)
+    assert all(part == set(classes[counts > 1]) for part in seen)
+    assert np.isfinite([clf.history_[-1][name] for name in ("val_loss", "val_accuracy", "val_f1")]).all()
+
+
+def test_the_only_sample_with_weight_of_a_class_is_trained_on(make, data):
+    X, y = data
+    weight = np.where(y == 2, 0.0, 1.0 + y)
+    weight[2] = 1.0
+    clf = make(early_stopping=True, scoring=lambda clf, X, y: float(2 not in y)).fit(X, y, weight)
+    assert clf.validation_scores_ == [1.0]
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 7])
+def test_a_split_is_impossible_if_every_class_has_a_single_sample(n_samples, make, data):
+    X = data[0][:n_samples]
+    text = rf"early_stopping: .* validation_fraction=0.2, because the {n_samples} sample\(s\) belong to"
+    with pytest.raises(ValueError, match=text):
+        make(early_stopping=True, validation_fraction=0.2).fit(X, np.arange(n_samples))
 
 
 @pytest.mark.parametrize("validation", ["given", "split"])
