@@ -167,7 +167,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     scoring : str, callable or None, default=None
         The score on the validation set: a name or function as in scikit-learn's `scoring`, where larger is better.
         None: accuracy. It is computed after each epoch (`validation_scores_`), with sample weights if the scorer
-        accepts them, and is used by early stopping.
+        accepts them, and is used by early stopping. It is also called once before training, to find errors early.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the previous fit, with a new schedule of `max_iter` epochs.
     n_jobs : int or None, default=None
@@ -467,6 +467,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         data = with_scaled_weights(data, model)
         if saved:
             saved.restore(state, config.optimizer)
+        if validation_set and state.stop_reason is None:
+            validation_set.try_scorer(state.network)
         train(
             state,
             data,

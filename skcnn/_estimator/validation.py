@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -19,9 +20,9 @@ from skcnn._estimator.model import FittedModel
 from skcnn._estimator.prediction import predict
 from skcnn._estimator.reading import read_images
 from skcnn._estimator.targets import as_labels, check_weights, encode, moderate
+from skcnn._functions import name_error, require_arguments, returned_number
 from skcnn._training.config import DataSet
 from skcnn._training.state import Row
-from skcnn._values import as_float
 from skcnn.network import Network
 
 __all__ = ["ValidationSet", "no_figures", "scorer_of"]
@@ -122,12 +123,28 @@ class ValidationSet:
         losses, _ = calculate(lambda _: loss(logits, self.y, None))
         predicted = loss.decide(logits)
         macro_f1 = f1_score(self.y, predicted, average="macro", sample_weight=self.weight, zero_division=0.0)
-        score = accuracy = float(accuracy_score(self.y, predicted, sample_weight=self.weight))
-        if self.score is not None:
-            labels = self.model.classes[self.y]
-            score = self.score(replace(self.model, network=network), self.images.X, labels, self.weight)
+        accuracy = float(accuracy_score(self.y, predicted, sample_weight=self.weight))
+        score = accuracy if self.score is None else self.score_of(network)
         mean_loss = float(np.average(losses.astype(np.float64), weights=self.weight))
         return dict(zip(COLUMNS, (mean_loss, accuracy, float(macro_f1), score), strict=True))
+
+    def try_scorer(self, network: Network) -> None:
+        """Raise an error before training if the scorer cannot score the validation set."""
+        if self.score is not None:
+            with suppress(Warning):  # as with `python -W error`; a trained network may not cause it
+                self.score_of(network)
+
+    def score_of(self, network: Network) -> float:
+        """Return the score of a network. An error names the classes that the validation set has no samples of."""
+        assert self.score is not None
+        labels = self.model.classes[self.y]
+        try:
+            return self.score(replace(self.model, network=network), self.images.X, labels, self.weight)
+        except Exception as error:
+            missing = np.setdiff1d(self.model.classes, labels)
+            if len(missing):
+                error.add_note(f"The validation set has no samples of the classes {missing[:9].tolist()}")
+            raise
 
 
 def scorer_of(estimator: Any) -> Scorer | None:
@@ -136,7 +153,8 @@ def scorer_of(estimator: Any) -> Scorer | None:
         return None
     from sklearn.metrics import check_scoring  # imported here, since most programs do not need it
 
-    scorer = check_scoring(estimator, estimator.scoring)
+    scorer, name = check_scoring(estimator, estimator.scoring), f"scoring={estimator.scoring!r}"
+    require_arguments("scoring", scorer, "estimator", "X", "y")
     takes_weights = _takes_weights(scorer)
 
     def score(model: FittedModel, X: Array, y: Array, weight: Array | None) -> float:
@@ -144,12 +162,15 @@ def scorer_of(estimator: Any) -> Scorer | None:
         # X was read before: it has no column names now, and its scale was checked
         fitted._hand_over(replace(model, features={"n_features_in_": X.shape[1]}, magnitudes=ANY))
         weights = {"sample_weight": weight} if takes_weights and weight is not None else {}
-        value = scorer(fitted, X, y, **weights)
-        if not isfinite(as_float(value)):
-            raise ValueError(
-                f"scoring={estimator.scoring!r} must return a finite number for the validation set, got {value}"
-            )
-        return float(value)
+        try:
+            value = scorer(fitted, X, y, **weights)
+        except Exception as error:
+            name_error(error, f"{name} cannot score the validation set (X_val, y_val)")
+            raise
+        number = returned_number(value)
+        if not isfinite(number):
+            raise ValueError(f"{name} must return a finite number for the validation set, got {value!r}")
+        return number
 
     return score
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from skcnn._functions import name_error
 from skcnn._trees import add
 from skcnn.layers.base import (
     PREDICT,
@@ -266,10 +267,7 @@ class Sequential(Layer):
     def _name(self, operation: Operation, error: Exception) -> None:
         """Put the index and name of an operation's layers before the message of an error."""
         name = " and ".join(f"layers[{source}] {self.layers[int(source)]!r}" for source in operation.sources)
-        if type(error).__module__ == "builtins" and len(error.args) == 1 and isinstance(error.args[0], str):
-            error.args = (f"{name}: {error.args[0]}",)
-        else:  # other exceptions may use their arguments for anything
-            error.add_note(name)
+        name_error(error, name)
 
 
 def _gather(operation: Operation, tree: Params) -> Params:
