@@ -1,8 +1,8 @@
 """Augmentation: random changes to the images before each training step, which do not change the class.
 
-An augmentation is a callable ``(images, rng) -> images`` for a batch (n, h, w, c). The augmentations in this module are
-values, like layers. They change a whole batch at once, with different random numbers for each image, and never write to
-their input.
+An augmentation is a callable ``(images, rng) -> images`` for a batch (n, h, w, c). It returns floats of the same shape,
+which are cast to the dtype of the network if necessary. The augmentations in this module are values, like layers. They
+change a whole batch at once, with different random numbers for each image, and never write to their input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._functions import name_error, require_arguments
 from skcnn._values import Value
 
 __all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Shift"]
@@ -170,14 +171,15 @@ def augmentations_from(given: Any) -> tuple[Augmentation, ...]:
 
     Raises
     ------
-    ValueError
-        If an item is a class or is not callable.
+    ValueError, TypeError
+        If an item is a class, is not callable or does not take the arguments of an augmentation.
     """
     augmentations = () if given is None else tuple(given) if isinstance(given, list | tuple) else (given,)
     for item in augmentations:
         if isinstance(item, type) or not callable(item):
             hint = f"; write {item.__name__}()" if isinstance(item, type) else ""
             raise ValueError(f"augment must contain callables (images, rng) -> images, got {item!r}{hint}")
+        require_arguments("augment", item, "images", "rng")
     return augmentations
 
 
@@ -187,19 +189,25 @@ def augment(images: Array, augmentations: Sequence[Augmentation], rng: Rng) -> A
     Raises
     ------
     ValueError
-        If an augmentation does not return an array of the same shape and dtype.
+        If an augmentation does not return an array of floats of the same shape.
     """
     for augmentation in augmentations:
-        changed = augmentation(images, rng)
-        if not isinstance(changed, np.ndarray) or (changed.shape, changed.dtype) != (images.shape, images.dtype):
-            got = _described(changed) if isinstance(changed, np.ndarray) else type(changed).__name__
-            raise ValueError(f"augment: {augmentation!r} must return {_described(images)}, got {got}")
-        images = changed
+        shape, dtype = images.shape, images.dtype
+        try:
+            changed = augmentation(images, rng)
+        except Exception as error:
+            name_error(error, f"augment: {augmentation!r}")
+            raise
+        if not isinstance(changed, np.ndarray) or changed.shape != shape or changed.dtype.kind != "f":
+            wanted, got = f"an array of {dtype} and shape {shape}", _described(changed)
+            raise ValueError(f"augment: {augmentation!r} must return {wanted}, got {got}")
+        images = changed.astype(dtype, copy=False)
     return np.ascontiguousarray(images)
 
 
-def _described(images: Array) -> str:
-    return f"an array of {images.dtype} and shape {images.shape}"
+def _described(returned: Any) -> str:
+    is_array = isinstance(returned, np.ndarray)
+    return f"an array of {returned.dtype} and shape {returned.shape}" if is_array else type(returned).__name__
 
 
 def _interpolate(images: Array, rows: Array, columns: Array) -> Array:

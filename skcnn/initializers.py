@@ -76,7 +76,10 @@ def draw(initializer: Initializer, shape: tuple[int, ...], rng: np.random.Genera
     weights = initializer(shape, rng) if callable(initializer) else _draw_named(initializer, shape, rng)
     if np.shape(weights) != shape:
         raise ValueError(f"initializer {initializer!r} returned shape {np.shape(weights)}, needed {shape}")
-    return np.array(weights, dtype=dtype, order="C")  # a copy, because training writes to it
+    if np.asarray(weights).dtype.kind not in "biufO":
+        raise ValueError(f"initializer {initializer!r} must return real numbers, got {np.asarray(weights).dtype}")
+    with np.errstate(over="ignore"):  # if a weight is then infinite, training raises an error
+        return np.array(weights, dtype=dtype, order="C")  # a copy, because training writes to it
 
 
 def _draw_named(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:

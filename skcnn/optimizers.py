@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from skcnn._functions import require_arguments
 from skcnn._values import Value
 
 __all__ = [
@@ -275,6 +276,7 @@ class ClipNorm(Value):
     def __post_init__(self) -> None:
         fits = not isinstance(self.optimizer, type) and callable(getattr(self.optimizer, "step", None))
         self._check("optimizer", fits, "an optimizer object, as in Adam()")
+        _require_methods("ClipNorm: optimizer", self.optimizer)
         self._check_number("max_norm", 0, closed="neither")
 
     @property
@@ -320,7 +322,21 @@ def flush_subnormals(state: State) -> None:
 
 
 def optimizer_from(solver: str | Optimizer) -> Optimizer:
-    """Return the optimizer of this name. An object is returned unchanged."""
+    """Return the optimizer of this name. An object is returned unchanged.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is a class, or if its methods do not take the arguments of an optimizer.
+    """
+    if isinstance(solver, str):
+        return OPTIMIZERS[solver]()
     if isinstance(solver, type):
         raise ValueError(f"solver must be an object, as in {solver.__name__}(), got the class {solver.__name__}")
-    return OPTIMIZERS[solver]() if isinstance(solver, str) else solver
+    _require_methods("solver", solver)
+    return solver
+
+
+def _require_methods(name: str, optimizer: Optimizer) -> None:
+    require_arguments(f"{name}.init", optimizer.init, "weights")
+    require_arguments(f"{name}.step", optimizer.step, "weights", "grads", "state", "learning_rate")

@@ -2,20 +2,19 @@
 
 A schedule is a callable ``(epoch, n_epochs) -> factor``. `epoch` is the time since training began, in epochs (2.5 is
 the middle of the third epoch), and `n_epochs` is the planned number of epochs. `learning_rate_init` is multiplied by
-the factor. You can use any such callable. If it has an attribute `needs_history` that is true, it also receives the
-history so far: one row per finished epoch.
+the factor, which is a finite number of at least 0. You can use any such callable. If it has an attribute
+`needs_history` that is true, it also receives the history so far: one row per finished epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import cos, inf, isfinite, pi, pow
+from math import cos, inf, pi, pow
 from typing import Any, ClassVar
 
-import numpy as np
-
-from skcnn._values import Value, as_float
+from skcnn._functions import name_error, require_arguments, returned_number
+from skcnn._values import Value
 
 __all__ = [
     "Constant",
@@ -237,29 +236,39 @@ def factor(schedule: Schedule, epoch: float, n_epochs: int, history: History) ->
     Raises
     ------
     ValueError
-        If the schedule does not return a finite number.
+        If the schedule does not return a finite number of at least 0.
     """
     arguments = (history,) if getattr(schedule, "needs_history", False) else ()
-    value: Any = schedule(epoch, n_epochs, *arguments)
-    number = value if type(value) is float else _number(value)  # this runs at every step
-    if not isfinite(number):
+    try:
+        value: Any = schedule(epoch, n_epochs, *arguments)
+    except Exception as error:
+        name_error(error, f"learning_rate={schedule!r} at epoch {epoch:g}")
+        raise
+    number = value if type(value) is float else returned_number(value)  # this runs at every step
+    if not 0 <= number < inf:
         raise ValueError(
-            f"learning_rate={schedule!r} must return a finite number, but returned {value!r} at epoch {epoch:g}"
+            f"learning_rate={schedule!r} must return a finite number of at least 0, but returned {value!r} at epoch "
+            f"{epoch:g}"
         )
     return number
 
 
-def _number(value: Any) -> float:
-    """Return a number of any type as a float, and anything else as NaN."""
-    return as_float(value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value)
-
-
 def schedule_from(schedule: str | Schedule) -> Schedule:
-    """Return the schedule of this name. A callable is returned unchanged."""
+    """Return the schedule of this name. A callable is returned unchanged.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is a class, or does not take the arguments of a schedule.
+    """
+    if isinstance(schedule, str):
+        return SCHEDULES[schedule]()
     if isinstance(schedule, type):
         name = schedule.__name__
         raise ValueError(f"learning_rate must be an object, as in {name}(), got the class {name}")
-    return SCHEDULES[schedule]() if isinstance(schedule, str) else schedule
+    history = ["history"] if getattr(schedule, "needs_history", False) else []
+    require_arguments("learning_rate", schedule, "epoch", "n_epochs", *history)
+    return schedule
 
 
 def _wave(start: float, end: float, part: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import NumpyCNNClassifier
 from skcnn.augmentation import Crop, Cutout, Flip, Rotate, Shift, augment
@@ -132,13 +133,102 @@ def test_a_field_out_of_range_is_refused(make, name, bad, expected):
             lambda x, rng: x[:, 1:],
             "must return an array of float64 and shape (3, 7, 9, 2), got an array of float64 and shape (3, 6, 9, 2)",
         ),
-        (lambda x, rng: x.astype(np.float32), "got an array of float32 and shape (3, 7, 9, 2)"),
+        (lambda x, rng: x[:2], "got an array of float64 and shape (2, 7, 9, 2)"),
+        (lambda x, rng: x[..., 0], "got an array of float64 and shape (3, 7, 9)"),
+        (lambda x, rng: np.concatenate([x, x]), "got an array of float64 and shape (6, 7, 9, 2)"),
+        (lambda x, rng: x.astype(np.uint8), "got an array of uint8 and shape (3, 7, 9, 2)"),
+        (lambda x, rng: x > 0, "got an array of bool and shape (3, 7, 9, 2)"),
+        (lambda x, rng: x + 0j, "got an array of complex128 and shape (3, 7, 9, 2)"),
+        (lambda x, rng: x.astype(object), "got an array of object and shape (3, 7, 9, 2)"),
         (lambda x, rng: None, "got NoneType"),
+        (lambda x, rng: x.tolist(), "got list"),
+        (lambda x, rng: (x, rng), "got tuple"),
+        (lambda x, rng: x.resize(2, 7, 9, 2, refcheck=False) or x, "shape (3, 7, 9, 2), got an array of float64 and"),
     ],
 )
 def test_what_a_callable_returns_is_checked(change, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         augment(images(3, dtype=np.float64), [change], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("returned", [np.float16, np.float64, np.longdouble, ">f4"])
+def test_floats_of_another_dtype_are_cast(returned):
+    x = images(3)
+    out = augment(x, [lambda x, rng: x.astype(returned), lambda x, rng: x + x.dtype.type(1)], np.random.default_rng(0))
+    assert out.dtype == np.float32
+    assert out.dtype.isnative
+    np.testing.assert_array_equal(out, x.astype(returned).astype(np.float32) + np.float32(1))
+
+
+def test_a_fit_with_noise_in_float64_is_that_with_noise_in_the_network_s_dtype(make, data):
+    def noisy(images, rng):
+        return images + rng.normal(0, 0.1, images.shape)
+
+    X, y = data[0].astype(np.float32), data[1]
+    clf, cast = make(augment=noisy), make(augment=lambda x, rng: noisy(x, rng).astype(np.float32))
+    assert clf.fit(X, y).coefs_[0].dtype == np.float32
+    np.testing.assert_array_equal(clf.coefs_[0], cast.fit(X, y).coefs_[0])
+
+
+def test_an_augmentation_may_change_its_input(make, data):
+    X, y = data
+    before = X.copy()
+
+    def negative(images, rng):
+        images *= -1
+        return images
+
+    in_place, new = make(augment=negative).fit(X, y), make(augment=lambda images, rng: -images).fit(X, y)
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(in_place.coefs_[0], new.coefs_[0])
+
+
+@pytest.mark.parametrize("change", [lambda images: images, lambda: 0, lambda images, rng, more: images, np.random.rand])
+@pytest.mark.parametrize("fit", ["fit", "partial_fit"])
+def test_other_arguments_are_an_error_before_training(change, fit, make, data, capsys):
+    X, y = data
+    classes = {"classes": [0, 1, 2]} if fit == "partial_fit" else {}
+    text = r"augment must take the arguments \(images, rng\), but|augment: <"
+    with pytest.raises(TypeError, match=text):
+        getattr(make(augment=[Shift(), change], verbose=1), fit)(X, y, **classes)
+    assert "Epoch" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyError("no"), ZeroDivisionError(), FileNotFoundError(2, "no")])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_error_that_an_augmentation_raises_keeps_its_type_and_names_it(error, n_jobs, make, data):
+    def raising(images, rng):
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        make(augment=[Shift(), raising], n_jobs=n_jobs).fit(*data)
+    text = "".join([str(raised.value), *getattr(raised.value, "__notes__", [])])
+    assert "augment: <function" in text
+    assert raised.traceback[-1].name == "raising"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pixels_that_are_not_finite_are_an_error_at_once(bad, make, data):
+    def blotted(images, rng):
+        images[0, 0, 0] = bad
+        return images
+
+    with pytest.raises(ValueError, match="augment must return finite numbers, but some of the augmented pixels"):
+        make(augment=[Shift(1), blotted]).fit(*data)
+
+
+def test_pixels_that_are_not_finite_later_end_training_and_keep_the_weights_from_before(make, data):
+    X, y = data
+    calls = []
+
+    def blotted_later(images, rng):
+        calls.append(len(images))
+        return images / 0 if len(calls) > 3 else images
+
+    clf = make(augment=blotted_later, batch_size=40, max_iter=9)
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 4: .* an image from augment was no longer finite"):
+        clf.fit(X, y)
+    assert np.isfinite(clf.predict_proba(X)).all()
 
 
 @pytest.mark.parametrize(

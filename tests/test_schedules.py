@@ -1,5 +1,6 @@
 """Schedules: the factor of the learning rate at each time."""
 
+import functools
 import math
 import re
 from dataclasses import FrozenInstanceError
@@ -182,3 +183,67 @@ def test_schedules_go_by_name_and_any_callable_will_do():
         "plateau": ReduceOnPlateau(),
     }
     assert schedule_from(max) is max
+
+
+class WithHistory:
+    needs_history = True
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+
+class TwoArguments:
+    needs_history = True
+
+    def __call__(self, epoch, n_epochs):
+        return 1.0
+
+
+OTHER_ARGUMENTS = [lambda epoch: 1.0, lambda: 1.0, lambda epoch, n, more: 1.0, lambda *, epoch, n: 1.0, TwoArguments()]
+
+
+@pytest.mark.parametrize("schedule", OTHER_ARGUMENTS)
+def test_a_schedule_of_other_arguments_is_refused_before_training(schedule, make, data, capsys):
+    with pytest.raises(TypeError, match=r"^learning_rate must take the arguments \(epoch, n_epochs.*\), but "):
+        make(learning_rate=schedule, verbose=1).fit(*data)
+    assert "Epoch" not in capsys.readouterr().out
+
+
+def passing_on(function):
+    @functools.wraps(function)
+    def with_two_arguments(epoch, n_epochs):
+        return function(epoch)
+
+    return with_two_arguments
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda epoch, n_epochs, power=1: 1.0,
+        lambda *arguments: 1.0,
+        functools.partial(lambda power, epoch, n_epochs: 1.0, 2),
+        passing_on(lambda epoch: 1.0),
+        WithHistory(lambda epoch, n_epochs, history: 1.0).__call__,
+        math.dist,  # written in C
+    ],
+)
+def test_any_callable_of_these_arguments_is_a_schedule(schedule):
+    assert schedule_from(schedule) is schedule
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyError("no"), OverflowError(), FileNotFoundError(2, "no")])
+def test_an_error_that_a_schedule_raises_keeps_its_type_and_names_it(error, make, data):
+    def raising(epoch, n_epochs):
+        if epoch > 0.5:
+            raise error
+        return 1.0
+
+    with pytest.raises(type(error)) as raised:
+        make(learning_rate=raising, batch_size=10).fit(*data)
+    text = "".join([str(raised.value), *getattr(raised.value, "__notes__", [])])
+    assert re.search("learning_rate=<function .* at epoch 0.75", text)
+    assert raised.traceback[-1].name == "raising"

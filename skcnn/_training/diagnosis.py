@@ -13,7 +13,7 @@ from skcnn.layers.base import Context, Params
 from skcnn.network import Network
 from skcnn.optimizers import State
 
-__all__ = ["check_gradients", "find_divergence", "find_weight", "is_finite", "is_finite_state"]
+__all__ = ["check_gradients", "check_states", "find_divergence", "find_weight", "is_finite", "is_finite_state"]
 
 Array = NDArray[Any]
 
@@ -81,4 +81,17 @@ def check_gradients(network: Network, grads: list[Params]) -> None:
                     f"{path!r} ({type(array).__name__}) is not an array, is read-only or shares memory with another "
                     "array; return a copy"
                 )
+            if array.dtype.kind != "f":
+                raise TypeError(f"{name} floats, but the gradient for {path!r} is an array of {array.dtype}")
             known.append(array)
+
+
+def check_states(network: Network, states: list[Params]) -> None:
+    """Raise ValueError unless each layer's `next_state` returned arrays of the same names and shapes as before."""
+    for index, (layer, new, old) in enumerate(zip(network.layers, states, network.states, strict=True)):
+        found, needed = ({path: np.shape(array) for path, array in leaves(tree)} for tree in (new, old))
+        if found != needed:
+            raise ValueError(
+                f"layers[{index}] {layer!r}: next_state must return arrays of the same names and shapes as "
+                f"initial_state, {needed}, got {found}"
+            )

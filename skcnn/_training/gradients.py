@@ -13,7 +13,7 @@ from skcnn._engine.backends import loss_on
 from skcnn._engine.passes import Passes
 from skcnn._engine.workers import Workers
 from skcnn._training.config import DataSet, TrainingConfig
-from skcnn._training.diagnosis import check_gradients
+from skcnn._training.diagnosis import check_gradients, check_states
 from skcnn._training.randomness import stream
 from skcnn._trees import keys, pick
 from skcnn.augmentation import augment
@@ -48,7 +48,7 @@ class Gradients:
         self._keys = keys(network.params)
         self._loss = loss_on(config.backend, config.loss)
         self._shards = cache(lambda n_samples: network.shards(n_samples, train=True))
-        self._checked = False
+        self._checked, self._is_first_batch = False, True
 
     def of_batch(self, batch: Batch, workers: Workers) -> tuple[float, list[Array], list[Params]]:
         """Return the mean loss of a batch, its gradients in the order of `leaves`, and the layers' new states.
@@ -62,6 +62,9 @@ class Gradients:
         for other in results:
             loss += other.loss
             d_prepared = passes.add(d_prepared, other.d_prepared)
+        if self._is_first_batch:
+            check_states(self._network, states)
+            self._is_first_batch = False
         return loss, pick(passes.gradients(d_prepared), self._keys), states
 
     def images(self, batch: Batch) -> Iterator[Array]:
@@ -88,6 +91,9 @@ class Gradients:
     def _images(self, batch: Batch, index: int, part: slice) -> Array:
         images: Array = self._data.images[batch.indices[part]]
         if self._config.augment:
+            must_be_finite = self._is_first_batch and bool(np.isfinite(images).all())
             rng = stream(self._config.seed, "augment", batch.epoch, batch.step, index)
             images = augment(images, self._config.augment, rng)
+            if must_be_finite and not np.isfinite(images).all():
+                raise ValueError("augment must return finite numbers, but some of the augmented pixels are not finite")
         return images

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from math import inf, isfinite
 from time import perf_counter
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from skcnn._engine.backends import optimizer_on
 from skcnn._engine.calculation import Calculation, calculate
 from skcnn._engine.memory import keeping_memory
 from skcnn._engine.surely import surely
+from skcnn._functions import name_error
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.decay import WeightDecay
 from skcnn._training.diagnosis import find_divergence, find_weight, is_finite, is_finite_state
@@ -26,7 +28,7 @@ from skcnn._training.state import Row, TrainingState
 from skcnn._trees import leaves
 from skcnn.layers.base import Params
 from skcnn.network import Network
-from skcnn.optimizers import flush_subnormals
+from skcnn.optimizers import State, flush_subnormals
 from skcnn.schedules import factor
 
 __all__ = ["Observer", "train"]
@@ -126,11 +128,7 @@ class _Loop:
         self.decay = WeightDecay(state.network, config.optimizer, config.alpha)
         self.optimizer = optimizer_on(config.backend, config.optimizer, calculation.workers)
         if state.optimizer_state is None:
-            state.optimizer_state = config.optimizer.init(self.weights)
-            if state.optimizer_state is None:
-                raise TypeError(
-                    f"solver={config.optimizer!r}: init must return a state, such as an empty dict, got None"
-                )
+            state.optimizer_state = self.initial_optimizer_state()
         self.end = inf if config.max_time is None else perf_counter() + config.max_time
 
     def run(
@@ -175,6 +173,8 @@ class _Loop:
                 flush_subnormals(state.optimizer_state or {})
             batch = Batch(indices[step * size : (step + 1) * size], epoch, step)
             loss, penalty = self.take_step(batch, self.learning_rate(step / n_steps))
+            if not step:
+                self.require_own_weights()
             total += len(batch.indices) * loss
             total_penalty += len(batch.indices) * penalty
             n_seen += len(batch.indices)
@@ -194,9 +194,35 @@ class _Loop:
         if isfinite(loss):
             self.decay.shrink_weights(learning_rate)
             assert self.state.optimizer_state is not None
-            self.optimizer.step(self.weights, grads, self.state.optimizer_state, learning_rate)
+            try:
+                self.optimizer.step(self.weights, grads, self.state.optimizer_state, learning_rate)
+            except Exception as error:
+                name_error(error, f"solver={self.config.optimizer!r}")
+                raise
             self.network.states[:] = layer_states
         return loss, penalty
+
+    def require_own_weights(self) -> None:
+        """Raise TypeError if the optimizer has replaced the arrays in the list of weights by others."""
+        of_network = (array for _, array in leaves(self.network.params))
+        if not all(ours is weight for ours, weight in zip_longest(self.weights, of_network)):
+            raise TypeError(
+                f"solver={self.config.optimizer!r}: step must change the arrays in place, as in w -= ..., but it "
+                "changed the list of weights"
+            )
+
+    def initial_optimizer_state(self) -> State:
+        """Return the state of the optimizer before its first step."""
+        try:
+            state = self.config.optimizer.init(self.weights)
+        except Exception as error:
+            name_error(error, f"solver={self.config.optimizer!r}")
+            raise
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"solver={self.config.optimizer!r}: init must return a state, such as an empty dict, got {state!r}"
+            )
+        return state
 
     def gradients_of(self, batch: Batch) -> tuple[float, float, list[Array], list[Params]]:
         """Return the mean loss of a batch, its penalty, the gradients and the new states, without changing anything."""
@@ -207,7 +233,7 @@ class _Loop:
     def find_divergence(self, loss: float, last_batch: Batch) -> str:
         """Name what is no longer finite, or return ""."""
         if not (isfinite(loss) and is_finite(self.network)):
-            image = "an augmented image" if self.config.augment else "an image"
+            image = "an image from augment" if self.config.augment else "an image"
             return find_divergence(self.network, self.gradients.images(last_batch), image)
         if not is_finite_state(self.state.optimizer_state or {}):
             return f"the state of {self.config.optimizer!r}"
@@ -224,7 +250,7 @@ class _Loop:
         self.state.divergence = f"at a learning rate of {self.learning_rate():.3g}, {what} was no longer finite"
         self.state.stop_reason = "diverged"
         self.network.restore(before)
-        self.state.optimizer_state = self.config.optimizer.init(self.weights)
+        self.state.optimizer_state = self.initial_optimizer_state()
         if found := find_weight(self.network):
             raise ValueError(f"{found} was NaN or infinite before training; initializers must return finite numbers")
         if found := self.outputs.find_overflow_in_all():

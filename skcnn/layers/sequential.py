@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from skcnn._functions import name_error
 from skcnn._trees import add
+from skcnn._values import is_number
 from skcnn.layers.base import (
     PREDICT,
     TRAIN,
@@ -125,7 +129,7 @@ class Sequential(Layer):
         """Return the shape of the input and of each operation's output."""
         shapes = [in_shape]
         for operation in self.operations:
-            shapes.append(tuple(self._call(operation, operation.layer.out_shape, shapes[-1])))
+            shapes.append(self._call(operation, _out_shape, operation.layer, shapes[-1]))
         return shapes
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -135,20 +139,21 @@ class Sequential(Layer):
         params: Params = {}
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
             of_layer = self._call(operation, operation.layer.init, shape, rng, dtype)
-            self._call(operation, _put, params, operation, of_layer)
+            self._call(operation, _put, params, operation, self._call(operation, _in_dtype, of_layer, dtype))
         return params
 
     def initial_state(self, in_shape: Shape, dtype: Any) -> Params:
         state: Params = {}
         for operation, shape in zip(self.operations, self.shapes(in_shape), strict=False):
-            _put(state, operation, self._call(operation, operation.layer.initial_state, shape, dtype))
+            of_layer = self._call(operation, operation.layer.initial_state, shape, dtype)
+            self._call(operation, _put, state, operation, of_layer)
         return state
 
     def next_state(self, state: Params, cache: Any) -> Params:
         new: Params = {}
         for operation, of_operation in zip(self.operations, cache, strict=True) if state else ():
             of_layer = self._call(operation, operation.layer.next_state, _gather(operation, state), of_operation)
-            _put(new, operation, of_layer)
+            self._call(operation, _put, new, operation, of_layer)
         return new
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
@@ -177,7 +182,7 @@ class Sequential(Layer):
     def forward_pass(self, prepared: Any, x: Array, context: Context) -> Exchange[Forward]:
         """Return what `forward` returns, as a generator, even if no layer depends on the batch."""
         operations, shapes, params, first = prepared
-        n_samples, caches = len(x), []
+        n_samples, dtype, caches = len(x), x.dtype, []
         if x.shape[1:] != shapes[0]:
             raise ValueError(f"the input has the shape {x.shape}, needed {(n_samples, *shapes[0])}")
         contexts = _contexts(operations, context, first)
@@ -189,6 +194,8 @@ class Sequential(Layer):
                 x, cache = (yield from _generator(passing)) if layer.depends_on_batch else passing
                 if x.shape != (n_samples, *shape):
                     raise _wrong_shape("forward returned", x, (n_samples, *shape))
+                if x.dtype.kind != dtype.kind:
+                    raise _wrong_dtype("forward returned", x, dtype)
                 caches.append(cache)
                 del passing  # it holds x, and the memory of x is needed again
         except Exception as error:
@@ -199,7 +206,7 @@ class Sequential(Layer):
     def backward_pass(self, prepared: Any, caches: Any, d_out: Array, context: Context) -> Exchange[Backward]:
         """Return what `backward` returns, as a generator, even if no layer depends on the batch."""
         operations, shapes, params, first = prepared
-        n_samples, i = len(d_out), first
+        n_samples, dtype, i = len(d_out), d_out.dtype, first
         d_x: Any = d_out
         d_prepared: list[Any] = [{}] * len(operations)
         contexts = _contexts(operations, context, first)
@@ -210,6 +217,8 @@ class Sequential(Layer):
                 d_x, d_prepared[i] = (yield from _generator(passing)) if layer.depends_on_batch else passing
                 if contexts[i].need_d_x and d_x.shape != (n_samples, *shapes[i]):
                     raise _wrong_shape("backward returned as d_x", d_x, (n_samples, *shapes[i]))
+                if contexts[i].need_d_x and d_x.dtype.kind != dtype.kind:
+                    raise _wrong_dtype("backward returned as d_x", d_x, dtype)
                 del passing
         except Exception as error:
             self._name(operations[i], error)
@@ -253,7 +262,7 @@ class Sequential(Layer):
     def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
         total = 0
         for operation, both in zip(self.operations, pairwise(self.shapes(in_shape)), strict=True):
-            total += self._call(operation, operation.layer.multiply_adds, *both)
+            total += self._call(operation, _multiply_adds, operation.layer, *both)
         return total
 
     def _call(self, operation: Operation, method: Callable[..., Result], *args: Any) -> Result:
@@ -268,6 +277,36 @@ class Sequential(Layer):
         """Put the index and name of an operation's layers before the message of an error."""
         name = " and ".join(f"layers[{source}] {self.layers[int(source)]!r}" for source in operation.sources)
         name_error(error, name)
+
+
+def _out_shape(layer: Layer, in_shape: Shape) -> Shape:
+    """Return the shape of a layer's output. Raise TypeError if the layer does not return a shape."""
+    shape: Any = layer.out_shape(in_shape)
+    if not isinstance(shape, tuple | list) or not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
+        raise TypeError(f"out_shape must return a tuple of ints of at least 1, got {shape!r}")
+    return tuple(shape)
+
+
+def _multiply_adds(layer: Layer, in_shape: Shape, out_shape: Shape) -> int:
+    count = layer.multiply_adds(in_shape, out_shape)
+    if not is_number(count, 0):
+        raise TypeError(f"multiply_adds must return a number of at least 0, got {count!r}")
+    return count
+
+
+def _in_dtype(params: Any, dtype: Any) -> Any:
+    """Return what `init` returned with all arrays in a dtype. Raise TypeError if they are not real numbers."""
+    if not isinstance(params, dict):
+        return params
+    for name, value in params.items():
+        if not isinstance(name, str):
+            raise TypeError(f"init must return a dict with strings as keys, got {name!r}")
+        if not isinstance(value, dict) and np.asarray(value).dtype.kind not in "biuf":
+            raise TypeError(f"init must return arrays of real numbers, but {name!r} is {value!r}")
+    return {
+        name: _in_dtype(value, dtype) if isinstance(value, dict) else np.asarray(value, dtype)
+        for name, value in params.items()
+    }
 
 
 def _gather(operation: Operation, tree: Params) -> Params:
@@ -312,3 +351,7 @@ def _generator(passing: Any) -> Exchange[Any]:
 
 def _wrong_shape(what: str, x: Array, expected: Shape) -> ValueError:
     return ValueError(f"{what} an array of shape {x.shape}, but by out_shape it must be {expected}")
+
+
+def _wrong_dtype(what: str, x: Array, expected: Any) -> TypeError:
+    return TypeError(f"{what} an array of {x.dtype}, but it must be {expected}")

@@ -377,3 +377,84 @@ def test_shards_that_yield_unequally_often_are_an_error_that_names_the_layer(n_j
     clf = NumpyCNNClassifier(layers=[Conv2D(2), Yields("list"), Flatten()], max_iter=1, batch_size=63, n_jobs=n_jobs)
     with pytest.raises(RuntimeError, match=r"layers\[1\] Yields\(kind='list'\): .* must yield equally often"):
         clf.fit(X[:63], y[:63])
+
+
+@every_place
+@every_moment
+@pytest.mark.parametrize("dtype", [int, bool, complex, object])
+def test_a_layer_that_returns_no_floats_is_named(dtype, moment, place, images):
+    layer = Wrong(lambda x, second: (x.astype(dtype), second), moment)
+    error = error_of(layer, place, images)
+    assert type(error) is TypeError
+    assert_named(error, layer, place)
+    what = "backward returned as d_x" if moment == "backward" else "forward returned"
+    assert str(error).endswith(f"{what} an array of {np.dtype(dtype)}, but it must be float64")
+
+
+@dataclass(frozen=True, repr=False)
+class Built(Layer):
+    """A layer with a parameter or a state, whose methods return something else."""
+
+    method: str
+    returned: Any
+
+    def out_shape(self, in_shape):
+        return self.returned if self.method == "out_shape" else in_shape
+
+    def init(self, in_shape, rng, dtype):
+        return self.returned if self.method == "init" else {}
+
+    def initial_state(self, in_shape, dtype):
+        return {"mean": np.zeros(2, dtype)} if self.method == "next_state" else {}
+
+    def next_state(self, state, cache):
+        return self.returned if self.method == "next_state" else state
+
+    def multiply_adds(self, in_shape, out_shape):
+        return self.returned if self.method == "multiply_adds" else 0
+
+    def forward(self, params, x, context=PREDICT):
+        return x, None
+
+    def backward(self, params, cache, d_out, context=TRAIN):
+        return d_out, {name: np.ones(2, d_out.dtype) for name in params}
+
+
+RETURNED = {
+    "out_shape": [None, 6, (6.0, 6.0, 2.0), (-1, 6, 2), (0, 6, 2), "abc", (None, 6, 6, 2), ((6, 6), 2)],
+    "init": [[np.ones(2)], 3, {0: np.ones(2)}, {"W": np.ones(2) + 0j}, {"W": None}, {"W": "ab"}],
+    "next_state": [None, [1], {"mean": np.zeros(3)}, {"other": np.zeros(2)}],
+    "multiply_adds": [None, "many", -1, np.nan],
+}
+
+
+@every_place
+@pytest.mark.parametrize(
+    ("method", "returned"), [(method, value) for method, values in RETURNED.items() for value in values], ids=repr
+)
+def test_a_method_that_returns_something_else_names_the_layer(method, returned, place, images):
+    layer = Built(method, returned)
+    stack = [Conv2D(2), PLACES[place](layer), Flatten()]
+    with pytest.raises((TypeError, ValueError), match=r"^layers\[1\] .*(dicts|must return)") as raised:
+        NumpyCNNClassifier(layers=stack, max_iter=1, random_state=0).fit(*images)
+    assert method in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [np.ones(2), np.ones(2, int), [1, 1], np.ones(2, bool), np.ones(2, ">f8")])
+def test_parameters_of_any_real_numbers_are_cast(value, uint8_images):
+    stack = [Conv2D(2), Built("init", {"W": value}), Flatten()]
+    clf = NumpyCNNClassifier(layers=stack, max_iter=1, random_state=0).fit(*uint8_images)
+    assert clf.network_.params[1]["W"].dtype == np.float32
+    assert clf.network_.params[1]["W"].dtype.isnative
+
+
+@pytest.mark.parametrize("dtype", [int, complex])
+def test_gradients_that_are_no_floats_are_an_error_that_names_the_layer(dtype, uint8_images):
+    @dataclass(frozen=True, repr=False)
+    class Whole(Built):
+        def backward(self, params, cache, d_out, context=TRAIN):
+            return d_out, {"W": np.ones(2, dtype)}
+
+    clf = NumpyCNNClassifier(layers=[Conv2D(2), Whole("init", {"W": np.ones(2)}), Flatten()], max_iter=1)
+    with pytest.raises(TypeError, match=r"layers\[1\] .*: backward must return floats, but the gradient for 'W' is an"):
+        clf.fit(*uint8_images)

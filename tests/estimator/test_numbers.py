@@ -154,12 +154,12 @@ def test_a_network_larger_than_the_memory_is_refused_before_it_is_created(small,
         fitted(*small, **parameters)
 
 
-@pytest.mark.parametrize("value", [None, "0.5", np.array([0.5]), [0.5], np.nan, np.inf, 1j, 10**400])
+@pytest.mark.parametrize("value", [None, "0.5", np.array([0.5]), [0.5], np.nan, np.inf, 1j, 10**400, -1, -1e-9])
 def test_schedules_must_return_a_number(small, value):
     def schedule(epoch, n_epochs):
         return value
 
-    with pytest.raises(ValueError, match=r"learning_rate=<function .* must return a finite number, but returned"):
+    with pytest.raises(ValueError, match=r"learning_rate=<function .* must return a finite number of at least 0, but"):
         fitted(*small, learning_rate=schedule)
 
 

@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from skcnn.layers import Conv2D, Flatten, Layer
+from skcnn.optimizers import ClipNorm
 
 
 @dataclass
@@ -89,14 +90,51 @@ def test_a_layer_of_one_s_own_trains_and_is_reached_by_set_params(make, data):
     assert clf.set_params(layers__1__factor=0.25).layers[1] == Scaled(0.25)
 
 
-@dataclass
-class Stateless(Sign):
-    """An optimizer that forgets to return a state."""
-
-    def init(self, weights):
-        return None
+def optimizer(**methods):
+    """An optimizer of plain gradient descent, but for some methods."""
+    return type("Own", (NoDataclass,), methods)()
 
 
-def test_an_optimizer_without_a_state_is_an_error_that_names_it(make, data):
-    with pytest.raises(TypeError, match=r"solver=Stateless\(size=1\.0\): init must return a state"):
-        make(solver=Stateless()).fit(*data)
+@pytest.mark.parametrize("state", [None, 3, [1], (), "state", np.zeros(3)])
+def test_an_optimizer_without_a_state_is_an_error_that_names_it(state, make, data):
+    with pytest.raises(TypeError, match=r"solver=<.*Own .*>: init must return a state, such as an empty dict, got"):
+        make(solver=optimizer(init=lambda self, weights: state)).fit(*data)
+
+
+@pytest.mark.parametrize("wrap", [lambda own: own, ClipNorm], ids=["alone", "clipped"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("init", lambda self: {}),
+        ("init", lambda self, weights, more: {}),
+        ("step", lambda self, weights, grads: None),
+        ("step", lambda self, weights, grads, state, learning_rate, more: None),
+    ],
+)
+def test_an_optimizer_of_other_arguments_is_an_error_before_training(name, method, wrap, make, data):
+    with pytest.raises(TypeError, match=rf"(solver|ClipNorm: optimizer)\.{name} must take the arguments \(weights"):
+        make(solver=wrap(optimizer(**{name: method}))).fit(*data)
+
+
+@pytest.mark.parametrize("name", ["init", "step"])
+@pytest.mark.parametrize("error", [ValueError("no"), KeyError("no"), ZeroDivisionError(), FileNotFoundError(2, "no")])
+def test_an_error_that_an_optimizer_raises_keeps_its_type_and_names_it(error, name, make, data):
+    def raising(self, *arguments):
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        make(solver=ClipNorm(optimizer(**{name: raising}))).fit(*data)
+    text = "".join([str(raised.value), *getattr(raised.value, "__notes__", [])])
+    assert "solver=ClipNorm(optimizer=<" in text
+    assert raised.traceback[-1].name == "raising"
+
+
+def replacing(self, weights, grads, state, learning_rate):
+    for i, (w, g) in enumerate(zip(weights, grads, strict=True)):
+        weights[i] = w - learning_rate * g
+
+
+@pytest.mark.parametrize("step", [replacing, lambda self, weights, *rest: weights.pop()], ids=["replacing", "removing"])
+def test_an_optimizer_that_replaces_the_weights_is_an_error(step, make, data):
+    with pytest.raises(TypeError, match=r"solver=.*: step must change the arrays in place, .* but it changed the list"):
+        make(solver=optimizer(step=step)).fit(*data)
