@@ -333,7 +333,8 @@ def optimizer_from(solver: str | Optimizer) -> Optimizer:
         return OPTIMIZERS[solver]()
     if isinstance(solver, type):
         raise ValueError(f"solver must be an object, as in {solver.__name__}(), got the class {solver.__name__}")
-    _require_methods("solver", solver)
+    if not isinstance(solver, Value):  # this runs in every call of partial_fit
+        _require_methods("solver", solver)
     return solver
 
 

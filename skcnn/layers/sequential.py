@@ -194,7 +194,7 @@ class Sequential(Layer):
                 x, cache = (yield from _generator(passing)) if layer.depends_on_batch else passing
                 if x.shape != (n_samples, *shape):
                     raise _wrong_shape("forward returned", x, (n_samples, *shape))
-                if x.dtype.kind != dtype.kind:
+                if x.dtype is not dtype and x.dtype.kind != dtype.kind:
                     raise _wrong_dtype("forward returned", x, dtype)
                 caches.append(cache)
                 del passing  # it holds x, and the memory of x is needed again
@@ -217,7 +217,7 @@ class Sequential(Layer):
                 d_x, d_prepared[i] = (yield from _generator(passing)) if layer.depends_on_batch else passing
                 if contexts[i].need_d_x and d_x.shape != (n_samples, *shapes[i]):
                     raise _wrong_shape("backward returned as d_x", d_x, (n_samples, *shapes[i]))
-                if contexts[i].need_d_x and d_x.dtype.kind != dtype.kind:
+                if contexts[i].need_d_x and d_x.dtype is not dtype and d_x.dtype.kind != dtype.kind:
                     raise _wrong_dtype("backward returned as d_x", d_x, dtype)
                 del passing
         except Exception as error:
