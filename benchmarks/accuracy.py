@@ -24,9 +24,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skcnn import NumpyCNNClassifier, presets
-from skcnn._estimator.fitting import USUAL_DECAY
+from skcnn._estimator.automatic import alpha_for, batch_size_for, learning_rate_for, n_epochs_for
 from skcnn.augmentation import Rotate
 from skcnn.datasets import load_fashion_mnist
+from skcnn.optimizers import AdamW
 from skcnn.schedules import schedule_from
 
 TURNED = {  # the settings that the user guide shows for digits
@@ -94,13 +95,16 @@ def pytorch(layout, preset, seed, X_train, y_train, X_test):
     import torch
 
     torch.manual_seed(seed)
-    recipe = NumpyCNNClassifier().get_params()
-    batch, n_epochs = 64, recipe["max_iter"]
+    clf, n_samples = NumpyCNNClassifier(), len(X_train)
+    batch = batch_size_for(clf, n_samples)
+    n_epochs = n_epochs_for(clf, n_samples, batch)
+    decay = alpha_for(clf, AdamW(), n_epochs * -(-n_samples // batch))
     peer = layout(DEFAULT, batch)
     weights, biases = ([p for p in peer.module.parameters() if (p.ndim > 1) == wanted] for wanted in (True, False))
-    groups = [{"params": weights, "weight_decay": USUAL_DECAY}, {"params": biases, "weight_decay": 0.0}]
+    groups = [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
     peer.optimizer = torch.optim.AdamW(groups)
-    schedule = schedule_from(recipe["learning_rate"])
+    schedule = schedule_from(clf.learning_rate)
+    top = learning_rate_for(clf, AdamW(), schedule)
     images, test_images, labels = (
         peer.prepare(X_train),
         peer.prepare(X_test),
@@ -110,7 +114,7 @@ def pytorch(layout, preset, seed, X_train, y_train, X_test):
     for epoch in range(n_epochs):
         batches = torch.randperm(len(images)).split(batch)
         for step, rows in enumerate(batches):
-            rate = recipe["learning_rate_init"] * schedule(epoch + step / len(batches), n_epochs)
+            rate = top * schedule(epoch + step / len(batches), n_epochs)
             for group in peer.optimizer.param_groups:
                 group["lr"] = rate
             peer.step(images[rows], labels[rows])

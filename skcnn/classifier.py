@@ -23,7 +23,7 @@ from skcnn._estimator.callbacks import EpochCallbacks, FitCallbacks
 from skcnn._estimator.checkpoint import Checkpoint
 from skcnn._estimator.fitted import FittedStateMixin
 from skcnn._estimator.fitting import (
-    batch_size_for,
+    early_stopping_for,
     new_state,
     trained,
     training_config,
@@ -35,7 +35,7 @@ from skcnn._estimator.images import Images
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.parameters import NestedParametersMixin
 from skcnn._estimator.prediction import predict
-from skcnn._estimator.progress import Progress, announce, hint_at_backend
+from skcnn._estimator.progress import Progress, announce, announce_network, hint_at_backend
 from skcnn._estimator.reading import check_classes, read_data_set, read_images
 from skcnn._estimator.sklearn_private import (
     CallbackSupportMixin,
@@ -55,11 +55,12 @@ from skcnn._values import LARGEST_COUNT
 from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
 from skcnn.optimizers import OPTIMIZERS, Optimizer
-from skcnn.schedules import SCHEDULES, Constant, Schedule, schedule_from
+from skcnn.schedules import SCHEDULES, Schedule
 
 __all__ = ["NumpyCNNClassifier"]
 
 Array = NDArray[Any]
+_AUTO = StrOptions({"auto"})
 _COUNT = Interval(Integral, 1, LARGEST_COUNT, closed="both")
 MOST_THREADS = 1024  # more would not be faster on any computer
 
@@ -82,19 +83,21 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     `sklearn.neural_network.MLPClassifier` have the same names.
 
     `kernel_size`, `stride`, `padding`, `pool`, `pool_size`, `activation` and `dropout` take one value for all layers,
-    or a sequence with one value per layer. A pair (rows, columns) must be inside a sequence, as in
-    ``kernel_size=((3, 5), (3, 5))``.
+    or, if `n_kernels` is set, a sequence with one value per layer. A pair (rows, columns) must be inside a sequence, as
+    in ``kernel_size=((3, 5), (3, 5))``.
 
     Parameters
     ----------
-    n_kernels : int or sequence of int, default=(16, 32)
-        The number of kernels in each convolution. The network has one convolution per number.
+    n_kernels : int, sequence of int or "auto", default="auto"
+        The number of kernels in each convolution. The network has one convolution per number. "auto": the shape of the
+        images decides, see the Notes.
     kernel_size : int, or sequence of int or (int, int), default=3
         The size of the kernels, in rows and columns.
     pool_size : int, or sequence of int or (int, int), default=2
         The size of the pooling windows, which is also their stride. 1: no pooling after that convolution.
-    hidden_layer_sizes : int or sequence of int, default=(100,)
-        The number of units in each fully connected layer before the output layer. (): no hidden layer.
+    hidden_layer_sizes : int, sequence of int or "auto", default="auto"
+        The number of units in each fully connected layer before the output layer. (): no hidden layer. "auto": (100,),
+        but () if `n_kernels` is "auto" too and gives more than two convolutions.
     activation : str, layer, or sequence of str or layer, default="relu"
         The activation after each convolution and each hidden layer: "relu", "leaky_relu", "elu", "gelu", "silu",
         "tanh", "logistic" or "identity", or a layer.
@@ -104,9 +107,10 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         See `skcnn.layers.Conv2D`.
     pool : {"max", "min", "avg"} or sequence of str, default="max"
         Whether pooling takes the maximum, the minimum or the mean of each window.
-    batch_norm : bool, default=False
+    batch_norm : bool or "auto", default="auto"
         Whether to add a `BatchNorm` after each convolution and each hidden layer, before the activation. The
-        convolutions and hidden layers then have no bias.
+        convolutions and hidden layers then have no bias. "auto": only if `n_kernels` is "auto" too and gives more than
+        two convolutions.
     dropout : float in [0, 1), or sequence of float, default=0.0
         The fraction of elements that `Dropout` sets to 0. It is applied after each convolution with its activation and
         pooling, and after each hidden layer.
@@ -121,27 +125,32 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     data_format : {"channels_last", "channels_first"}, default="channels_last"
         Whether colour images are (n, h, w, c) or (n, c, h, w). It also sets the order of the numbers in flat rows.
     scaling : {"auto", "standard"}, (low, high) or None, default="auto"
-        "auto": map the range of the training data, or 0..255 for uint8, to -0.5..0.5. "standard": scale each channel to
-        mean 0 and standard deviation 1. (low, high): map that range to -0.5..0.5. None: no scaling.
+        "auto": map 0..255 to -0.5..0.5 if X is uint8, otherwise the same as "standard". "standard": scale each channel
+        to mean 0 and standard deviation 1 over the training data. (low, high): map that range to -0.5..0.5. None: no
+        scaling.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The precision of all calculations. "auto": float64 if X is float64, otherwise float32.
     solver : {"adam", "adamw", "rmsprop", "sgd"} or optimizer, default="adamw"
         A name, or an object of `skcnn.optimizers`, as in ``SGD(momentum=0.9)`` or ``ClipNorm(Adam(), max_norm=1.0)``.
-    learning_rate_init : float, default=0.002
-        The learning rate, which the schedule multiplies by its factor.
-    learning_rate : {"constant", "step", "exponential", "cosine", "one_cycle", "plateau"} or callable, default="cosine"
+    learning_rate_init : float or "auto", default="auto"
+        The learning rate, which the schedule multiplies by its factor. "auto": 0.002, or 0.01 for SGD; three times as
+        much for a one-cycle schedule, which reaches this rate only for a moment.
+    learning_rate : {"constant", "step", "exponential", "cosine", "one_cycle", "plateau"} or callable, \
+            default="one_cycle"
         The schedule: a name, an object of `skcnn.schedules`, or a function ``schedule(epoch, max_iter)`` that returns
         the factor at a (fractional) epoch.
     alpha : float or "auto", default="auto"
         Weight decay. Biases and the scales of `BatchNorm` do not decay. With "adamw", the decay is decoupled: at each
         step, weights are multiplied by ``1 - learning_rate * alpha``. With any other solver, it is an L2 penalty:
         ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss. Unlike in MLPClassifier, the penalty is not divided by
-        the number of samples in the batch. "auto": 0.05 if the decay is decoupled, otherwise 0.0001.
+        the number of samples in the batch. "auto": if the decay is decoupled,
+        10 divided by the square root of the number of training steps, otherwise 0.0001.
     batch_size : int or "auto", default="auto"
         The number of samples in each training step. "auto": one hundredth of all samples, but at least 8 and at most
         64.
-    max_iter : int, default=15
-        The number of epochs. Reaching `max_iter` does not warn, because there is no test of convergence.
+    max_iter : int or "auto", default="auto"
+        The number of epochs. "auto": as many as make 3,000 training steps, but at least 15 and at most 60. Reaching
+        `max_iter` does not warn, because there is no test of convergence.
     max_time : float or None, default=None
         Time limit in seconds. After that, `fit` ends with the current step.
     shuffle : bool, default=True
@@ -155,19 +164,23 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     class_weight : dict, "balanced" or None, default=None
         A weight of at least 0 for each label. "balanced": each class has the same total weight.
     early_stopping : bool, default=False
-        Whether to stop when the score on a validation set no longer improves, and to keep the best weights. The
-        validation set is split off the training data, unless you pass `X_val` and `y_val` to `fit`.
+        Whether to stop when the score on a validation set no longer improves, and to keep the best weights. If the
+        learning rate is still to fall, the rest of the schedule follows in `n_iter_no_change` epochs. Of scores that
+        are about as high as the highest one, the last one counts as the best: if they differ by at most `tol` or, for
+        the accuracy, one standard error. The validation set is split off the training data, unless you pass `X_val` and
+        `y_val` to `fit`.
     validation_fraction : float in (0, 1), default=0.1
         The fraction of the samples that early stopping splits off as the validation set. The split is stratified by
         class, with at least one sample of each class in both parts. The only sample of a class is not split off.
     n_iter_no_change : int, default=10
-        Early stopping ends training when the score has not improved by `tol` for more than this many epochs.
+        The score no longer improves if it has not risen by `tol` for more than this many epochs.
     tol : float, default=1e-4
         The improvement that early stopping requires, see `n_iter_no_change`.
     scoring : str, callable or None, default=None
         The score on the validation set: a name or function as in scikit-learn's `scoring`, where larger is better.
         None: accuracy. It is computed after each epoch (`validation_scores_`), with sample weights if the scorer
-        accepts them, and is used by early stopping. It is also called once before training, to find errors early.
+        accepts them, and is used by early stopping. The weights of a validation set that is split off include
+        `class_weight`. The scorer is also called once before training, to find errors early.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the previous fit, with a new schedule of `max_iter` epochs.
     n_jobs : int or None, default=None
@@ -214,11 +227,10 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Score on the validation set after each epoch: the accuracy, unless you set `scoring`. None in the same cases as
         `validation_loss_curve_`.
     best_validation_score_ : float or None
-        Best validation score in the last call of `fit`. None without early stopping, or if the validation loss was
-        never finite.
+        Validation score of the weights that early stopping kept in the last call of `fit`. None without early stopping,
+        or if the validation loss was never finite.
     best_iter_ : int or None
-        The epoch with the best validation score. Its weights were kept. None in the same cases as
-        `best_validation_score_`.
+        The epoch whose weights early stopping kept. None in the same cases as `best_validation_score_`.
     stop_reason_ : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"}
         Why training ended.
     n_layers_ : int
@@ -238,6 +250,13 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
 
     Notes
     -----
+    With ``n_kernels="auto"``, the network has blocks of a convolution with activation and pooling, which halves the
+    feature maps. There are at least two, and as many as it takes until the longer side of the feature maps is 7 or
+    less: two for images of up to 28 pixels, three up to 56, four up to 112, and so on. They have 16, 32, 64 and 128
+    kernels, and further ones 128. From three blocks on, there is batch norm, and the mean of each feature map takes the
+    place of the hidden layer. For images of one row or one column, kernels and pooling windows have one row or column
+    too. Pooling windows shrink to feature maps that are smaller.
+
     Prediction does not change the classifier, so any number of threads can share it. If one thread fits it again, the
     other threads predict with the old model until the new one is complete. Do not fit the same classifier in two
     threads at the same time. If training raises an exception, the classifier does not change.
@@ -255,15 +274,15 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_kernels": [_COUNT, list, tuple],
+        "n_kernels": [_AUTO, _COUNT, list, tuple],
         "kernel_size": [_COUNT, list, tuple],
         "pool_size": [_COUNT, list, tuple],
-        "hidden_layer_sizes": [_COUNT, list, tuple],
+        "hidden_layer_sizes": [_AUTO, _COUNT, list, tuple],
         "activation": [StrOptions(set(ACTIVATIONS)), Layer, list, tuple],
         "stride": [_COUNT, list, tuple],
         "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, LARGEST_COUNT, closed="both"), list, tuple],
         "pool": [StrOptions(set(POOLS)), list, tuple],
-        "batch_norm": ["boolean"],
+        "batch_norm": [_AUTO, "boolean"],
         "dropout": [Number(Real, 0, 1, closed="left"), list, tuple],
         "layers": [list, tuple, None],
         "image_shape": [list, tuple, None],
@@ -271,11 +290,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         "scaling": [StrOptions({"auto", "standard"}), list, tuple, None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "solver": [StrOptions(set(OPTIMIZERS)), HasMethods(["init", "step"])],
-        "learning_rate_init": [Number(Real, 0, None, closed="neither")],
+        "learning_rate_init": [_AUTO, Number(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(SCHEDULES)), callable],
-        "alpha": [StrOptions({"auto"}), Number(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), _COUNT],
-        "max_iter": [_COUNT],
+        "alpha": [_AUTO, Number(Real, 0, None, closed="left")],
+        "batch_size": [_AUTO, _COUNT],
+        "max_iter": [_AUTO, _COUNT],
         "max_time": [Number(Real, 0, None, closed="neither"), None],
         "shuffle": ["boolean"],
         "augment": [callable, list, tuple, None],
@@ -295,16 +314,16 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
 
     def __init__(
         self,
-        n_kernels: int | Sequence[int] = (16, 32),
+        n_kernels: int | Sequence[int] | Literal["auto"] = "auto",
         kernel_size: Any = 3,
         pool_size: Any = 2,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
+        hidden_layer_sizes: int | Sequence[int] | Literal["auto"] = "auto",
         activation: str | Layer | Sequence[str | Layer] = "relu",
         *,
         stride: Any = 1,
         padding: Any = "same",
         pool: str | Sequence[str] = "max",
-        batch_norm: bool = False,
+        batch_norm: bool | Literal["auto"] = "auto",
         dropout: float | Sequence[float] = 0.0,
         layers: Sequence[Layer] | None = None,
         image_shape: tuple[int, int] | tuple[int, int, int] | None = None,
@@ -312,11 +331,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         scaling: Literal["auto", "standard"] | tuple[float, float] | None = "auto",
         dtype: Literal["auto", "float32", "float64"] = "auto",
         solver: str | Optimizer = "adamw",
-        learning_rate_init: float = 0.002,
-        learning_rate: str | Schedule = "cosine",
+        learning_rate_init: float | Literal["auto"] = "auto",
+        learning_rate: str | Schedule = "one_cycle",
         alpha: float | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
-        max_iter: int = 15,
+        max_iter: int | Literal["auto"] = "auto",
         max_time: float | None = None,
         shuffle: bool = True,
         augment: Augmentation | Sequence[Augmentation] | None = None,
@@ -446,10 +465,9 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """Train the network, and save the training state to `file`, which is locked, unless it is None."""
         require_none_missing(self.get_params().values())
         self._require_backend()
-        callbacks = FitCallbacks(self, X, y, sample_weight)
         n_threads, score = self._n_threads(), scorer_of(self)
         before = getattr(self, "_fitted", None) if self.warm_start else None
-        model, data, sample_weight = read_data_set(self, before, X, y, sample_weight)
+        model, data = read_data_set(self, before, X, y, sample_weight)
         require_classes(data.y, data.indices, model.classes)
         validation_set = ValidationSet.given(self, model, *validation_data, n_threads, self.backend, score)
         saved = file and file.open(what_fit_depends_on(self, before, model, data, validation_set))
@@ -457,14 +475,16 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         model = replace(model, seed=seed, mean_weight=mean_weight(data.weight, data.indices))
         if self.early_stopping and validation_set is None:
             data, validation_set = ValidationSet.split(
-                data, sample_weight, model, self.validation_fraction, n_threads, self.backend, score
+                data, model, self.validation_fraction, n_threads, self.backend, score
             )
-        batch_size = batch_size_for(self, len(data.indices))
-        if batch_size > (n_samples := len(data.indices)):
-            warn(f"batch_size={batch_size} is larger than the number of samples; it is clipped to {n_samples}")
-        state = new_state(self, model, self.early_stopping)
-        config = training_config(self, model, batch_size, schedule_from(self.learning_rate), self.max_iter, n_threads)
+        config = training_config(self, model, n_samples := len(data.indices), n_threads)
+        if config.batch_size > n_samples:
+            warn(f"batch_size={config.batch_size} is larger than the number of samples; it is clipped to {n_samples}")
+        state = new_state(self, model, early_stopping_for(self, validation_set))
         data = with_scaled_weights(data, model)
+        callbacks = FitCallbacks(self, X, y, sample_weight, config.n_epochs)
+        if self.verbose:
+            announce_network(model.network)
         if saved:
             saved.restore(state, config.optimizer)
         if validation_set and state.stop_reason is None:
@@ -522,12 +542,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         self._require_backend()
         n_threads, before = self._n_threads(), getattr(self, "_fitted", None)
         classes = check_classes(classes, before)
-        model, data, _ = read_data_set(self, before, X, y, sample_weight, classes)
+        model, data = read_data_set(self, before, X, y, sample_weight, classes)
         if model.mean_weight is None:
             model = replace(model, mean_weight=mean_weight(data.weight, data.indices))
-        batch_size = batch_size_for(self, len(data.indices))
-        state = new_state(self, model, early_stopping=False)
-        config = training_config(self, model, batch_size, Constant(), 1, n_threads)
+        config = training_config(self, model, len(data.indices), n_threads, single_pass=True)
+        state = new_state(self, model)
         data = with_scaled_weights(data, model)
         train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
         self._hand_over(trained(model, state, config, keep_optimizer=True))

@@ -15,7 +15,14 @@ from sklearn.model_selection import train_test_split
 
 from skcnn import NumpyCNNClassifier
 
-SMALL = {"n_kernels": 2, "hidden_layer_sizes": 4, "max_iter": 1, "learning_rate_init": 0.03, "random_state": 0}
+SMALL = {
+    "n_kernels": 2,
+    "hidden_layer_sizes": 4,
+    "max_iter": 1,
+    "learning_rate_init": 0.03,
+    "learning_rate": "cosine",  # a cycle of one or two epochs hardly trains
+    "random_state": 0,
+}
 
 
 @pytest.fixture(autouse=True)

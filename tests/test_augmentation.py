@@ -268,7 +268,7 @@ def test_same_bits_for_every_n_jobs(how, small_shards):
         tuple(
             W.tobytes()
             for W in NumpyCNNClassifier(
-                3, augment=changes, dropout=0.2, batch_size=64, max_iter=2, random_state=0, n_jobs=n_jobs
+                3, augment=changes, dropout=0.2, batch_size=64, max_iter=3, random_state=0, n_jobs=n_jobs
             )
             .fit(X, y)
             .coefs_

@@ -124,7 +124,7 @@ def test_numba_is_imported_only_if_it_is_used(tmp_path):
 def test_verbose_says_nothing_about_the_other_backend(digits, capsys):
     make(backend="numpy", verbose=1).fit(*digits)
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:10] for line in lines] == ["Epoch 1/2:", "Epoch 2/2:"]
+    assert [line[:10] for line in lines] == ["Images of ", "Epoch 1/2:", "Epoch 2/2:"]
 
 
 class TestResults:

@@ -29,7 +29,7 @@ from skcnn.presets import EXERCISE
 from skcnn.schedules import Cosine, ReduceOnPlateau
 
 DAMAGE = Path(__file__).parents[1] / "benchmarks" / "damage.py"
-USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # the default values, which `layers` needs
+USUAL = {"n_kernels": "auto", "hidden_layer_sizes": "auto"}  # the default values, which `layers` needs
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from skcnn import layers as layer_types
+from skcnn._estimator.automatic import is_automatic, resolved
+from skcnn._estimator.warning import warn
 from skcnn._memory import require_memory
+from skcnn._trees import leaves
 from skcnn._values import is_count, is_number, is_size, pair, plain
 from skcnn.layers import (
     ELU,
@@ -20,7 +23,6 @@ from skcnn.layers import (
     Conv2D,
     Dense,
     Dropout,
-    Flatten,
     Layer,
     LeakyReLU,
     MaxPool2D,
@@ -35,7 +37,15 @@ from skcnn.layers import (
 from skcnn.layers.base import Shape
 from skcnn.network import Network
 
-__all__ = ["ACTIVATIONS", "ARCHITECTURE", "POOLS", "build_network", "convolutional_stack", "layers_from"]
+__all__ = [
+    "ACTIVATIONS",
+    "ARCHITECTURE",
+    "POOLS",
+    "build_network",
+    "convolutional_stack",
+    "layers_from",
+    "warn_if_one_layer_dominates",
+]
 
 ACTIVATIONS: dict[str, Layer | None] = {
     "identity": None,
@@ -50,17 +60,18 @@ ACTIVATIONS: dict[str, Layer | None] = {
 POOLS = {"max": MaxPool2D, "min": MinPool2D, "avg": AvgPool2D}
 # the classifier's parameters that `layers` replaces, with their default values
 ARCHITECTURE = {
-    "n_kernels": (16, 32),
+    "n_kernels": "auto",
     "kernel_size": 3,
     "pool_size": 2,
-    "hidden_layer_sizes": (100,),
+    "hidden_layer_sizes": "auto",
     "activation": "relu",
     "stride": 1,
     "padding": "same",
     "pool": "max",
-    "batch_norm": False,
+    "batch_norm": "auto",
     "dropout": 0.0,
 }
+LARGE_NETWORK, NEARLY_ALL = 1_000_000, 0.95  # parameters, and the share of a layer that dominates
 _RECTIFIERS = (ReLU, LeakyReLU, ELU, GELU, SiLU)
 
 
@@ -72,8 +83,10 @@ def layers_from(parameters: dict[str, Any], in_shape: Shape, *, shrink: bool) ->
     parameters : dict
         The parameters in `ARCHITECTURE`, and optionally ``layers``. With ``layers``, all others must have their default
         values.
-    in_shape, shrink
-        As for `convolutional_stack`.
+    in_shape : (h, w, c)
+    shrink : bool
+        Whether kernels and pooling windows that are larger than their feature map shrink to its size. If the number of
+        layers is automatic, pooling windows always shrink, and kernels do for images with one row or column.
 
     Raises
     ------
@@ -82,7 +95,14 @@ def layers_from(parameters: dict[str, Any], in_shape: Shape, *, shrink: bool) ->
     """
     layers = parameters.get("layers")
     if layers is None:
-        return convolutional_stack(in_shape, **{name: parameters[name] for name in ARCHITECTURE}, shrink=shrink)
+        given = {name: parameters[name] for name in ARCHITECTURE}
+        chosen = is_automatic(parameters["n_kernels"])  # by us, so it must fit
+        return convolutional_stack(
+            in_shape,
+            **resolved(given, in_shape),
+            shrink_kernels=shrink or (chosen and 1 in in_shape[:2]),
+            shrink_pools=shrink or chosen,
+        )
     changed = [name for name in ARCHITECTURE if parameters[name] != ARCHITECTURE[name]]
     if changed:
         raise ValueError(f"layers replaces {changed}: set either these parameters or layers, not both")
@@ -102,7 +122,9 @@ def convolutional_stack(
     activation: Any,
     batch_norm: bool,
     dropout: Any,
-    shrink: bool,
+    head: Layer,
+    shrink_kernels: bool,
+    shrink_pools: bool,
 ) -> tuple[Layer, ...]:
     """Return the layers of a network without its output layer: blocks of a convolution, then blocks of a dense layer.
 
@@ -113,10 +135,11 @@ def convolutional_stack(
     ----------
     in_shape : (h, w, c)
     n_kernels, kernel_size, stride, padding, pool, pool_size, hidden_layer_sizes, activation, batch_norm, dropout
-        The parameters of `NumpyCNNClassifier`: one value, or one value per layer.
-    shrink : bool
-        Whether to shrink kernels and pooling windows that are larger than their feature map to its size. This is done
-        if the shape of the images was guessed.
+        The parameters of `NumpyCNNClassifier`, but not "auto": one value, or one value per layer.
+    head : Layer
+        The layer between the convolutions and the dense layers. It turns feature maps into rows.
+    shrink_kernels, shrink_pools : bool
+        Whether to shrink kernels and pooling windows that are larger than their feature map to its size.
 
     Raises
     ------
@@ -148,15 +171,15 @@ def convolutional_stack(
     shape = in_shape
     of_convolutions = zip(per_convolution, activations, rates, strict=False)
     for (count, size, step, pad, pool_name, window), active, rate in of_convolutions:
-        if shrink:
+        if shrink_kernels:
             size = _shrunk_kernel(size, pad, shape)
         stack += [Conv2D(count, size, step, pad, bias=bias, initializer=_initializer(active)), *norm, *_given(active)]
-        if shrink:
+        if shrink_pools:
             window = _at_most(window, Sequential(stack).out_shape(in_shape)[:2])
         stack += [POOLS[pool_name](window)] if pair(window) != (1, 1) else []
-        shape = Sequential(stack).out_shape(in_shape) if shrink else shape
+        shape = Sequential(stack).out_shape(in_shape) if shrink_kernels else shape
         stack += _dropout(rate)
-    stack.append(Flatten())
+    stack.append(head)
     for units, active, rate in zip(hidden, activations[len(kernels) :], rates[len(kernels) :], strict=True):
         stack += [Dense(units, bias=bias, initializer=_initializer(active)), *norm, *_given(active), *_dropout(rate)]
     return tuple(stack)
@@ -191,6 +214,23 @@ def build_network(
         where = "; ".join([str(error), *getattr(error, "__notes__", ())])  # a note may name the layer
         sizes = "n_kernels, kernel_size, padding, hidden_layer_sizes or layers"
         raise MemoryError(f"the network is too large, so {sizes} must be smaller: {where}") from error
+
+
+def warn_if_one_layer_dominates(network: Network) -> None:
+    """Warn if a dense layer has nearly all parameters of a large network.
+
+    This happens if large feature maps are flattened. Such a network learns slowly, and generalises badly from few
+    images.
+    """
+    counts = [sum(array.size for _, array in leaves(params)) for params in network.params]
+    index = int(np.argmax(counts))
+    layer, n_inputs = network.layers[index], prod(network.shapes[index])
+    if isinstance(layer, Dense) and sum(counts) > LARGE_NETWORK and counts[index] > NEARLY_ALL * sum(counts):
+        warn(
+            f"layers[{index}] {layer!r} has {counts[index]:,} of the network's {sum(counts):,} parameters, because it "
+            f"has {n_inputs:,} inputs. Such networks learn slowly and need many images. n_kernels='auto' chooses more "
+            "convolutions with pooling, and GlobalAvgPool2D() instead of Flatten() has far fewer outputs"
+        )
 
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:

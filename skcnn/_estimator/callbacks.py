@@ -20,15 +20,17 @@ class FitCallbacks:
     estimator : NumpyCNNClassifier
     X, y, sample_weight
         The arguments of `fit`.
+    n_epochs : int
+        The largest number of epochs.
     """
 
-    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any):
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, n_epochs: int):
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self.context: Any = None
         # this method exists if `set_callbacks` was called, or if an enclosing estimator has callbacks
         if hasattr(estimator, "_init_callback_context"):
-            self.context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+            self.context = estimator._init_callback_context(max_subtasks=n_epochs)
             self.context.call_on_fit_task_begin(**self.task)
 
     def end_fit(self) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn._estimator.images import parts
+from skcnn._estimator.automatic import alpha_for, batch_size_for, learning_rate_for, n_epochs_for
+from skcnn._estimator.images import ImageFormat, parts
 from skcnn._estimator.learning import cost_of_guessing, learnt_nothing
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.targets import scaled_weight
@@ -22,11 +23,11 @@ from skcnn._training.state import TrainingState
 from skcnn._training.stopping import EarlyStopping
 from skcnn.augmentation import augmentations_from
 from skcnn.losses import loss_for
-from skcnn.optimizers import decouples_decay, optimizer_from
-from skcnn.schedules import Schedule
+from skcnn.optimizers import optimizer_from
+from skcnn.schedules import Constant, Schedule, schedule_from
 
 __all__ = [
-    "batch_size_for",
+    "early_stopping_for",
     "new_state",
     "trained",
     "training_config",
@@ -40,34 +41,39 @@ _RECOGNISED = (
     "checkpoint needs parameters that another process can recognise; instead of lambda functions, use functions that "
     "are defined in a module"
 )
+STEPS_OF_A_STREAM = 10_000  # `partial_fit` does not know how many steps will follow
 RISE_THAT_WARNS = 0.1  # of the loss, from the first epoch to the last. A smaller rise may be chance, as with dropout
-USUAL_DECAY, USUAL_PENALTY = 0.05, 0.0001  # alpha="auto": if the decay is decoupled, and if it is an L2 penalty
-
-
-def batch_size_for(estimator: Any, n_samples: int) -> int:
-    """Return the number of samples per batch, given the number of samples in this call."""
-    if estimator.batch_size == "auto":
-        return min(max(n_samples // 100, 8), 64, n_samples)
-    return int(estimator.batch_size)
 
 
 def training_config(
-    estimator: Any, model: FittedModel, batch_size: int, schedule: Schedule, n_epochs: int, n_threads: int
+    estimator: Any, model: FittedModel, n_samples: int, n_threads: int, *, single_pass: bool = False
 ) -> TrainingConfig:
-    """Return the training config for a model, from an estimator's parameters."""
-    optimizer = optimizer_from(estimator.solver)
-    alpha = estimator.alpha
-    if alpha == "auto":
-        alpha = USUAL_DECAY if decouples_decay(optimizer) else USUAL_PENALTY
+    """Return the training config for a model, from an estimator's parameters.
+
+    Parameters
+    ----------
+    estimator : NumpyCNNClassifier
+    model : FittedModel
+    n_samples : int
+        The number of samples to train on.
+    n_threads : int
+    single_pass : bool
+        Whether to train for one epoch at a constant rate, as `partial_fit` does.
+    """
+    optimizer, batch_size = optimizer_from(estimator.solver), batch_size_for(estimator, n_samples)
+    schedule: Schedule = Constant()
+    n_epochs, n_steps = 1, STEPS_OF_A_STREAM
+    if not single_pass:
+        schedule, n_epochs = schedule_from(estimator.learning_rate), n_epochs_for(estimator, n_samples, batch_size)
+        n_steps = n_epochs * -(-n_samples // batch_size)
     return TrainingConfig(
         loss=loss_for(len(model.classes), float(estimator.label_smoothing)),
         optimizer=optimizer,
         schedule=schedule,
-        # plain floats: a NumPy float would make float32 compute in double precision
-        learning_rate=float(estimator.learning_rate_init),
-        alpha=float(alpha),
+        learning_rate=learning_rate_for(estimator, optimizer, schedule),
+        alpha=alpha_for(estimator, optimizer, n_steps),
         batch_size=batch_size,
-        n_epochs=int(n_epochs),
+        n_epochs=n_epochs,
         shuffle=bool(estimator.shuffle),
         seed=model.seed,
         n_threads=n_threads,
@@ -97,16 +103,24 @@ def _extremes(X: Array, indices: Array) -> Array:
     return indices[[lowest.argmin(), highest.argmax()]]
 
 
-def new_state(estimator: Any, model: FittedModel, early_stopping: bool) -> TrainingState:
+def new_state(estimator: Any, model: FittedModel, early_stopping: EarlyStopping | None = None) -> TrainingState:
     """Return a training state with a copy of a model's network. The state of an equal optimizer is copied too."""
     optimizer, optimizer_state = model.optimizer or (None, None)
     continues = optimizer is not None and optimizer == optimizer_from(estimator.solver)
     return TrainingState(
         network=model.network.copy(),
-        early_stopping=EarlyStopping(int(estimator.n_iter_no_change), float(estimator.tol)) if early_stopping else None,
+        early_stopping=early_stopping,
         optimizer_state=deepcopy(optimizer_state) if continues else None,
         first_epoch=len(model.history),
     )
+
+
+def early_stopping_for(estimator: Any, validation_set: ValidationSet | None) -> EarlyStopping | None:
+    """Return the early stopping of an estimator, if there is a validation set and it asks for it."""
+    if validation_set is None or not estimator.early_stopping:
+        return None
+    n_samples = validation_set.n_effective if estimator.scoring is None else None
+    return EarlyStopping(int(estimator.n_iter_no_change), float(estimator.tol), n_samples)
 
 
 def trained(model: FittedModel, state: TrainingState, config: TrainingConfig, keep_optimizer: bool) -> FittedModel:
@@ -149,10 +163,11 @@ def what_fit_depends_on(
     if isinstance(estimator.random_state, np.random.RandomState):
         change_nothing.append("random_state")  # its state has changed; the seed that was drawn from it is saved
     parameters = {name: v for name, v in estimator.get_params(deep=False).items() if name not in change_nothing}
-    image_format = [getattr(model.image_format, field.name) for field in fields(model.image_format)]
-    weights = before and [before.network.params, before.network.states, len(before.history)]
+    image_format = {field.name: _or_name(getattr(model.image_format, field.name)) for field in fields(ImageFormat)}
+    scale = image_format.pop("center"), image_format.pop("width")  # without a model before, X and the weights tell it
+    weights = before and [before.network.params, before.network.states, len(before.history), *scale]
     pieces = {
-        "X": [list(map(_or_name, image_format)), data.images.X],
+        "X": [*image_format.values(), data.images.X],
         "y": [model.classes, data.y],
         "sample_weight or class_weight": data.weight,
         "X_val, y_val or sample_weight_val": given and [given.images.X, given.y, given.weight],
@@ -173,7 +188,7 @@ def warn_how_it_ended(
 ) -> None:
     """Warn if training was interrupted, diverged or is inexact, if the loss rose, or if nothing was learnt."""
     warn_if_inexact(state.is_exact)
-    last, remedy = state.history[-1], f"smaller than learning_rate_init={estimator.learning_rate_init}."
+    last, remedy = state.history[-1], f"smaller than learning_rate_init={config.learning_rate}."
     cost = cost_of_guessing(data, len(model.classes), float(estimator.label_smoothing))
     if state.stop_reason == "interrupted":
         warn(f"Training was interrupted in epoch {last['epoch']}; the classifier has the weights of the last step")
@@ -192,15 +207,15 @@ def warn_how_it_ended(
     elif learnt_nothing(state, data, config, cost):
         warn(
             f"The network has learnt nothing: the loss is {last['loss'] - state.penalty:.3g} in epoch {last['epoch']}, "
-            f"but guessing by class frequencies would give {cost:.3g}. {_remedies(estimator)}",
+            f"but guessing by class frequencies would give {cost:.3g}. {_remedies(estimator, config)}",
             ConvergenceWarning,
         )
 
 
-def _remedies(estimator: Any) -> str:
+def _remedies(estimator: Any, config: TrainingConfig) -> str:
     """Name what may help a network that has learnt nothing."""
     scaling = "" if estimator.scaling is not None else "scaled images instead of scaling=None, "
     return (
-        f"It may help to use a smaller or larger learning rate than learning_rate_init={estimator.learning_rate_init}, "
-        f"{scaling}or more epochs than max_iter={estimator.max_iter}"
+        f"It may help to use a smaller or larger learning rate than learning_rate_init={config.learning_rate}, "
+        f"{scaling}or more epochs than max_iter={config.n_epochs}"
     )

@@ -33,7 +33,6 @@ DataFormat = Literal["channels_last", "channels_first"]
 Scaling = Literal["auto", "standard"] | tuple[float, float] | None
 FEW_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 DARK = 64  # uint8 images with only values below this are probably not photographs
-SMALL_VARIANCE = 1e-200  # if the variance is smaller, the squares that it is computed from may have lost digits
 SAMPLES_AT_A_TIME = 1024
 
 
@@ -268,28 +267,28 @@ def scaling_for(scaling: Scaling, images: Images, indices: Array, weight: Array 
     Parameters
     ----------
     scaling : {"auto", "standard"}, (low, high) or None
-        "auto" maps the range of the data, 0..255 for uint8, to -0.5..0.5; "standard" scales each channel to mean 0 and
-        standard deviation 1; (low, high) maps that range to -0.5..0.5; None means no scaling.
+        "auto" maps 0..255 to -0.5..0.5 for uint8, and means "standard" for other types; "standard" scales each channel
+        to mean 0 and standard deviation 1; (low, high) maps that range to -0.5..0.5; None means no scaling.
 
     Raises
     ------
     ValueError
-        If the range or the standard deviation is too large or too small for float64.
+        If the standard deviation is too large or too small for float64.
     """
     if scaling is None:
         return 0.0, 1.0
     center: Any
     width: Any
-    if isinstance(scaling, str) and scaling == "standard":
+    if scaling == "auto" and images.X.dtype == np.uint8:
+        _warn_if_dark(images.X, indices)
+        scaling = 0.0, 255.0
+    if isinstance(scaling, str):
         center, width = _moments(images, indices, weight)
     else:
-        low, high = _range(images.X, indices) if isinstance(scaling, str) else map(float, scaling)
+        low, high = map(float, scaling)
         center, width = low / 2 + high / 2, high - low
     if not (np.isfinite(center).all() and np.isfinite(width).all()):
         raise ValueError(f"scaling={scaling!r}: X is spread too widely for float64; its scale would be {width}")
-    if isinstance(scaling, str):
-        constant = width <= 1e-12 * np.abs(center)  # the values differ only by rounding
-        width = np.where(constant, 1.0, width)[()]
     if np.any(width < np.finfo(np.float64).tiny):
         raise ValueError(
             f"scaling={scaling!r}: the range of X is too small for float64; its scale would be {width}. "
@@ -308,39 +307,39 @@ def is_scaling(scaling: Any) -> bool:
     return -inf < low < high < inf
 
 
-def _range(X: Array, indices: Array) -> tuple[float, float]:
-    extremes = [(rows.min(), rows.max()) for rows in parts(X, indices)]
-    low, high = float(min(low for low, _ in extremes)), float(max(high for _, high in extremes))
-    if X.dtype != np.uint8:
-        return low, high
-    if 0 < high < DARK:
+def _warn_if_dark(X: Array, indices: Array) -> None:
+    """Warn if uint8 images seem to have another range than 0..255."""
+    brightest = max(int(rows.max()) for rows in parts(X, indices))
+    if 0 < brightest < DARK:
         warn(
-            f"X is uint8, so it is scaled as 0 to 255, but its largest value is {high:.0f}; "
-            f"if that is white, pass scaling=(0, {high:.0f})"
+            f"X is uint8, so it is scaled as 0 to 255, but its largest value is {brightest}; "
+            f"if that is white, pass scaling=(0, {brightest})"
         )
-    return 0.0, 255.0
 
 
 def _moments(images: Images, indices: Array, weight: Array | None) -> tuple[Array, Array]:
-    """Return each channel's weighted mean and standard deviation, in two passes."""
+    """Return each channel's weighted mean and standard deviation, which is replaced by 1 if the channel is constant."""
     plain = ImageFormat(images.format.shape, images.format.data_format, np.dtype(np.float64))
+    largest_weight = 1.0 if weight is None else weight[indices].max()
 
-    largest = 1.0 if weight is None else power_of_two(weight[indices].max())
-
-    def mean_over_samples(function: Any) -> Array:
-        total, weights = np.zeros(images.format.shape[2]), 0.0
+    def of_samples(function: Any) -> Iterator[tuple[Array, Array]]:
         for part in _parts(indices):
-            w = np.ones(len(part)) if weight is None else weight[part] / largest
-            total = total + w @ function(plain.read(images.X[part])).mean(axis=(1, 2))
-            weights += w.sum()
-        return total / weights
+            w = np.ones(len(part)) if weight is None else weight[part] / largest_weight  # equal weights are exactly 1
+            yield w, function(plain.read(images.X[part]))
 
-    center = mean_over_samples(lambda x: x)
-    variance = mean_over_samples(lambda x: (x - center) ** 2)
-    if np.any(variance < SMALL_VARIANCE):
-        factor = np.where(variance < SMALL_VARIANCE, 2.0**600, 1.0)
-        return center, np.sqrt(mean_over_samples(lambda x: ((x - center) * factor) ** 2)) / factor
-    return center, np.sqrt(variance)
+    def mean(function: Any) -> Array:
+        sums = [(w @ values.mean(axis=(1, 2)), w.sum()) for w, values in of_samples(function)]
+        total, weights = (sum(numbers) for numbers in zip(*sums, strict=True))
+        return np.asarray(total / weights)
+
+    magnitudes = np.max([np.abs(values).max(axis=(0, 1, 2)) for _, values in of_samples(lambda x: x)], axis=0)
+    unit = np.array([power_of_two(magnitude) for magnitude in magnitudes])  # in it, squares neither overflow nor vanish
+    center = mean(lambda x: x / unit)
+    deviation = np.sqrt(mean(lambda x: (x / unit - center) ** 2))
+    # the differences from the mean must fit into float64 too
+    width = np.where(np.isfinite(magnitudes + np.abs(center * unit)), deviation * unit, inf)
+    constant = deviation <= 1e-12 * np.abs(center)  # the values differ only by rounding
+    return center * unit, np.where(constant, 1.0, width)
 
 
 def parts(X: Array, indices: Array) -> Iterator[Array]:

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-__all__ = ["Progress", "announce", "bar_class", "hint_at_backend"]
+from skcnn._values import times
+from skcnn.network import Network
+
+__all__ = ["Progress", "announce", "announce_network", "bar_class", "hint_at_backend"]
 
 LONG = 30.0  # seconds: a shorter training hardly gains from compiled kernels, which must be compiled first
 
@@ -72,6 +75,16 @@ def announce(line: str) -> None:
     """Print a line, unless stdout is closed or missing."""
     with _ignoring_lost_output():
         print(line, flush=True)
+
+
+def announce_network(network: Network) -> None:
+    """Print the shape of the images, and what the network consists of."""
+    layers = (
+        f"{type(layer).__name__} {params['W'].shape[-1]}"
+        for layer, params in zip(network.layers, network.params, strict=True)
+        if "W" in params
+    )
+    announce(f"Images of {times(network.shapes[0])}: {', '.join(layers)}; {network.n_params:,} parameters")
 
 
 def hint_at_backend(backend: str, history: Sequence[Mapping[str, Any]]) -> None:

@@ -12,11 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from
+from skcnn._estimator.architecture import ARCHITECTURE, build_network, layers_from, warn_if_one_layer_dominates
 from skcnn._estimator.arrays import as_images, numeric_dtype, require_no_images_in_cells
 from skcnn._estimator.images import Images, image_format_for, require_same_shape
 from skcnn._estimator.magnitudes import ROWS_THAT_TELL, magnitudes, warn_if_scales_are_mixed
 from skcnn._estimator.model import FittedModel
+from skcnn._estimator.outliers import warn_of_outliers
 from skcnn._estimator.targets import as_labels, check_weights, encode, sample_weights
 from skcnn._training.config import DataSet
 from skcnn._training.randomness import stream
@@ -35,8 +36,8 @@ def read_images(estimator: Any, model: FittedModel, X: Any, y: Any = _NO_Y) -> A
 
 def read_data_set(
     estimator: Any, model: FittedModel | None, X: Any, y: Any, sample_weight: Any, classes: Array | None = None
-) -> tuple[FittedModel, DataSet, Array | None]:
-    """Return the model to train, the data set to train it on, and the validated sample_weight.
+) -> tuple[FittedModel, DataSet]:
+    """Return the model to train, and the data set to train it on.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def read_data_set(
     elif model.built_from != _built_from(estimator):
         _refuse_other_parameters(model.built_from, _built_from(estimator))
     model = _with_magnitudes(model, rows, indices)
-    return model, DataSet(Images(rows, model.image_format), y_index, weight, indices), sample_weight
+    return model, DataSet(Images(rows, model.image_format), y_index, weight, indices)
 
 
 def _with_magnitudes(model: FittedModel, rows: Array, indices: Array) -> FittedModel:
@@ -169,9 +170,11 @@ def _new_model(
         weight,
         **{name: parameters[name] for name in ("image_shape", "data_format", "scaling", "dtype")},
     )
+    warn_of_outliers(rows, indices, image_format)
     layers = layers_from(parameters, image_format.shape, shrink=guessed)
     n_outputs = 1 if len(classes) == 2 else len(classes)
     network = build_network(layers, n_outputs, image_format.shape, stream(seed, "weights"), image_format.dtype)
+    warn_if_one_layer_dominates(network)
     return FittedModel(features, classes, image_format, parameters, seed, network)
 
 

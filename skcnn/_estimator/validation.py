@@ -93,7 +93,6 @@ class ValidationSet:
     def split(
         cls,
         data: DataSet,
-        sample_weight: Array | None,
         model: FittedModel,
         fraction: float,
         n_threads: int,
@@ -102,7 +101,8 @@ class ValidationSet:
     ) -> tuple[DataSet, ValidationSet]:
         """Split a validation set off a data set at random, by the model's seed. The split is stratified by class.
 
-        Each class has a sample in both parts. The only sample of a class is kept for training.
+        Each class has a sample in both parts. The only sample of a class is kept for training. The weights are those of
+        training, so the score judges what training aims at.
 
         Raises
         ------
@@ -110,9 +110,14 @@ class ValidationSet:
             If no class has a second sample.
         """
         kept, held = _split_indices(data.indices, data.y, fraction, model.seed)
-        weight = None if sample_weight is None else moderate(sample_weight[held])
+        weight = None if data.weight is None else moderate(data.weight[held])
         images = Images(data.images.X[held], model.image_format)
         return replace(data, indices=kept), cls(model, images, data.y[held], weight, n_threads, backend, score)
+
+    @property
+    def n_effective(self) -> float:
+        """The number of samples of equal weight whose mean has the same standard error (Kish's effective size)."""
+        return len(self.y) if self.weight is None else float(self.weight.sum() ** 2 / (self.weight**2).sum())
 
     def __call__(self, network: Network) -> Row:
         """Return the mean loss, accuracy, macro F1 and score of a network."""

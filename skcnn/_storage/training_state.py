@@ -27,9 +27,11 @@ def encode_state(encoder: Encoder, state: TrainingState) -> Json:
         "optimizer state": encode_optimizer_state(encoder, state.optimizer_state),
         "early stopping": stopping
         and {
+            "highest": encoder.encode(stopping.highest, "scoring"),
             "best_score": encoder.encode(stopping.best_score, "scoring"),
             "best_epoch": stopping.best_epoch,
             "stale": stopping.stale,
+            "stopped_at": stopping.stopped_at,
             "best": stopping.best and encode_arrays(encoder, stopping.best, "best."),
         },
         "first_epoch": state.first_epoch,
@@ -58,9 +60,11 @@ def decode_state(decoder: Decoder, node: Json, state: TrainingState, optimizer: 
         raise ValueError("a count or the reason why training ended is invalid")
     if (stopping := state.early_stopping) is not None:
         saved = node["early stopping"]
+        stopping.highest = decoder.decode(saved["highest"], "scoring")
         stopping.best_score = decoder.decode(saved["best_score"], "scoring")
         stopping.best_epoch = None if saved["best_epoch"] is None else int(saved["best_epoch"])
         stopping.stale = int(saved["stale"])
+        stopping.stopped_at = None if saved["stopped_at"] is None else int(saved["stopped_at"])
         stopping.best = _network_like(state.network, decoder, saved["best"]) if saved["best"] else None
     state.network, state.optimizer_state, state.history = network, optimizer_state, history
     state.first_epoch, state.n_seen = counts["first_epoch"], counts["n_seen"]

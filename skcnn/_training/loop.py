@@ -34,6 +34,7 @@ from skcnn.schedules import factor
 __all__ = ["Observer", "train"]
 
 Array = NDArray[Any]
+JUST_BEFORE = 1e-6  # epochs before the end, where schedules are still defined
 FLUSH_EVERY = 100  # steps: so rarely that it takes almost no time
 
 
@@ -139,7 +140,7 @@ class _Loop:
     ) -> None:
         """Train epoch by epoch, until there is a reason to stop."""
         state = self.state
-        while state.stop_reason is None and len(state.history) < self.config.n_epochs:
+        while state.stop_reason is None and self.schedule_time() < self.config.n_epochs:
             start, rate = perf_counter(), self.learning_rate()
             row: Row = {"epoch": state.epoch + 1, "loss": self.train_epoch()}
             is_whole = state.stop_reason is None
@@ -150,11 +151,13 @@ class _Loop:
                 self.check_stopping()
             if save and is_whole:
                 save(state)
-            if len(state.history) < self.config.n_epochs:
+            if self.schedule_time() < self.config.n_epochs:
                 self.check_interruption()
-        state.stop_reason = state.stop_reason or "max_iter"
         if state.early_stopping:
             state.early_stopping.restore_best(self.network)
+            if state.early_stopping.stopped_at is not None:
+                state.stop_reason = state.stop_reason or "early_stopping"
+        state.stop_reason = state.stop_reason or "max_iter"
 
     def train_epoch(self) -> float:
         """Train once on all samples, or until there is a reason to stop. Return the mean loss, measured at each step.
@@ -264,10 +267,24 @@ class _Loop:
         state = self.state
         is_stale = state.early_stopping is not None and state.early_stopping.update(state.history[-1], self.network)
         if is_stale and state.stop_reason is None:  # the score of an incomplete epoch does not count
-            state.stop_reason = "early_stopping"
+            self.stop_early()
         wishes = [observer.end_epoch(state) for observer in self.observers]  # notify all observers
         if any(wishes) and state.stop_reason is None:
             state.stop_reason = "callback"
+
+    def stop_early(self) -> None:
+        """End training because the score is stale: now or, if the learning rate is still to fall, after this fall.
+
+        Without it, the weights would be worse. The rest of the schedule takes at most as many epochs as the patience.
+        """
+        early_stopping, schedule, n_epochs = self.state.early_stopping, self.config.schedule, self.config.n_epochs
+        assert early_stopping is not None
+        if early_stopping.stopped_at is not None or n_epochs - len(self.state.history) <= early_stopping.patience:
+            return  # the end is near
+        early_stopping.stopped_at = len(self.state.history)
+        depends_on_history = getattr(schedule, "needs_history", False)
+        if depends_on_history or self.factor_at(n_epochs - JUST_BEFORE) >= self.factor_at(self.schedule_time()):
+            self.state.stop_reason = "early_stopping"
 
     def check_interruption(self) -> bool:
         """Return whether to stop before the next step: after Ctrl-C, or because the time is up."""
@@ -279,8 +296,22 @@ class _Loop:
 
     def learning_rate(self, part: float = 0) -> float:
         """Return the learning rate when a part of the current epoch, from 0 to 1, is over."""
-        history, n_epochs = self.state.history, self.config.n_epochs
-        return self.config.learning_rate * factor(self.config.schedule, len(history) + part, n_epochs, history)
+        return self.config.learning_rate * self.factor_at(self.schedule_time(part))
+
+    def factor_at(self, time: float) -> float:
+        """Return the factor of the schedule at a time, in epochs."""
+        return factor(self.config.schedule, time, self.config.n_epochs, self.state.history)
+
+    def schedule_time(self, part: float = 0) -> float:
+        """Return the time of the schedule, in epochs, when a part of the current epoch is over.
+
+        After early stopping, time passes so fast that the schedule ends after as many epochs as the patience.
+        """
+        epochs, stopping = len(self.state.history) + part, self.state.early_stopping
+        if stopping is None or stopping.stopped_at is None:
+            return epochs
+        rest = self.config.n_epochs - stopping.stopped_at
+        return stopping.stopped_at + (epochs - stopping.stopped_at) * rest / stopping.patience
 
     def shuffled_indices(self, epoch: int) -> Array:
         """Return the indices of the samples in the order of an epoch."""

@@ -4,7 +4,14 @@ import numpy as np
 
 from skcnn._trees import leaves
 
-QUICK = {"n_kernels": (4, 8), "hidden_layer_sizes": (16,), "max_iter": 2, "learning_rate_init": 0.01, "random_state": 0}
+QUICK = {
+    "n_kernels": (4, 8),
+    "hidden_layer_sizes": (16,),
+    "max_iter": 2,
+    "learning_rate_init": 0.01,
+    "learning_rate": "cosine",  # a cycle of two epochs hardly trains
+    "random_state": 0,
+}
 
 
 def bits(clf, X):

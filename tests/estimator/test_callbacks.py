@@ -89,7 +89,7 @@ def test_the_scores_of_every_epoch_are_logged(make, data):
 def test_bars_are_nested_through_search_and_pipeline(n_jobs, make, data, capfd):
     pytest.importorskip("rich")
     X, y = data
-    pipeline = make_pipeline(StandardScaler(), make(max_iter=2))
+    pipeline = make_pipeline(StandardScaler(), make(max_iter=3))
     search = GridSearchCV(pipeline, {"numpycnnclassifier__alpha": [0.0, 0.1]}, cv=2, n_jobs=n_jobs)
     search.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(X, y)
     shown = capfd.readouterr().out
@@ -124,7 +124,8 @@ assert NumpyCNNClassifier(n_kernels=1, max_iter=1, image_shape=(2, 3)).fit(X, y)
 
 def test_early_stopping_and_callbacks_agree_on_the_last_epoch(make, data):
     notes = Notes()
-    clf = make(max_iter=20, early_stopping=True, n_iter_no_change=1, tol=0.5).set_callbacks(notes).fit(*data)
+    settings = {"max_iter": 20, "early_stopping": True, "n_iter_no_change": 1, "tol": 0.5, "learning_rate": "constant"}
+    clf = make(**settings).set_callbacks(notes).fit(*data)
     assert clf.stop_reason_ == "early_stopping"
     epochs = [note for note in notes.notes if note[:2] == ("end", "epoch")]
     assert len(epochs) == clf.n_iter_ < 20

@@ -24,7 +24,7 @@ from skcnn.optimizers import SGD
 from skcnn.schedules import ReduceOnPlateau
 
 KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"
-USUAL = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,)}  # the default values, which `layers` needs
+USUAL = {"n_kernels": "auto", "hidden_layer_sizes": "auto"}  # the default values, which `layers` needs
 SETTINGS = {
     "plain": {},
     "momentum": {"solver": SGD(), "learning_rate_init": 0.1},
@@ -284,7 +284,8 @@ def test_ctrl_c_keeps_the_checkpoint(make, data, tmp_path):
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_is_no_early_stopping(make, data, tmp_path):
     path = tmp_path / "c"
-    unfitted = make(max_iter=9, batch_size=8, augment=trapped, early_stopping=True, n_iter_no_change=1, tol=0.5)
+    settings = {"early_stopping": True, "n_iter_no_change": 1, "tol": 0.5, "learning_rate": "constant"}
+    unfitted = make(max_iter=9, batch_size=8, augment=trapped, **settings)
     whole = clone(unfitted).fit(*data)
     assert whole.n_iter_ == 3
     # interrupt the last epoch, at the end of which early stopping would stop
@@ -292,6 +293,18 @@ def test_ctrl_c_is_no_early_stopping(make, data, tmp_path):
     with pytest.warns(UserWarning, match="interrupted in epoch 3"):
         clf = clone(unfitted).fit(*data, checkpoint=path)
     assert clf.stop_reason_ == "interrupted"
+    resumed = clone(unfitted).fit(*data, checkpoint=path)
+    assert (bits(resumed), resumed.stop_reason_) == (bits(whole), "early_stopping")
+
+
+@pytest.mark.parametrize("epoch", [2, 4, 6])  # before early stopping, and in the rest of the schedule
+def test_after_early_stopping_the_rest_of_the_schedule_can_be_resumed(epoch, make, data, tmp_path):
+    path = tmp_path / "c"
+    settings = {"early_stopping": True, "n_iter_no_change": 2, "tol": 1.0, "max_iter": 20, "batch_size": 8}
+    unfitted = make(**settings, augment=trapped)
+    whole = clone(unfitted).fit(*data)
+    assert (whole.n_iter_, whole.stop_reason_) == (6, "early_stopping")
+    stopped(unfitted, (epoch - 1) * 5 + 3, *data, checkpoint=path)
     resumed = clone(unfitted).fit(*data, checkpoint=path)
     assert (bits(resumed), resumed.stop_reason_) == (bits(whole), "early_stopping")
 
@@ -437,7 +450,7 @@ def test_a_finished_fit_is_not_repeated(settings, make, data, tmp_path):
 def test_a_finished_fit_warns_as_it_did(make, data, tmp_path):
     clf = make(solver=SGD(), learning_rate_init=1e9, max_iter=3)
     for _ in range(2):
-        with pytest.warns(UserWarning, match="Training diverged in epoch 2: at a learning rate of"):
+        with pytest.warns(UserWarning, match=r"Training diverged in epoch \d: at a learning rate of"):
             clone(clf).fit(*data, checkpoint=tmp_path / "c")
 
 

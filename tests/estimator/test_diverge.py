@@ -84,7 +84,7 @@ def test_a_rate_at_which_it_converges_warns_of_nothing(split_digits, solver, rat
 def test_no_rate_leaves_numbers_that_are_not_finite(split_digits, solver, rate, batch_norm):
     X, X_test, y, _ = split_digits
     settings = {"batch_norm": batch_norm, "learning_rate": "constant", "max_iter": 4, "dtype": "float32"}
-    clf = NumpyCNNClassifier(4, solver=solver, learning_rate_init=rate, random_state=0, **settings)
+    clf = NumpyCNNClassifier(4, solver=solver, learning_rate_init=rate, alpha=0.05, random_state=0, **settings)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         clf.fit(X, y)
@@ -245,7 +245,7 @@ def test_a_validation_loss_that_is_not_finite_is_never_the_best(parts):
     X, y, X_val, y_val = parts
     clf = NumpyCNNClassifier(
         4, hidden_layer_sizes=8, dtype="float32", scaling=None, early_stopping=True, max_iter=3,
-        learning_rate_init=0.01, random_state=0
+        learning_rate_init=0.01, learning_rate="cosine", alpha=0.05, random_state=0
     )  # fmt: skip
     clf.fit(X, y, X_val=np.vstack([X_val, np.full((1, 36), 1e38)]), y_val=[*y_val, 0])
     assert not np.isfinite(clf.validation_loss_curve_).any()

@@ -7,6 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from skcnn import NumpyCNNClassifier
 from skcnn._estimator.validation import _split_indices
+from skcnn.schedules import SCHEDULES, ReduceOnPlateau
 from tests.estimator.helpers import QUICK
 
 
@@ -16,9 +17,47 @@ def test_early_stopping_selects_and_restores_the_best_weights(split_digits):
     clf = NumpyCNNClassifier(early_stopping=True, n_iter_no_change=3, **settings).fit(X, y, X_val=X_test, y_val=y_test)
     assert clf.stop_reason_ == "early_stopping"
     assert clf.n_iter_ < 60
-    assert clf.best_validation_score_ == max(clf.validation_scores_) == clf.score(X_test, y_test)
-    assert clf.validation_scores_[clf.best_iter_ - 1] == clf.best_validation_score_
-    assert clf.validation_scores_[-1] < clf.best_validation_score_, "otherwise the last weights would be the best ones"
+    scores, highest = np.array(clf.validation_scores_), max(clf.validation_scores_)
+    assert scores[clf.best_iter_ - 1] == clf.best_validation_score_ == clf.score(X_test, y_test)
+    # the last one within a standard error of the highest score
+    error = np.sqrt(highest * (1 - highest) / len(y_test))
+    assert clf.best_iter_ == 1 + np.flatnonzero(scores >= highest - error)[-1]
+    assert clf.best_iter_ < clf.n_iter_, "otherwise the last weights would be the best ones"
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "exponential"])
+def test_a_schedule_is_not_cut_off(split_digits, schedule):
+    """After early stopping, the learning rate falls as far as it would have fallen, but faster."""
+    X, X_test, y, y_test = split_digits
+    rates = []
+
+    def rate(epoch, n_epochs):
+        rates.append((epoch, SCHEDULES[schedule]()(epoch, n_epochs)))
+        return rates[-1][1]
+
+    settings = {**QUICK, "max_iter": 40, "learning_rate": rate, "tol": 1.0, "n_iter_no_change": 4, "batch_size": 50}
+    clf = NumpyCNNClassifier(early_stopping=True, **settings).fit(X, y, X_val=X_test, y_val=y_test)
+    stale = 1 + 4 + 1  # the first epoch, and more epochs than the patience without an improvement
+    assert (clf.n_iter_, clf.stop_reason_) == (stale + 4, "early_stopping")
+    at_starts = [row["learning_rate"] / 0.01 for row in clf.history_]
+    times = [*range(stale), *(stale + (40 - stale) * i / 4 for i in range(4))]
+    np.testing.assert_allclose(at_starts, [SCHEDULES[schedule]()(time, 40) for time in times], rtol=1e-12)
+    assert max(epoch for epoch, _ in rates) < 40
+    assert min(factor for _, factor in rates[-3:]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("schedule", "n_epochs"), [("constant", 6), (ReduceOnPlateau(patience=30), 6), ("cosine", 9), (lambda e, n: 1.0, 6)]
+)
+def test_training_ends_at_once_if_the_rate_does_not_fall_and_at_the_end_if_that_is_near(
+    split_digits, schedule, n_epochs
+):
+    X, X_test, y, y_test = split_digits
+    settings = {**QUICK, "max_iter": 9, "learning_rate": schedule, "tol": 1.0, "n_iter_no_change": 4}
+    if n_epochs == 6:
+        settings["max_iter"] = 30
+    clf = NumpyCNNClassifier(early_stopping=True, **settings).fit(X, y, X_val=X_test, y_val=y_test)
+    assert (clf.n_iter_, clf.stop_reason_) == (n_epochs, "early_stopping" if n_epochs == 6 else "max_iter")
 
 
 def test_early_stopping_holds_rows_out(split_digits):
@@ -105,7 +144,7 @@ def test_a_split_is_impossible_if_every_class_has_a_single_sample(n_samples, mak
 def test_early_stopping_selects_by_scoring(validation, make, parts):
     X, y, X_val, y_val = parts
     given = {"X_val": X_val, "y_val": y_val} if validation == "given" else {}
-    clf = make(max_iter=8, early_stopping=True, scoring="neg_log_loss", n_iter_no_change=8)
+    clf = make(max_iter=8, early_stopping=True, scoring="neg_log_loss", n_iter_no_change=8, alpha=0.05)
     clf.fit(X, y, sample_weight=1.0 + y, **given)
     assert clf.best_validation_score_ == max(clf.validation_scores_)
     assert clf.best_iter_ == 1 + int(np.argmax(clf.validation_scores_))

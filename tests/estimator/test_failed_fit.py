@@ -90,7 +90,7 @@ def test_after_a_failed_first_fit(make, data, failure):
 )
 def test_after_a_first_fit_of_a_network_that_cannot_be(make, data, parameters):
     if "layers" in parameters:
-        parameters = {**parameters, "n_kernels": (16, 32), "hidden_layer_sizes": (100,)}
+        parameters = {**parameters, "n_kernels": "auto", "hidden_layer_sizes": "auto"}
     clf = make(**parameters)
     with pytest.raises(ValueError, match=r"does not fit|pool"):
         clf.fit(*data)

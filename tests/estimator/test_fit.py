@@ -18,7 +18,8 @@ def test_learns_digits_by_defaults(split_digits):
 
 def test_attributes_tell_of_the_training(split_digits):
     X, X_test, y, y_test = split_digits
-    clf = NumpyCNNClassifier(**{**QUICK, "max_iter": 4}).fit(X, y, X_val=X_test, y_val=y_test)
+    clf = NumpyCNNClassifier(**{**QUICK, "max_iter": 4})
+    clf = clf.fit(X, y, X_val=X_test, y_val=y_test)
     held_out = ["val_loss", "val_accuracy", "val_f1", "val_score"]
     assert list(clf.history_[0]) == ["epoch", "loss", *held_out, "learning_rate", "seconds"]
     assert [row["epoch"] for row in clf.history_] == [1, 2, 3, 4]

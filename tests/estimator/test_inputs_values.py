@@ -43,6 +43,7 @@ def test_one_huge_value_leaves_finite_weights_or_is_refused(make, data, scaling,
     clf = make(scaling=scaling, dtype=dtype, max_iter=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # training may diverge if the weights stay finite
+        warnings.filterwarnings("ignore", "Some pixels of X are so far from all others", UserWarning)
         if scaling != "auto" and dtype == "float32":
             with pytest.raises(ValueError, match="X contains values too large for this network: an image in float32"):
                 clf.fit(with_value(X, 1e300), y)
@@ -52,11 +53,11 @@ def test_one_huge_value_leaves_finite_weights_or_is_refused(make, data, scaling,
     assert np.isfinite(clf.predict_proba(X)).all()
 
 
-@pytest.mark.parametrize(("scaling", "values"), [("standard", [1e300]), ("auto", [1.7e308, -1.7e308])], ids=str)
-def test_a_spread_beyond_float64_is_named(make, data, scaling, values):
-    X = data[0].copy()
-    X[0, : len(values)] = values
-    with pytest.raises(ValueError, match=r"spread too widely for float64; its scale would be \[?inf"):
+@pytest.mark.parametrize("scaling", ["auto", "standard"])
+def test_a_spread_beyond_float64_is_named(make, data, scaling):
+    X = np.full_like(data[0], 1.7e308)
+    X[0, 0] = -1.7e308
+    with pytest.raises(ValueError, match=r"spread too widely for float64; its scale would be \[inf\]"):
         make(scaling=scaling).fit(X, data[1])
 
 

@@ -28,13 +28,13 @@ def interrupting(at, times=1):
 
 def test_an_interruption_in_an_epoch_keeps_the_steps_before_it(make, data):
     X, y = data
-    clf = make(learning_rate=interrupting(at=1.5), batch_size=10, max_iter=5)
+    clf = make(learning_rate=interrupting(at=1.5), alpha=0.1, batch_size=10, max_iter=5)
     with pytest.warns(UserWarning, match=r"interrupted in epoch 2; the classifier has the weights of the last step"):
         clf.fit(X, y)
     assert (clf.stop_reason_, clf.n_iter_, clf.t_) == ("interrupted", 2, 40 + 30)  # the step is finished
     assert np.isfinite(clf.predict_proba(X)).all()
     # the same steps without an interruption
-    steps = make(learning_rate=lambda epoch, n: float(epoch < 1.75), batch_size=10, max_iter=2).fit(X, y)
+    steps = make(learning_rate=lambda epoch, n: float(epoch < 1.75), alpha=0.1, batch_size=10, max_iter=2).fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), steps.predict_proba(X))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

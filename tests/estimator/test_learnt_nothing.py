@@ -32,7 +32,7 @@ def told(X, y, partial=False, **settings):
 FAILURES = {
     "rate too small": {"learning_rate_init": 1e-9},
     "rate too large": {"learning_rate_init": 1.0},
-    "SGD, rate too large": {"learning_rate_init": 1.0, "solver": "sgd"},
+    "SGD, rate too large": {"learning_rate_init": 1.0, "solver": "sgd", "scaling": (0, 16)},
     "L2 penalty": {"learning_rate_init": 1e-6, "solver": SGD(), "alpha": 0.01},
     "label smoothing": {"learning_rate_init": 1e-9, "label_smoothing": 0.3},
     "balanced": {"learning_rate_init": 1e-9, "class_weight": "balanced"},
@@ -56,7 +56,7 @@ def test_data_from_which_nothing_is_learnt_warns(split_digits, kind, rng):
     settings = {
         "unscaled": {"scaling": None, "learning_rate_init": 0.01},
         "shuffled": {"learning_rate_init": 0.0003},  # at a higher rate, the labels are soon learnt by heart
-        "dead": {"scaling": (16, 17), "learning_rate_init": 0.1},
+        "dead": {"scaling": (16, 17), "learning_rate_init": 0.1, "learning_rate": "cosine"},
     }
     (text,) = told(X, y, max_iter=2, **settings.get(kind, {}))
     assert "learnt nothing" in text
@@ -87,7 +87,8 @@ def test_ordinary_fits_do_not_warn(split_digits, settings, n_samples):
 
 def test_a_network_that_predicts_well_does_not_warn_of_its_loss_with_dropout(split_digits):
     X, y = split_digits[0], split_digits[2]
-    clf = NumpyCNNClassifier(dropout=0.5, max_iter=2, random_state=0).fit(X, y)
+    settings = {"scaling": (0, 16), "learning_rate": "cosine", "alpha": 0.05, "max_iter": 2}
+    clf = NumpyCNNClassifier(dropout=0.5, random_state=0, **settings).fit(X, y)
     assert clf.loss_ > np.log(10)
     assert clf.score(X, y) > 0.25
 

@@ -57,7 +57,8 @@ class Scaled(Layer):
 
 
 def test_an_optimizer_that_is_a_plain_dataclass_trains_and_is_reached_by_set_params(make, digits):
-    clf = make(solver=Sign(), learning_rate_init=0.01, max_iter=5, hidden_layer_sizes=20).fit(*digits)
+    settings = {"scaling": (0, 16), "learning_rate_init": 0.01, "learning_rate": "cosine", "max_iter": 5}
+    clf = make(solver=Sign(), hidden_layer_sizes=20, **settings).fit(*digits)
     assert clf.loss_curve_[-1] < clf.loss_curve_[0]
     assert clf.get_params()["solver__size"] == 1.0
     solver, again = clf.solver, clone(clf).set_params(solver__size=0.1)
@@ -80,13 +81,13 @@ def test_an_optimizer_that_is_no_dataclass_trains_and_the_error_of_set_params_sa
 
 
 def test_a_layer_that_inherits_nothing_is_an_error_that_says_what_it_must_inherit(make, data):
-    clf = make(layers=[Conv2D(2), Half(), Flatten()], n_kernels=(16, 32), hidden_layer_sizes=(100,))
+    clf = make(layers=[Conv2D(2), Half(), Flatten()], n_kernels="auto", hidden_layer_sizes="auto")
     with pytest.raises(ValueError, match=r"layers\[1\] must be .* your own subclass of skcnn.layers.Layer\), got Half"):
         clf.fit(*data)
 
 
 def test_a_layer_of_one_s_own_trains_and_is_reached_by_set_params(make, data):
-    clf = make(layers=[Conv2D(2), Scaled(), Flatten()], n_kernels=(16, 32), hidden_layer_sizes=(100,)).fit(*data)
+    clf = make(layers=[Conv2D(2), Scaled(), Flatten()], n_kernels="auto", hidden_layer_sizes="auto").fit(*data)
     assert clf.set_params(layers__1__factor=0.25).layers[1] == Scaled(0.25)
 
 

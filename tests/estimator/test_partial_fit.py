@@ -27,9 +27,9 @@ def test_partial_fit_learns_from_a_stream(split_digits):
 @pytest.mark.parametrize(
     "setting",
     [
-        {},
+        {"alpha": 0.1},
         {"solver": SGD()},
-        {"batch_norm": True, "dropout": 0.2, "augment": Shift(1), "label_smoothing": 0.1},
+        {"alpha": 0.1, "batch_norm": True, "dropout": 0.2, "augment": Shift(1), "label_smoothing": 0.1},
         {"solver": ClipNorm(Adam()), "shuffle": False, "batch_size": 7},
     ],
     ids=["default", "momentum", "regularised", "clipped"],

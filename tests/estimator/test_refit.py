@@ -110,7 +110,7 @@ def test_names_of_columns_are_those_of_the_last_fit(make, data):
 
 
 def test_fitted_attributes_are_views_of_one_model(make, data):
-    clf = make(layers=[Conv2D(2), Flatten()], n_kernels=(16, 32), hidden_layer_sizes=(100,)).fit(*data)
+    clf = make(layers=[Conv2D(2), Flatten()], n_kernels="auto", hidden_layer_sizes="auto").fit(*data)
     assert clf.network_ is clf._model.network
     clf.history_.append("not the model's")
     assert len(clf.history_) == clf.n_iter_ == 1

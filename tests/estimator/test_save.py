@@ -134,7 +134,7 @@ def test_a_function_that_cannot_be_pickled_is_an_error_that_names_the_parameter(
 
 def test_a_function_in_the_network_that_cannot_be_pickled_is_named_too(make, data):
     layers = [Conv2D(2, initializer=lambda shape, rng: rng.normal(size=shape)), Flatten()]
-    clf = make(layers=layers, n_kernels=(16, 32), hidden_layer_sizes=(100,)).fit(*data).set_params(layers=None)
+    clf = make(layers=layers, n_kernels="auto", hidden_layer_sizes="auto").fit(*data).set_params(layers=None)
     with pytest.raises(pickle.PicklingError, match=r"layers=.* cannot be pickled"):
         pickle.dumps(clf)
 

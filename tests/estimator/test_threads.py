@@ -203,7 +203,8 @@ def test_two_threads_fit_the_same_classifier(large):
     # either fit may win, but nothing may stay broken
     assert "Do not fit the same classifier in two threads" in " ".join(NumpyCNNClassifier.__doc__.split())
     X, y = large
-    clf = NumpyCNNClassifier(2, hidden_layer_sizes=4, batch_size=64, max_iter=2, random_state=0, n_jobs=2)
+    clf = NumpyCNNClassifier(2, hidden_layer_sizes=4, batch_size=64, max_iter=2, learning_rate="cosine", n_jobs=2)
+    clf.set_params(random_state=0)
     expected, before = clone(clf).fit(X, y).predict_proba(X).tobytes(), allowed_threads()
     start = threading.Barrier(2)
 

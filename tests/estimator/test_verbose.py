@@ -34,8 +34,9 @@ def test_verbose_prints_a_clean_line_an_epoch_where_there_is_no_terminal(split_d
     lines = out.out.splitlines()
     number = r"\d\.\d{4}"
     expected = rf"Epoch [12]/2: \d+\.\ds loss={number} val_loss={number} val_accuracy={number} val_f1={number}"
-    assert len(lines) == 2
-    assert all(re.fullmatch(expected, line) for line in lines)
+    assert lines[0] == "Images of 8x8x1: Conv2D 4, Conv2D 8, Dense 16, Dense 10; 1,034 parameters"
+    assert len(lines) == 3
+    assert all(re.fullmatch(expected, line) for line in lines[1:])
     assert out.err == ""
     NumpyCNNClassifier(**QUICK).fit(X, y)
     assert capsys.readouterr() == ("", "")

@@ -74,7 +74,7 @@ def test_class_weights_must_be_finite_and_not_negative(split_digits, weight):
 
 @pytest.mark.parametrize("scale", [1e-300, 1e300])
 def test_the_scale_of_the_weights_does_not_matter(split_digits, scale):
-    X, y = split_digits[0][:100], split_digits[2][:100]
+    X, y = split_digits[0][:300], split_digits[2][:300]
     weight = 1.0 + y
     small = NumpyCNNClassifier(**QUICK).fit(X, y, sample_weight=weight)
     large = NumpyCNNClassifier(**QUICK).fit(X, y, sample_weight=weight * scale)
