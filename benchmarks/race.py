@@ -80,7 +80,8 @@ def skcnn(seed, X, y, X_test, y_test):
                 return self.accuracies[-1] >= GOAL
             return None
 
-    recipe = {"solver": "adam", "alpha": 0.0, "learning_rate_init": RATE, "batch_size": BATCH, "max_iter": EPOCHS}
+    recipe = {"solver": "adam", "alpha": 0.0, "learning_rate_init": RATE, "learning_rate": "cosine"}
+    recipe |= {"batch_size": BATCH, "max_iter": EPOCHS}
     NumpyCNNClassifier(**recipe, random_state=seed).set_callbacks(Look()).fit(X, y)
     return Look.accuracies
 

@@ -143,8 +143,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Weight decay. Biases and the scales of `BatchNorm` do not decay. With "adamw", the decay is decoupled: at each
         step, weights are multiplied by ``1 - learning_rate * alpha``. With any other solver, it is an L2 penalty:
         ``0.5 * alpha * sum(W ** 2)`` is added to the mean loss. Unlike in MLPClassifier, the penalty is not divided by
-        the number of samples in the batch. "auto": if the decay is decoupled,
-        10 divided by the square root of the number of training steps, otherwise 0.0001.
+        the number of samples in the batch. "auto": if the decay is decoupled, 10 divided by the square root of the
+        number of training steps, but at least 0.1; otherwise 0.0001.
     batch_size : int or "auto", default="auto"
         The number of samples in each training step. "auto": one hundredth of all samples, but at least 8 and at most
         64.

@@ -136,7 +136,10 @@ class SigmoidCrossEntropy(Value):
         return _without_ties(np.hstack([sigmoid(-logits), sigmoid(logits)]), self.decide(logits))
 
     def log_probabilities(self, logits: Array) -> Array:
-        return _without_ties(np.hstack([-_softplus(logits), -_softplus(-logits)]), self.decide(logits))
+        out = np.hstack([-_softplus(logits), -_softplus(-logits)])
+        if out.dtype == np.float32:  # where the probability rounds to 1, its logarithm is 0, as with softmax
+            out[out > -np.finfo(np.float32).eps / 2] = 0
+        return _without_ties(out, self.decide(logits))
 
     def decide(self, logits: Array) -> Array:
         return (logits[:, 0] > 0).astype(np.intp)

@@ -101,6 +101,15 @@ def test_gradient_is_that_of_central_differences(loss, weighted):
 
 @both_losses
 @both_precisions
+def test_logarithms_agree_with_probabilities_near_one(loss, dtype):
+    confident = np.linspace(-25, 25, 501, dtype=dtype)[:, np.newaxis]
+    logits = confident if isinstance(loss, SigmoidCrossEntropy) else np.hstack([confident, 0 * confident])
+    log_p, log_of_p = loss.log_probabilities(logits), np.log(loss.probabilities(logits))
+    np.testing.assert_allclose(log_p, log_of_p, rtol=8, atol=1e-9)  # as scikit-learn's checks ask
+
+
+@both_losses
+@both_precisions
 def test_large_logits_are_stable(loss, dtype):
     logits = extreme(loss, dtype)
     p, log_p = loss.probabilities(logits), loss.log_probabilities(logits)

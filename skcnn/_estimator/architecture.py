@@ -175,7 +175,7 @@ def convolutional_stack(
             size = _shrunk_kernel(size, pad, shape)
         stack += [Conv2D(count, size, step, pad, bias=bias, initializer=_initializer(active)), *norm, *_given(active)]
         if shrink_pools:
-            window = _at_most(window, Sequential(stack).out_shape(in_shape)[:2])
+            window = _shrunk_window(window, Sequential(stack).out_shape(in_shape))
         stack += [POOLS[pool_name](window)] if pair(window) != (1, 1) else []
         shape = Sequential(stack).out_shape(in_shape) if shrink_kernels else shape
         stack += _dropout(rate)
@@ -266,6 +266,13 @@ def _shrunk_kernel(size: Any, pad: Any, shape: Shape) -> Any:
     """Shrink a kernel to the padded feature map. With "same", any kernel fits, but its rest would see only padding."""
     rows, columns = pair(pad) if not isinstance(pad, str) else (0, 0)
     return _at_most(size, (shape[0] + 2 * rows, shape[1] + 2 * columns))
+
+
+def _shrunk_window(window: Any, shape: Shape) -> Any:
+    """Shrink a pooling window to the feature map. In a single row or column, no window may leave only one element."""
+    rows, columns = pair(window := _at_most(window, shape[:2]))
+    leaves_one = shape[0] // rows == shape[1] // columns == 1
+    return 1 if leaves_one and 1 in shape[:2] else window
 
 
 def _at_most(size: Any, limit: Shape) -> Any:

@@ -25,7 +25,7 @@ SMALL = 7  # rows or columns of a feature map that need no further block
 LEAST_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 3000, 15, 60
 RATE, RATE_OF_SGD = 0.002, 0.01
 CYCLE = 3  # how much higher the rate of a one-cycle schedule is, which reaches it only for a moment
-NORMALISED_DECAY, PENALTY = 10.0, 0.0001  # if the weight decay is decoupled, and if it is an L2 penalty
+NORMALISED_DECAY, LEAST_DECAY, PENALTY = 10.0, 0.1, 0.0001  # the last one if the decay is not decoupled
 
 
 def is_automatic(value: Any) -> bool:
@@ -111,5 +111,5 @@ def alpha_for(estimator: Any, optimizer: Optimizer, n_steps: int) -> float:
     Loshchilov, Hutter (2019), Decoupled weight decay regularization, appendix B.1 (normalised weight decay).
     """
     if is_automatic(estimator.alpha):
-        return NORMALISED_DECAY / sqrt(n_steps) if decouples_decay(optimizer) else PENALTY
+        return max(NORMALISED_DECAY / sqrt(n_steps), LEAST_DECAY) if decouples_decay(optimizer) else PENALTY
     return float(estimator.alpha)

@@ -136,14 +136,27 @@ def failures(setting, expected):
     ]
 
 
-# the other settings take minutes
+# the other settings take minutes. Those that learn the slowest are checked more often
 QUICK = ("default", "early-stopping-sgd-float32", "batch-norm-dropout-per-layer-early-stopping")
+SLOW = (
+    "sgd",
+    "kernels-of-one",
+    "no-pools",
+    "batch-of-one-balanced",
+    "batch-of-all",
+    "layers-global",
+    "layers-residual",
+)
+
+
+def marks(name):
+    return [] if name in QUICK else [pytest.mark.slow if name in SLOW else pytest.mark.nightly]
 
 
 # the small data of the checks make an estimator warn for good reasons; conftest.py sets SCIPY_ARRAY_API=1, without
 # which scikit-learn skips one check
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in SETTINGS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in SETTINGS])
 def test_all_checks_pass(name):
     assert failures(SETTINGS[name], EXPECTED) == []
 
