@@ -265,14 +265,15 @@ class TestVerbose:
         monkeypatch.setattr(compiler, "are_compiled", lambda: False)
         classes = {} if fit == "fit" else {"classes": np.unique(digits[1])}
         getattr(make(backend="numba", verbose=1, max_iter=1), fit)(*digits, **classes)
-        first, second = capsys.readouterr().out.splitlines()
+        first, *_, last = capsys.readouterr().out.splitlines()
         assert first == "Compiling the kernels, which takes 10 to 30 seconds."
-        assert second.startswith("Epoch 1/1:")
+        assert last.startswith("Epoch 1/1:")
 
     def test_it_says_nothing_if_they_are_compiled(self, digits, capsys):
         make(backend="numba", verbose=1, max_iter=1).fit(*digits)
-        (line,) = capsys.readouterr().out.splitlines()
-        assert line.startswith("Epoch 1/1:")
+        network, epoch = capsys.readouterr().out.splitlines()
+        assert network.startswith("Images of ")
+        assert epoch.startswith("Epoch 1/1:")
 
     def test_code_that_cannot_be_stored_is_compiled_once_in_a_process(self, compiler, monkeypatch):
         monkeypatch.setattr(compiler, "cache_folder", lambda: None)
