@@ -127,6 +127,8 @@ def _require_numbers(array: Array) -> None:
 
 def require_no_images_in_cells(X: Any) -> None:
     """Raise ValueError if the first row of a table or of an array with two axes contains images or paths."""
+    if issparse(X):  # np.asarray would slice some of its formats, which cannot be sliced
+        return
     cells = np.asarray(X)
     for cell in cells[0] if cells.ndim == 2 and cells.dtype.kind in "OSU" and cells.size else ():
         if isinstance(cell, _PATH) and not _is_numeric(cell):
