@@ -477,9 +477,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             data, validation_set = ValidationSet.split(
                 data, model, self.validation_fraction, n_threads, self.backend, score
             )
-        config = training_config(self, model, n_samples := len(data.indices), n_threads)
-        if config.batch_size > n_samples:
-            warn(f"batch_size={config.batch_size} is larger than the number of samples; it is clipped to {n_samples}")
+        config = training_config(self, model, len(data.indices), n_threads)
         state = new_state(self, model, early_stopping_for(self, validation_set))
         data = with_scaled_weights(data, model)
         callbacks = FitCallbacks(self, X, y, sample_weight, config.n_epochs)

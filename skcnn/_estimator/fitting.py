@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn._estimator.automatic import alpha_for, batch_size_for, learning_rate_for, n_epochs_for
-from skcnn._estimator.images import ImageFormat, parts
+from skcnn._estimator.images import ImageFormat, extremes
 from skcnn._estimator.learning import cost_of_guessing, learnt_nothing
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.targets import scaled_weight
@@ -64,6 +64,8 @@ def training_config(
     schedule: Schedule = Constant()
     n_epochs, n_steps = 1, STEPS_OF_A_STREAM
     if not single_pass:
+        if batch_size > n_samples:
+            warn(f"batch_size={batch_size} is larger than the number of samples; it is clipped to {n_samples}")
         schedule, n_epochs = schedule_from(estimator.learning_rate), n_epochs_for(estimator, n_samples, batch_size)
         n_steps = n_epochs * -(-n_samples // batch_size)
     return TrainingConfig(
@@ -93,14 +95,7 @@ def with_scaled_weights(data: DataSet, model: FittedModel) -> DataSet:
             f"sample_weight leaves no samples: in {dtype}, all weights round to 0 when divided by the mean weight "
             f"of the first call, {model.mean_weight:.3g}"
         )
-    return replace(data, weight=weight, indices=indices, extremes=_extremes(data.images.X, indices))
-
-
-def _extremes(X: Array, indices: Array) -> Array:
-    """Return those of the indices whose rows have the smallest and the largest number."""
-    of_parts = [(rows.min(axis=1), rows.max(axis=1)) for rows in parts(X, indices)]
-    lowest, highest = (np.concatenate(of_rows) for of_rows in zip(*of_parts, strict=True))
-    return indices[[lowest.argmin(), highest.argmax()]]
+    return replace(data, weight=weight, indices=indices, extremes=extremes(data.images.X, indices))
 
 
 def new_state(estimator: Any, model: FittedModel, early_stopping: EarlyStopping | None = None) -> TrainingState:

@@ -20,6 +20,7 @@ from skcnn._values import as_float, is_count, power_of_two
 __all__ = [
     "ImageFormat",
     "Images",
+    "extremes",
     "image_format_for",
     "image_shape_for",
     "parts",
@@ -345,6 +346,13 @@ def _moments(images: Images, indices: Array, weight: Array | None) -> tuple[Arra
 def parts(X: Array, indices: Array) -> Iterator[Array]:
     """Yield the rows of X at `indices`: all at once if `indices` are all rows, otherwise in parts, which are copies."""
     return iter([X]) if len(indices) == len(X) else (X[part] for part in _parts(indices))
+
+
+def extremes(X: Array, indices: Array) -> Array:
+    """Return those of the indices whose rows have the smallest and the largest number."""
+    of_parts = [(rows.min(axis=1), rows.max(axis=1)) for rows in parts(X, indices)]
+    lowest, highest = (np.concatenate(of_rows) for of_rows in zip(*of_parts, strict=True))
+    return indices[[lowest.argmin(), highest.argmax()]]
 
 
 def _parts(indices: Array) -> Iterator[Array]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn._estimator.images import ImageFormat, parts
+from skcnn._estimator.images import ImageFormat, extremes
 from skcnn._estimator.warning import warn
 
 __all__ = ["warn_of_outliers"]
@@ -48,9 +48,7 @@ def warn_of_outliers(X: Array, indices: Array, format: ImageFormat) -> None:
 
 def _rows_that_tell(X: Array, indices: Array) -> Array:
     """Return the indices of some rows, among them those with the smallest and the largest value."""
-    of_parts = [(rows.min(axis=1), rows.max(axis=1)) for rows in parts(X, indices)]
-    lowest, highest = (np.concatenate(of_rows) for of_rows in zip(*of_parts, strict=True))
-    return indices[[lowest.argmin(), highest.argmax(), *range(0, len(indices), -(-len(indices) // ROWS_THAT_TELL))]]
+    return np.concatenate([extremes(X, indices), indices[:: -(-len(indices) // ROWS_THAT_TELL)]])
 
 
 def _dwarfed(values: Array, deviation: float) -> tuple[float, float] | None:
