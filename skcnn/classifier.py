@@ -111,9 +111,10 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         Whether to add a `BatchNorm` after each convolution and each hidden layer, before the activation. The
         convolutions and hidden layers then have no bias. "auto": only if `n_kernels` is "auto" too and gives more than
         two convolutions.
-    dropout : float in [0, 1), or sequence of float, default=0.0
+    dropout : float in [0, 1), sequence of float or "auto", default="auto"
         The fraction of elements that `Dropout` sets to 0. It is applied after each convolution with its activation and
-        pooling, and after each hidden layer.
+        pooling, and after each hidden layer. "auto": 0.1 if `n_kernels` is "auto" too and the network has no batch
+        normalisation, otherwise 0.
     layers : sequence of Layer, default=None
         All layers before the output layer. They replace the ten parameters above, which must keep their defaults. The
         last layer must return rows (n, p), as `Flatten`, `GlobalAvgPool2D` and `Dense` do. The output layer is
@@ -149,7 +150,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         The number of samples in each training step. "auto": one hundredth of all samples, but at least 8 and at most
         64.
     max_iter : int or "auto", default="auto"
-        The number of epochs. "auto": as many as make 3,000 training steps, but at least 15 and at most 60. Reaching
+        The number of epochs. "auto": as many as make 3,000 training steps, but at least 15 and at most 100. Reaching
         `max_iter` does not warn, because there is no test of convergence.
     max_time : float or None, default=None
         Time limit in seconds. After that, `fit` ends with the current step.
@@ -253,9 +254,10 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     With ``n_kernels="auto"``, the network has blocks of a convolution with activation and pooling, which halves the
     feature maps. There are at least two, and as many as it takes until the longer side of the feature maps is 7 or
     less: two for images of up to 28 pixels, three up to 56, four up to 112, and so on. They have 16, 32, 64 and 128
-    kernels, and further ones 128. From three blocks on, there is batch norm, and the mean of each feature map takes the
-    place of the hidden layer. For images of one row or one column, kernels and pooling windows have one row or column
-    too. Pooling windows shrink to feature maps that are smaller.
+    kernels, and further ones 128. Two blocks have a hidden layer and dropout. From three blocks on, batch norm takes
+    the place of dropout, and the mean of each feature map that of the hidden layer. For images of one row or one
+    column, kernels and pooling windows have one row or column too. Pooling windows shrink to feature maps that are
+    smaller.
 
     Prediction does not change the classifier, so any number of threads can share it. If one thread fits it again, the
     other threads predict with the old model until the new one is complete. Do not fit the same classifier in two
@@ -283,7 +285,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         "padding": [StrOptions({"same", "valid"}), Interval(Integral, 0, LARGEST_COUNT, closed="both"), list, tuple],
         "pool": [StrOptions(set(POOLS)), list, tuple],
         "batch_norm": [_AUTO, "boolean"],
-        "dropout": [Number(Real, 0, 1, closed="left"), list, tuple],
+        "dropout": [_AUTO, Number(Real, 0, 1, closed="left"), list, tuple],
         "layers": [list, tuple, None],
         "image_shape": [list, tuple, None],
         "data_format": [StrOptions({"channels_last", "channels_first"})],
@@ -324,7 +326,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         padding: Any = "same",
         pool: str | Sequence[str] = "max",
         batch_norm: bool | Literal["auto"] = "auto",
-        dropout: float | Sequence[float] = 0.0,
+        dropout: float | Sequence[float] | Literal["auto"] = "auto",
         layers: Sequence[Layer] | None = None,
         image_shape: tuple[int, int] | tuple[int, int, int] | None = None,
         data_format: Literal["channels_last", "channels_first"] = "channels_last",

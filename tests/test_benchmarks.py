@@ -21,8 +21,8 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
     [
         ("determinism.py --settings default --no-processes", "17 comparisons, 0 faults"),
         ("random_fits.py --fits 60", "; the slowest took"),
-        ("soak.py --minutes 0.05", " 0 figures grew"),
-        ("memory_limits.py --limits 2 --calls fit", "1 MemoryError"),
+        pytest.param("soak.py --minutes 0.05", " 0 figures grew", marks=pytest.mark.slow),
+        pytest.param("memory_limits.py --limits 2 --calls fit", "1 MemoryError", marks=pytest.mark.slow),
     ],
 )
 def test_a_small_run_finds_no_fault(command, summary):

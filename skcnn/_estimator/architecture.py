@@ -69,7 +69,7 @@ ARCHITECTURE = {
     "padding": "same",
     "pool": "max",
     "batch_norm": "auto",
-    "dropout": 0.0,
+    "dropout": "auto",
 }
 LARGE_NETWORK, NEARLY_ALL = 1_000_000, 0.95  # parameters, and the share of a layer that dominates
 _RECTIFIERS = (ReLU, LeakyReLU, ELU, GELU, SiLU)

@@ -21,8 +21,9 @@ __all__ = ["alpha_for", "batch_size_for", "is_automatic", "learning_rate_for", "
 KERNELS = (16, 32, 64, 128)  # of the first blocks; further blocks have as many as the last one here
 FEWEST_BLOCKS = 2
 SMALL = 7  # rows or columns of a feature map that need no further block
+DROPOUT = 0.1  # without batch norm
 
-LEAST_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 3000, 15, 60
+LEAST_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 3000, 15, 100
 RATE, RATE_OF_SGD = 0.002, 0.01
 CYCLE = 3  # how much higher the rate of a one-cycle schedule is, which reaches it only for a moment
 NORMALISED_DECAY, LEAST_DECAY, PENALTY = 10.0, 0.1, 0.0001  # the last one if the decay is not decoupled
@@ -39,7 +40,7 @@ def resolved(parameters: dict[str, Any], in_shape: Shape) -> dict[str, Any]:
     Parameters
     ----------
     parameters : dict
-        `n_kernels`, `hidden_layer_sizes`, `batch_norm`, which can be "auto", and others.
+        `n_kernels`, `hidden_layer_sizes`, `batch_norm` and `dropout`, which can be "auto", and others.
     in_shape : (h, w, c)
 
     Returns
@@ -52,14 +53,17 @@ def resolved(parameters: dict[str, Any], in_shape: Shape) -> dict[str, Any]:
     ValueError
         If the number of layers is automatic, and another parameter has one value per layer.
     """
-    numbers = {"hidden_layer_sizes": (100,), "batch_norm": False, "head": Flatten()}
+    given = {name: value for name, value in parameters.items() if not is_automatic(value)}
+    numbers: dict[str, Any] = {"hidden_layer_sizes": (100,), "batch_norm": False, "dropout": 0.0, "head": Flatten()}
     if is_automatic(parameters["n_kernels"]):
         n_blocks = _n_blocks(in_shape)
         _require_one_value(parameters, in_shape, n_blocks)
         numbers["n_kernels"] = (*KERNELS[:n_blocks], *KERNELS[-1:] * (n_blocks - len(KERNELS)))
         if n_blocks > FEWEST_BLOCKS:
             numbers |= {"hidden_layer_sizes": (), "batch_norm": True, "head": GlobalAvgPool2D()}
-    return {**numbers, **{name: value for name, value in parameters.items() if not is_automatic(value)}}
+        if not {**numbers, **given}["batch_norm"]:
+            numbers["dropout"] = DROPOUT
+    return {**numbers, **given}
 
 
 def _n_blocks(in_shape: Shape) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Forward, Layer, Params, Shape, require_map
+from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Forward, Layer, Params, Rng, Shape, require_map
 
 __all__ = ["Dropout", "SpatialDropout2D"]
+
+LEVELS = 2**16
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,6 +24,7 @@ class Dropout(Layer):
     Parameters
     ----------
     rate : float in [0, 1), default=0.5
+        It is rounded to a multiple of 2**-16.
 
     References
     ----------
@@ -30,8 +34,8 @@ class Dropout(Layer):
     Examples
     --------
     >>> import numpy as np
-    >>> Dropout(0.5).apply({}, np.ones((1, 6)), Context(train=True, rng=np.random.default_rng(0)))
-    array([[2., 2., 2., 0., 0., 0.]])
+    >>> Dropout(0.5).apply({}, np.ones((1, 6)), Context(train=True, rng=np.random.default_rng(3)))
+    array([[2., 2., 0., 0., 2., 0.]])
     """
 
     always_shown = ("rate",)
@@ -49,9 +53,9 @@ class Dropout(Layer):
             raise ValueError(
                 "needs a random generator in training: pass Context(train=True, rng=np.random.default_rng())"
             )
-        # always drawn in float32, so that the same elements are set to 0 in any precision
-        kept = context.rng.random(self._mask_shape(x.shape), dtype=np.float32) >= self.rate
-        factors = kept / x.dtype.type(1 - self.rate)
+        dropped = min(round(self.rate * LEVELS), LEVELS - 1)
+        kept = _levels(self._mask_shape(x.shape), context.rng) >= dropped
+        factors = kept / x.dtype.type(1 - dropped / LEVELS)
         return x * factors, factors
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Backward:
@@ -83,8 +87,8 @@ class SpatialDropout2D(Dropout):
     --------
     >>> import numpy as np
     >>> x = np.ones((1, 2, 2, 6))
-    >>> out = SpatialDropout2D(0.5).apply({}, x, Context(train=True, rng=np.random.default_rng(0)))
-    >>> out[0, :, :, 2], out[0, :, :, 3]
+    >>> out = SpatialDropout2D(0.5).apply({}, x, Context(train=True, rng=np.random.default_rng(3)))
+    >>> out[0, :, :, 1], out[0, :, :, 2]
     (array([[2., 2.],
            [2., 2.]]), array([[0., 0.],
            [0., 0.]]))
@@ -96,3 +100,13 @@ class SpatialDropout2D(Dropout):
 
     def _mask_shape(self, shape: Shape) -> Shape:
         return shape[0], 1, 1, shape[3]
+
+
+def _levels(shape: Shape, rng: Rng) -> Array:
+    """Return random numbers from 0 to LEVELS - 1.
+
+    Four of them are drawn at once, which takes a quarter of the time of drawing floats.
+    """
+    n = prod(shape)
+    drawn = rng.integers(2**64 - 1, size=-(-n // 4), dtype=np.uint64, endpoint=True)
+    return drawn.view(np.uint16)[:n].reshape(shape)

@@ -6,7 +6,7 @@ import pytest
 from skcnn import NumpyCNNClassifier
 from skcnn._estimator.architecture import ARCHITECTURE, layers_from
 from skcnn._estimator.automatic import batch_size_for, n_epochs_for, resolved
-from skcnn.layers import BatchNorm, Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D
+from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, MaxPool2D
 from skcnn.layers.sequential import Sequential
 from tests.estimator.helpers import bits
 
@@ -47,6 +47,7 @@ def test_convolutions_with_pooling_lead_to_a_small_map(in_shape, n_kernels, last
     deep = len(n_kernels) > 2
     assert isinstance(layers[head], GlobalAvgPool2D) == deep
     assert len(of_type(layers, BatchNorm)) == (len(n_kernels) if deep else 0)
+    assert [layer.rate for layer in of_type(layers, Dropout)] == ([] if deep else [0.1] * 3)
     assert [layer.n_units for layer in of_type(layers, Dense)] == ([] if deep else [100])
 
 
@@ -107,9 +108,25 @@ def test_the_network_depends_neither_on_the_number_of_images_nor_on_pixels(colou
     assert len(networks) == 1
 
 
+@pytest.mark.parametrize(
+    ("parameters", "rates"),
+    [
+        ({"batch_norm": True}, []),
+        ({"dropout": 0.0}, []),
+        ({"dropout": 0.3}, [0.3] * 3),
+        ({"hidden_layer_sizes": ()}, [0.1] * 2),
+        ({"n_kernels": (16, 32)}, []),
+        ({"n_kernels": (16, 32), "dropout": (0.0, 0.2, 0.4)}, [0.2, 0.4]),
+    ],
+    ids=str,
+)
+def test_dropout_is_automatic_where_the_network_is_and_has_no_batch_norm(parameters, rates):
+    assert [layer.rate for layer in of_type(automatic((8, 8, 1), **parameters), Dropout)] == rates
+
+
 def test_auto_is_the_network_that_it_stands_for(large):
     X, y = large
-    explicit = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,), "batch_norm": False}
+    explicit = {"n_kernels": (16, 32), "hidden_layer_sizes": (100,), "batch_norm": False, "dropout": 0.1}
     fits = [NumpyCNNClassifier(max_iter=1, random_state=0, **parameters).fit(X, y) for parameters in ({}, explicit)]
     assert bits(fits[0], X) == bits(fits[1], X)
 
@@ -127,13 +144,13 @@ def test_a_dense_layer_with_nearly_all_weights_of_a_large_network_warns(make):
         (60_000, "auto", 15),
         (10_000, "auto", 20),
         (1_000, "auto", 30),
-        (180, "auto", 60),
-        (1, "auto", 60),
+        (180, "auto", 100),
+        (1, "auto", 100),
         (1_000, 1, 15),
-        (1_000, 40, 60),
+        (1_000, 40, 100),
         (20_000, 100, 15),
         (10_000, 100, 30),
-        (100, 10**6, 60),
+        (100, 10**6, 100),
     ],
 )
 def test_few_steps_an_epoch_give_more_epochs(n_samples, batch_size, n_epochs):
@@ -144,4 +161,4 @@ def test_few_steps_an_epoch_give_more_epochs(n_samples, batch_size, n_epochs):
 
 
 def test_fit_trains_for_the_automatic_number_of_epochs(images):
-    assert NumpyCNNClassifier(n_kernels=2, batch_size=1).fit(*images).n_iter_ == 60
+    assert NumpyCNNClassifier(n_kernels=2, batch_size=1).fit(*images).n_iter_ == 75  # 3,000 steps of 40

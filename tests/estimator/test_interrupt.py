@@ -90,7 +90,13 @@ def test_a_handler_of_the_caller_is_kept(make, data):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--points", "140"), pytest.param(("--signals", "700"), marks=pytest.mark.slow)], ids=" ".join
+    "arguments",
+    [
+        ("--points", "70"),
+        pytest.param(("--points", "350"), marks=pytest.mark.slow),
+        pytest.param(("--signals", "700"), marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
 )
 def test_an_exception_at_any_point_leaves_nothing_behind(arguments):
     done = subprocess.run([sys.executable, INTERRUPTIONS, *arguments], capture_output=True, text=True, timeout=300)

@@ -138,8 +138,8 @@ def failures(setting, expected):
 
 
 # the other settings take minutes each
-QUICK = ("fewer-epochs", "early-stopping-sgd-float32")
-SLOW = ("default", "batch-norm-dropout-per-layer-early-stopping", "batch-of-all")
+QUICK = ("fewer-epochs",)
+SLOW = ("default", "early-stopping-sgd-float32", "batch-norm-dropout-per-layer-early-stopping", "batch-of-all")
 
 
 def marks(name):
@@ -154,6 +154,7 @@ def test_all_checks_pass(name):
     assert failures(SETTINGS[name], EXPECTED) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_all_checks_pass_without_exception_for_a_full_batch():
     assert failures(FULL_BATCH, {}) == []

@@ -27,6 +27,12 @@ def test_dropout_leaves_out_its_part_and_keeps_the_expected_value(layer):
     np.testing.assert_array_equal(layer.apply({}, x), x)
 
 
+@pytest.mark.parametrize(("rate", "values"), [(1e-9, {1.0}), (1 - 1e-9, {0.0, 2.0**16})])
+def test_a_rate_near_a_limit_is_rounded_to_one_that_drops_some_elements(rate, values):
+    out = trained(Dropout(rate), {}, np.ones((1023, 331)))
+    assert set(np.unique(out)) == values
+
+
 def test_dropout_in_training_needs_a_generator():
     with pytest.raises(ValueError, match="needs a random generator in training"):
         Dropout().apply({}, np.ones((2, 3)), TRAIN)
