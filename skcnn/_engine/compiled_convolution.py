@@ -107,7 +107,7 @@ class CompiledNormedConvolution(Layer):
         y = np.empty((len(x), *prepared.plan.between), x.dtype)
         sums = np.empty((len(x), 3, y.shape[3]), x.dtype)
         prepared.forward(x, NOTHING_AFTER, y, NOTHING_AFTER.winners(y), sums)
-        out, cache = yield from self._of_norm.normalise(of_norm, y, sums, context)
+        out, cache = yield from self._of_norm.normalise(of_norm, y, sums, context, context.state.get("1", {}))
         return out, (x, cache)
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:

@@ -11,7 +11,7 @@ from numba import int64
 from skcnn._engine.compiled_arguments import After, plain
 from skcnn._kernels.compiled import batch_norm
 from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange, Forward, Layer, Params, Shape
-from skcnn.layers.norm import BatchNorm
+from skcnn.layers.norm import BatchNorm, Moments
 
 __all__ = ["CompiledNorm"]
 
@@ -22,9 +22,9 @@ class _NormCache(NamedTuple):
     winners: Array
     deviation: Array  # (c,)
     weight: Array  # (n,), or empty if all weights are 1
-    total: Any  # the number of pixels in the batch, or the sum of their weights
+    total: Any  # the number of pixels that the moments depend on, or the sum of their weights
     mean: Array  # (c,)
-    variance: Array | None  # (c,); None if the batch has only one pixel
+    taken_in: Moments  # by the running moments
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,10 +50,11 @@ class CompiledNorm(Layer):
         maps = _as_maps(plain(x, params["scale"].dtype))
         sums = np.empty((len(maps), 3, maps.shape[3]), maps.dtype)
         batch_norm.measure(maps, int64(0), int64(len(maps)), sums)
-        out, cache = yield from self.normalise(params, maps, sums, context)
+        state = context.state if self._is_alone else context.state.get("0", {})
+        out, cache = yield from self.normalise(params, maps, sums, context, state)
         return out.reshape(len(x), *self.out_shape(x.shape[1:])), cache
 
-    def normalise(self, params: Params, maps: Array, sums: Array, context: Context) -> Exchange[Forward]:
+    def normalise(self, params: Params, maps: Array, sums: Array, context: Context, state: Params) -> Exchange[Forward]:
         """Return the output for feature maps with known sums, see `skcnn._kernels.compiled.batch_norm.measure`."""
         assert context.n_samples is not None
         positions = maps.shape[1] * maps.shape[2]
@@ -67,14 +68,16 @@ class CompiledNorm(Layer):
         around = means - mean
         of_images = squares + around * (2 * rests + positions * around)
         variance = np.maximum((yield weight @ of_images if weight.size else of_images.sum(axis=0)) / total, 0)
-        deviation = np.sqrt(variance + maps.dtype.type(self.norm.epsilon))
+        moments, taken_in, is_own = self.norm.moments(Moments(mean, variance), state, context.n_samples)
+        if not is_own:
+            total = maps.dtype.type(np.inf)
+        deviation = np.sqrt(moments.variance + maps.dtype.type(self.norm.epsilon))
         factor = params["scale"] / deviation
-        affine = np.stack([mean, factor, params["shift"], np.sign(factor)], dtype=maps.dtype)
+        affine = np.stack([moments.mean, factor, params["shift"], np.sign(factor)], dtype=maps.dtype)
         out = np.empty((len(maps), *self.after.out_shape(maps.shape[1:])), maps.dtype)
         winners = self.after.winners(out)
         batch_norm.normalise(maps, affine, self.after.relu, self.after.window(), out, winners)
-        known_variance = None if context.n_samples * positions == 1 else variance
-        return out, _NormCache(maps, out, winners, deviation, weight, total, mean, known_variance)
+        return out, _NormCache(maps, out, winners, deviation, weight, total, moments.mean, taken_in)
 
     def backward(self, params: Any, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
         d_maps = _as_maps(plain(d_out, cache.x.dtype))

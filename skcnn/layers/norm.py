@@ -13,25 +13,34 @@ from skcnn.layers.base import PREDICT, TRAIN, Array, Backward, Context, Exchange
 __all__ = ["BatchNorm"]
 
 
+class Moments(NamedTuple):
+    """Mean and variance of each channel, (c,)."""
+
+    mean: Array
+    variance: Array
+
+
 class _Cache(NamedTuple):
     centred: Array  # in rows, see `_rows`
     deviation: Array  # (c,)
     weight: Array | None  # one per row
-    total: Any  # the number of elements per channel in the batch, or the sum of their weights
-    mean: Array  # (c,)
-    variance: Array | None  # (c,); None if the batch has only one element per channel, and so no variance
+    total: Any  # the number of elements per channel that the moments depend on, or the sum of their weights
+    taken_in: Moments  # by the running moments
 
 
 @dataclass(frozen=True, repr=False)
 class BatchNorm(Layer):
     """Normalise each channel by the mean and variance of the batch (in prediction, by running values).
 
+    A batch of a single sample is normalised by the running values in training too, because its own say little about
+    other samples.
+
     Each channel is then scaled and shifted:
     ``out = scale * (x - mean) / sqrt(variance + epsilon) + shift``
 
     Mean and variance are taken over all samples of the batch and all positions of the feature map, and are weighted by
     the sample weights. The sum of squares is divided by the sum of the weights (not by one less), for the running
-    variance too.
+    variance too. From single samples, the running variance also takes in the variance between them.
 
     Parameters
     ----------
@@ -77,10 +86,8 @@ class BatchNorm(Layer):
         return {"mean": np.zeros(in_shape[-1], dtype), "variance": np.ones(in_shape[-1], dtype)}
 
     def next_state(self, state: Params, cache: Any) -> Params:
-        variance = state["variance"]
-        if cache.variance is not None:
-            variance = self._running(variance, cache.variance)
-        return {"mean": self._running(state["mean"], cache.mean), "variance": variance}
+        taken_in: Moments = cache.taken_in
+        return {name: self._running(state[name], taken_in._asdict()[name]) for name in state}
 
     def forward(self, params: Params, x: Array, context: Context = PREDICT) -> Exchange[Forward]:
         rows = _rows(x)
@@ -103,17 +110,19 @@ class BatchNorm(Layer):
         centred = rows - _along(mean, rows)
         squares = np.einsum("ij,ij->j", centred if weight is None else centred * weight, centred)
         variance = (yield _channels(squares, x)) / total
-        deviation = np.sqrt(variance + x.dtype.type(self.epsilon))
+        moments, taken_in, is_own = self.moments(Moments(mean, variance), context.state, context.n_samples)
+        if not is_own:
+            centred, total = rows - _along(moments.mean, rows), x.dtype.type(np.inf)
+        deviation = np.sqrt(moments.variance + x.dtype.type(self.epsilon))
         out = centred * _along(params["scale"] / deviation, rows)
         out += _along(params["shift"], rows)
-        known_variance = None if context.n_samples * positions == 1 else variance
-        return out.reshape(x.shape), _Cache(centred, deviation, weight, total, mean, known_variance)
+        return out.reshape(x.shape), _Cache(centred, deviation, weight, total, taken_in)
 
     def backward(self, params: Params, cache: Any, d_out: Array, context: Context = TRAIN) -> Exchange[Backward]:
         # Every element affects the mean and variance of the batch, and so the gradients of all other elements. With
         # g = d_out, z the normalised elements and p their weights, divided by the sum of the weights:
         # d_x = scale / deviation * (g - p * (sum(g) + z * sum(g * z))). The sums are over the batch.
-        centred, deviation, weight, total, _, _ = cache
+        centred, deviation, weight, total, _ = cache
         d_rows = _rows(d_out)
         d_shift = _channel_sums(d_rows, d_out)
         d_scale = _channels(np.einsum("ij,ij->j", d_rows, centred), d_out) / deviation
@@ -126,6 +135,15 @@ class BatchNorm(Layer):
             d_x *= weight
         d_x += d_rows * _along(factor, d_rows)
         return d_x.reshape(d_out.shape), grads
+
+    def moments(self, of_batch: Moments, state: Params, n_samples: int) -> tuple[Moments, Moments, bool]:
+        """Return the moments to normalise by, those for the running ones, and whether the first are the batch's own."""
+        if n_samples > 1 or not state:
+            return of_batch, of_batch, True
+        running = Moments(state["mean"], state["variance"])
+        # the exponentially weighted variance of all pixels seen so far, that of the means included
+        between = self.momentum * (of_batch.mean - running.mean) ** 2
+        return running, Moments(of_batch.mean, of_batch.variance + between), False
 
     def in_prediction(self, params: Params, state: Params) -> tuple[Array, Array]:
         """Return the factor and the term (c,) for prediction, in which ``out = x * factor + term``."""

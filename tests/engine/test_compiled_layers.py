@@ -337,9 +337,9 @@ def test_predictions_with_batch_norm(name, pool, rng):
 
 
 @pytest.mark.parametrize("following", [[], [ReLU()], [MaxPool2D(2)], [ReLU(), MinPool2D((2, 3), 2)]], ids=repr)
-@pytest.mark.parametrize("n_shards", [1, 3])
+@pytest.mark.parametrize(("n_samples", "n_shards"), [(9, 1), (9, 3), (1, 1)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_training_with_batch_norm(following, n_shards, weighted, rng):
+def test_training_with_batch_norm(following, n_samples, n_shards, weighted, rng):
     layers = [Conv2D(8), BatchNorm(), ReLU(), Conv2D(9), BatchNorm(), *following, Conv2D(3, stride=2), BatchNorm()]
     layers += [Flatten(), Dense(5), BatchNorm(), ReLU(), Dense(2)]
     network = Network.build(layers, (7, 8, 2), rng, np.float64)
@@ -348,8 +348,11 @@ def test_training_with_batch_norm(following, n_shards, weighted, rng):
             array += rng.normal(size=array.shape) / 10
         if "scale" in tree:
             tree["scale"][::2] *= -1  # the smallest pixel becomes the largest
-    x, d_out = rng.normal(size=(9, 7, 8, 2)), rng.normal(size=(9, 2))
-    weight = rng.uniform(0.5, 2, size=9) if weighted else None
+    for state in network.states:  # a batch of one is normalised by it
+        for array in state.values():
+            array += rng.uniform(size=array.shape)
+    x, d_out = rng.normal(size=(n_samples, 7, 8, 2)), rng.normal(size=(n_samples, 2))
+    weight = rng.uniform(0.5, 2, size=n_samples) if weighted else None
     given, expected = (step(network, backend, x, d_out, weight, n_shards) for backend in ("numba", "numpy"))
     for one, other in zip(given, expected, strict=True):
         assert one.shape == other.shape

@@ -1,10 +1,7 @@
 """Batch normalisation: its statistics, and a comparison with PyTorch where it is installed."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import NumpyCNNClassifier
 from skcnn.layers import TRAIN, BatchNorm, Context, Conv2D, Flatten
@@ -60,8 +57,7 @@ def test_weights_too_small_for_the_precision_take_no_part(data):
     weight[3] = 1e-60
     settings = {"n_kernels": 2, "hidden_layer_sizes": 4, "batch_norm": True, "batch_size": 1, "dtype": "float32"}
     clf = NumpyCNNClassifier(**settings, max_iter=2, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="learnt nothing"):  # a hidden unit has no variance in a batch of one
-        clf.fit(X, y, sample_weight=weight)
+    clf.fit(X, y, sample_weight=weight)
     assert (clf.stop_reason_, clf.t_) == ("max_iter", 2 * 39)
     clf.partial_fit(X, y)
     with pytest.raises(ValueError, match="in float32, all weights round to 0 when divided by the mean weight of"):
@@ -105,14 +101,33 @@ def test_prediction_uses_the_running_statistics():
     assert cache is None
 
 
-@pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3), (1, 2, 2, 3)])
-def test_a_batch_of_one_is_finite_and_a_single_number_tells_no_variance(shape):
-    layer, params, state, x, rng = made(shape)
-    out, new = trained(layer, params, state, x)
-    d_x, _ = layer.gradient(params, x, rng.normal(size=shape))
-    assert all(np.isfinite(array).all() for array in (out, d_x, *new.values()))
-    single = np.prod(shape[:-1]) == 1
-    assert np.array_equal(new["variance"], state["variance"]) == single
+SINGLE = pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3), (1, 2, 2, 3)])
+
+
+@SINGLE
+def test_a_single_sample_is_normalised_as_in_prediction(shape):
+    layer, params, _, x, rng = made(shape)
+    state = {"mean": rng.normal(size=3), "variance": rng.uniform(1, 4, 3)}
+    out, _ = trained(layer, params, state, x)
+    np.testing.assert_allclose(out, layer.apply(params, x, Context(state=state)), rtol=1e-12)
+    d_out = rng.normal(size=shape)
+    d_x, grads = layer.gradient(params, x, d_out, Context(train=True, state=state, n_samples=1))
+    factor = params["scale"] / np.sqrt(state["variance"] + 1e-5)
+    np.testing.assert_allclose(d_x, d_out * factor, rtol=1e-12)
+    axes = tuple(range(len(shape) - 1))
+    np.testing.assert_allclose(grads["shift"], d_out.sum(axis=axes), rtol=1e-12)
+    of_scale = d_out * (out - params["shift"]) / params["scale"]
+    np.testing.assert_allclose(grads["scale"], of_scale.sum(axis=axes), rtol=1e-12)
+
+
+@SINGLE
+def test_single_samples_tell_the_mean_and_the_variance_of_all(shape):
+    layer, params, state, _, rng = made(shape, momentum=0.999)
+    for _ in range(20_000):
+        x = rng.normal([1, -2, 3], [1, 2, 0.5], 3) + rng.normal(size=shape)  # images differ from each other, too
+        _, state = trained(layer, params, state, x)
+    np.testing.assert_allclose(state["mean"], [1, -2, 3], atol=0.3)
+    np.testing.assert_allclose(state["variance"], np.array([1, 4, 0.25]) + 1, rtol=0.2)
 
 
 def test_a_large_mean_costs_no_digits_of_the_variance():
@@ -139,16 +154,30 @@ def test_constant_numbers_stay_finite():
 def test_networks_with_it_train_on_any_batch(batch_size, data):
     X, y = data
     clf = NumpyCNNClassifier(4, batch_norm=True, batch_size=batch_size, max_iter=3, random_state=0)
-    # a hidden unit has no variance in a batch of one
-    warns = pytest.warns(ConvergenceWarning, match="learnt nothing") if batch_size == 1 else nullcontext()
-    with warns:
-        clf.fit(X, y)
+    clf.fit(X, y)
     assert clf.stop_reason_ == "max_iter"
     assert clf.loss_curve_[-1] < clf.loss_curve_[0]
     assert np.isfinite(clf.predict_proba(X)).all()
     assert [type(layer) for layer in clf.network_.layers[:2]] == [Conv2D, BatchNorm]
     assert clf.intercepts_[:2] == [None, None]
     assert clf.n_layers_ == 4
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+def test_a_network_learns_from_one_image_at_a_time(how, rng):
+    y = np.arange(100) % 2
+    X = rng.integers(0, 60, (100, 32, 32))
+    X[y == 0, ::4] += 120
+    X[y == 1, :, ::4] += 120
+    X = X.astype(np.uint8)
+    clf = NumpyCNNClassifier((4, 8), hidden_layer_sizes=8, batch_norm=True, batch_size=1, random_state=0)
+    if how == "fit":
+        clf.set_params(max_iter=3).fit(X[:60], y[:60])
+    else:
+        for i in [*range(60)] * 3:
+            clf.partial_fit(X[i : i + 1], y[i : i + 1], classes=[0, 1])
+    assert clf.score(X[60:], y[60:]) > 0.9
 
 
 def test_weights_do_not_depend_on_a_constant_added_to_the_images(data):
