@@ -63,7 +63,7 @@ def _arguments():
 
 
 def _parameter(text):
-    """Return ("max_iter", 40) for "max_iter=40"; what is no literal of Python is text."""
+    """Return ("max_iter", 40) for "max_iter=40"; anything that is not a Python literal stays text."""
     name, _, value = text.partition("=")
     try:
         return name, ast.literal_eval(value)

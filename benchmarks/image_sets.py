@@ -8,7 +8,7 @@ Nothing is installed. The packages and the sets, as .npz files, are in ``~/.cach
 of the environment variable ``SKCNN_DATA_CACHE``: 2 GB. The preparation needs Pillow and SciPy; `load` needs only NumPy.
 
 The development sets are there to make choices by, such as of the defaults. The report sets say what the choices are
-worth. The splits are fixed.
+worth. An extra set, of drawings, is for neither. The splits are fixed.
 """
 
 from __future__ import annotations

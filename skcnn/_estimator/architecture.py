@@ -228,8 +228,9 @@ def warn_if_one_layer_dominates(network: Network) -> None:
     if isinstance(layer, Dense) and sum(counts) > LARGE_NETWORK and counts[index] > NEARLY_ALL * sum(counts):
         warn(
             f"layers[{index}] {layer!r} has {counts[index]:,} of the network's {sum(counts):,} parameters, because it "
-            f"has {n_inputs:,} inputs. Such networks learn slowly and need many images. n_kernels='auto' chooses more "
-            "convolutions with pooling, and GlobalAvgPool2D() instead of Flatten() has far fewer outputs"
+            f"has {n_inputs:,} inputs. Such networks learn slowly and need many images. More convolutions with pooling "
+            "make the feature maps smaller, as the defaults of n_kernels and pool_size do, and GlobalAvgPool2D() has "
+            "far fewer outputs than Flatten()"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from skcnn.layers import Flatten, GlobalAvgPool2D
 from skcnn.layers.base import Shape
-from skcnn.optimizers import SGD, Optimizer, decouples_decay
+from skcnn.optimizers import SGD, ClipNorm, Optimizer, decouples_decay
 from skcnn.schedules import OneCycle, Schedule
 
 __all__ = ["alpha_for", "batch_size_for", "is_automatic", "learning_rate_for", "n_epochs_for", "resolved"]
@@ -77,8 +77,8 @@ def _require_one_value(parameters: dict[str, Any], in_shape: Shape, n_blocks: in
         if name != "hidden_layer_sizes" and isinstance(value, tuple | list):
             raise ValueError(
                 f"{name} has one value per layer, {value!r}, but n_kernels='auto' chooses the number of layers: "
-                f"{n_blocks} convolutions for images of shape {in_shape}. Pass one value for all layers, or set "
-                "n_kernels"
+                f"{n_blocks} convolutions for images of shape {in_shape}. Pass one number for all layers, or set "
+                "n_kernels too"
             )
 
 
@@ -100,7 +100,8 @@ def n_epochs_for(estimator: Any, n_samples: int, batch_size: int) -> int:
 def learning_rate_for(estimator: Any, optimizer: Optimizer, schedule: Schedule) -> float:
     """Return the learning rate, which the schedule multiplies by its factor."""
     if is_automatic(estimator.learning_rate_init):
-        rate = RATE_OF_SGD if isinstance(optimizer, SGD) else RATE
+        rule = optimizer.optimizer if isinstance(optimizer, ClipNorm) else optimizer
+        rate = RATE_OF_SGD if isinstance(rule, SGD) else RATE
         return rate * (CYCLE if isinstance(schedule, OneCycle) else 1)
     return float(estimator.learning_rate_init)  # a NumPy float would make float32 compute in double precision
 

@@ -106,10 +106,16 @@ def _own_shape(shape: tuple[int, ...], data_format: DataFormat) -> ImageShape:
 
 def _warn_if_other_order_looks_right(shape: tuple[int, ...], data_format: DataFormat) -> None:
     channels, other = (shape[-1], shape[1]) if data_format == "channels_last" else (shape[1], shape[-1])
-    if len(shape) == 4 and other in FEW_CHANNELS and channels > max(FEW_CHANNELS):
+    # images of one row or column with many channels are signals
+    if (
+        len(shape) == 4
+        and other in FEW_CHANNELS
+        and channels > max(FEW_CHANNELS)
+        and (other > 1 or shape[2] == channels)
+    ):
         warn(
             f"X of shape {shape} is read as {data_format}, as images with {channels} channels; "
-            f"if they have {other} channels, set data_format to the other order"
+            f"if they have {other}, set data_format to the other order"
         )
 
 
@@ -319,7 +325,11 @@ def _warn_if_dark(X: Array, indices: Array) -> None:
 
 
 def _moments(images: Images, indices: Array, weight: Array | None) -> tuple[Array, Array]:
-    """Return each channel's weighted mean and standard deviation, which is replaced by 1 if the channel is constant."""
+    """Return each channel's weighted mean and standard deviation.
+
+    A constant channel has the mean deviation of the other ones, so that it does not dwarf them if it varies in later
+    images. If all are constant, the deviations are 1.
+    """
     plain = ImageFormat(images.format.shape, images.format.data_format, np.dtype(np.float64))
     largest_weight = 1.0 if weight is None else weight[indices].max()
 
@@ -340,7 +350,7 @@ def _moments(images: Images, indices: Array, weight: Array | None) -> tuple[Arra
     # the differences from the mean must fit into float64 too
     width = np.where(np.isfinite(magnitudes + np.abs(center * unit)), deviation * unit, inf)
     constant = deviation <= 1e-12 * np.abs(center)  # the values differ only by rounding
-    return center * unit, np.where(constant, 1.0, width)
+    return center * unit, np.where(constant, 1.0 if constant.all() else width[~constant].mean(), width)
 
 
 def parts(X: Array, indices: Array) -> Iterator[Array]:

@@ -113,7 +113,6 @@ def warn_if_scale_is_off(X: Array, seen: Magnitudes, format: ImageFormat, name: 
         )
 
 
-@np.errstate(all="ignore")  # sums of huge values are not an error here
 def warn_if_scales_are_mixed(X: Array, indices: Array, found: Array) -> None:
     """Warn if the rows of X at `indices`, with the magnitudes `found`, form two groups with different scales.
 
@@ -124,8 +123,9 @@ def warn_if_scales_are_mixed(X: Array, indices: Array, found: Array) -> None:
     if X.dtype == np.uint8 or limit is None:
         return
     small, large = np.flatnonzero((found > 0) & (found <= limit)), np.flatnonzero(found > limit)
-    if _typical_mean(X, indices[large]) / RATIO_OF_MEANS < _typical_mean(X, indices[small]):
-        return
+    with np.errstate(all="ignore"):  # sums of huge values are not an error here
+        if _typical_mean(X, indices[large]) / RATIO_OF_MEANS < _typical_mean(X, indices[small]):
+            return
     groups = (f"{len(group)} images reach about {np.median(found[group]):.3g}" for group in (small, large))
     both = ", and those of ".join(groups)
     warn(f"X seems to contain images of two scales: the pixels of {both}; give all images the same scale")

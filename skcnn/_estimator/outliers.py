@@ -20,11 +20,11 @@ __all__ = ["warn_of_outliers"]
 Array = NDArray[Any]
 NARROW = 0.5  # standard deviations: a network learns worse if its images vary by less than this, from black to white
 FEW = 0.1  # outliers have at most this share of the distinct values
+MINORITY = 0.5  # of the pixels: if more have the other values, these are not outliers
 VALUES_THAT_TELL = 100_000
 ROWS_THAT_TELL = 256
 
 
-@np.errstate(all="ignore")  # differences of huge values are not an error here
 def warn_of_outliers(X: Array, indices: Array, format: ImageFormat) -> None:
     """Warn if some values dwarf all others, given the rows of X to train on, and their scaling.
 
@@ -35,7 +35,9 @@ def warn_of_outliers(X: Array, indices: Array, format: ImageFormat) -> None:
     plain = ImageFormat(format.shape, format.data_format, np.dtype(np.float64))
     images = plain.read(X[_rows_that_tell(X, indices)])
     for channel, deviation in enumerate(np.broadcast_to(format.width, format.shape[2:])):
-        if range_of_others := _dwarfed(images[..., channel], float(deviation)):
+        with np.errstate(all="ignore"):  # differences of huge values are not an error here
+            range_of_others = _dwarfed(images[..., channel], float(deviation))
+        if range_of_others:
             low, high = range_of_others
             where = f" in channel {channel}" if format.shape[2] > 1 else ""
             warn(
@@ -59,6 +61,8 @@ def _dwarfed(values: Array, deviation: float) -> tuple[float, float] | None:
     groups = [distinct[start:end] for start, end in pairwise(ends)]
     main = max(groups, key=len)
     n_others = len(distinct) - len(main)
-    if 0 < n_others <= FEW * len(main) and main[-1] - main[0] <= NARROW * deviation:
-        return float(main[0]), float(main[-1])
-    return None
+    low, high = float(main[0]), float(main[-1])
+    if not 0 < n_others <= FEW * len(main) or high - low > NARROW * deviation:
+        return None
+    is_other = (sample < low) | (sample > high)
+    return (low, high) if is_other.mean() < MINORITY else None

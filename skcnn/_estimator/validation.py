@@ -170,7 +170,7 @@ def scorer_of(estimator: Any) -> Scorer | None:
         try:
             value = scorer(fitted, X, y, **weights)
         except Exception as error:
-            name_error(error, f"{name} cannot score the validation set (X_val, y_val)")
+            name_error(error, f"{name} cannot score the validation set")
             raise
         number = returned_number(value)
         if not isfinite(number):

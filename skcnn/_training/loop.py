@@ -198,7 +198,9 @@ class _Loop:
             self.decay.shrink_weights(learning_rate)
             assert self.state.optimizer_state is not None
             try:
-                self.optimizer.step(self.weights, grads, self.state.optimizer_state, learning_rate)
+                step: Callable[..., Any] = self.optimizer.step
+                if step(self.weights, grads, self.state.optimizer_state, learning_rate) is not None:
+                    raise TypeError("step must change the arrays in place, as in w -= ..., and return nothing")
             except Exception as error:
                 name_error(error, f"solver={self.config.optimizer!r}")
                 raise

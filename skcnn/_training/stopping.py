@@ -14,8 +14,8 @@ class EarlyStopping:
     """Keeps the weights with the best score, and finds out when the score has not improved for too long.
 
     Scores on a few samples differ by chance, and networks become better while the learning rate falls. So of all scores
-    that are about as high as the highest one, the last one is the best. An epoch whose score or validation loss is not
-    finite counts as an epoch without improvement.
+    that are about as high as the highest one, the last one is the best. An epoch whose validation loss is not finite
+    counts as an epoch without improvement.
 
     Parameters
     ----------

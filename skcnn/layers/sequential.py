@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -191,13 +192,16 @@ class Sequential(Layer):
                 operations, params, contexts, shapes[1:], strict=True
             ):
                 passing = layer.forward(own_params, x, own_context)
-                x, cache = (yield from _generator(passing)) if layer.depends_on_batch else passing
+                result = (yield from _generator(passing)) if layer.depends_on_batch else passing
+                if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], np.ndarray):
+                    raise TypeError(f"forward must return (output, cache), got {reprlib.repr(result)}")
+                x, cache = result
                 if x.shape != (n_samples, *shape):
                     raise _wrong_shape("forward returned", x, (n_samples, *shape))
                 if x.dtype is not dtype and x.dtype.kind != dtype.kind:
                     raise _wrong_dtype("forward returned", x, dtype)
                 caches.append(cache)
-                del passing  # it holds x, and the memory of x is needed again
+                del passing, result  # they hold x, and the memory of x is needed again
         except Exception as error:
             self._name(operations[min(len(caches), len(operations) - 1)], error)
             raise
@@ -214,12 +218,16 @@ class Sequential(Layer):
             for i in reversed(range(first, len(operations))):
                 layer = operations[i].layer
                 passing = layer.backward(params[i], caches.pop(), d_x, contexts[i])
-                d_x, d_prepared[i] = (yield from _generator(passing)) if layer.depends_on_batch else passing
+                result = (yield from _generator(passing)) if layer.depends_on_batch else passing
+                is_pair = isinstance(result, tuple) and len(result) == 2
+                if not is_pair or (contexts[i].need_d_x and not isinstance(result[0], np.ndarray)):
+                    raise TypeError(f"backward must return (d_x, gradients), got {reprlib.repr(result)}")
+                d_x, d_prepared[i] = result
                 if contexts[i].need_d_x and d_x.shape != (n_samples, *shapes[i]):
                     raise _wrong_shape("backward returned as d_x", d_x, (n_samples, *shapes[i]))
                 if contexts[i].need_d_x and d_x.dtype is not dtype and d_x.dtype.kind != dtype.kind:
                     raise _wrong_dtype("backward returned as d_x", d_x, dtype)
-                del passing
+                del passing, result
         except Exception as error:
             self._name(operations[i], error)
             raise

@@ -5,9 +5,11 @@ import pytest
 
 from skcnn import NumpyCNNClassifier
 from skcnn._estimator.architecture import ARCHITECTURE, layers_from
-from skcnn._estimator.automatic import batch_size_for, n_epochs_for, resolved
+from skcnn._estimator.automatic import batch_size_for, learning_rate_for, n_epochs_for, resolved
 from skcnn.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool2D, MaxPool2D
 from skcnn.layers.sequential import Sequential
+from skcnn.optimizers import SGD, Adam, AdamW, ClipNorm, RMSprop
+from skcnn.schedules import SCHEDULES
 from tests.estimator.helpers import bits
 
 
@@ -158,6 +160,16 @@ def test_few_steps_an_epoch_give_more_epochs(n_samples, batch_size, n_epochs):
     size = min(batch_size_for(clf, n_samples), n_samples)
     assert n_epochs_for(clf, n_samples, size) == n_epochs
     assert n_epochs_for(clf.set_params(max_iter=7), n_samples, size) == 7
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_the_rate_suits_the_solver_and_the_schedule(schedule):
+    def rate(optimizer):
+        return learning_rate_for(NumpyCNNClassifier(), optimizer, SCHEDULES[schedule]())
+
+    of_sgd, of_others = (0.01, 0.002) if schedule == "constant" else (0.03, 0.006)
+    assert [rate(SGD()), rate(ClipNorm(SGD()))] == pytest.approx([of_sgd] * 2)
+    assert [rate(AdamW()), rate(RMSprop()), rate(ClipNorm(Adam()))] == pytest.approx([of_others] * 3)
 
 
 def test_fit_trains_for_the_automatic_number_of_epochs(images):

@@ -88,6 +88,27 @@ def assert_named(error, layer, place):
         assert message.startswith(": ".join(names) + ": "), message
 
 
+def only_one(x, second):
+    return x
+
+
+def none_and(x, second):
+    return None, second
+
+
+@every_place
+@every_moment
+@every_kind
+@pytest.mark.parametrize("mistake", [only_one, none_and])
+def test_a_layer_that_returns_no_pair_is_named(mistake, kind, moment, place, images):
+    layer = kind(mistake, moment)
+    error = error_of(layer, place, images)
+    assert type(error) is TypeError
+    assert_named(error, layer, place)
+    what = "backward must return (d_x, gradients)" if moment == "backward" else "forward must return (output, cache)"
+    assert what in str(error)
+
+
 def half_of_the_channels(x, second):
     return x[..., :1], second
 

@@ -66,11 +66,21 @@ def test_both_data_formats_mean_the_same_images(make, data):
 @pytest.mark.parametrize(("shape", "data_format"), [((8, 3, 6, 6), "channels_last"), ((8, 6, 6, 3), "channels_first")])
 def test_the_other_order_of_channels_looks_right(make, data, shape, data_format):
     X, y = np.resize(data[0], shape), data[1][:8]
-    with pytest.warns(
-        UserWarning, match=f"is read as {data_format}, as images with 6 channels; if they have 3 channels, set"
-    ):
+    with pytest.warns(UserWarning, match=f"is read as {data_format}, as images with 6 channels; if they have 3, set"):
         clf = make(data_format=data_format).fit(X, y)
     assert clf.image_shape_[2] == 6  # the warning changes nothing in how X is read
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("shape", "data_format"), [((8, 1, 30, 6), "channels_last"), ((8, 6, 30, 1), "channels_first")]
+)
+def test_signals_with_many_channels_are_no_images_in_the_other_order(make, data, shape, data_format):
+    settings = {"data_format": data_format, "pool_size": 1}
+    make(**settings).fit(np.resize(data[0], shape), data[1][:8])
+    square = (8, 1, 28, 28) if data_format == "channels_last" else (8, 28, 28, 1)
+    with pytest.warns(UserWarning, match="if they have 1, set data_format"):
+        make(**settings).fit(np.resize(data[0], square), data[1][:8])
 
 
 def test_five_dimensions(make, data, fitted):

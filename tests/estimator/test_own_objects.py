@@ -139,3 +139,12 @@ def replacing(self, weights, grads, state, learning_rate):
 def test_an_optimizer_that_replaces_the_weights_is_an_error(step, make, data):
     with pytest.raises(TypeError, match=r"solver=.*: step must change the arrays in place, .* but it changed the list"):
         make(solver=optimizer(step=step)).fit(*data)
+
+
+def returning(self, weights, grads, state, learning_rate):
+    return [w - learning_rate * g for w, g in zip(weights, grads, strict=True)]
+
+
+def test_an_optimizer_that_returns_new_weights_is_an_error(make, data):
+    with pytest.raises(TypeError, match=r"solver=.*: step must change the arrays in place, .*, and return nothing"):
+        make(solver=optimizer(step=returning)).fit(*data)

@@ -160,7 +160,7 @@ def test_an_error_that_a_scorer_raises_keeps_its_type_and_names_scoring(error, v
     with pytest.raises(type(error)) as raised:
         make(scoring=raising(error), early_stopping=True, verbose=1).fit(X, y, **given)
     text = "\n".join([str(raised.value), *getattr(raised.value, "__notes__", [])])
-    assert re.search(r"scoring=<function .*> cannot score the validation set \(X_val, y_val\)", text)
+    assert re.search(r"scoring=<function .*> cannot score the validation set", text)
     assert "no samples" not in text
     assert raised.traceback[-1].name == "scoring"
     assert "Epoch" not in capsys.readouterr().out

@@ -22,6 +22,8 @@ CALLS = {
     "dark images": lambda make, X, y: make().fit(np.abs(X).astype(np.uint8), y),
     "a guessed shape": lambda make, X, y: make().fit(np.tile(X, 2)[:, :70], y),
     "the other order of axes": lambda make, X, y: make().fit(X.reshape(40, 3, 2, 6), y),
+    "two scales": lambda make, X, y: make().fit(X * np.repeat([1, 1000], 20)[:, np.newaxis], y),
+    "outliers": lambda make, X, y: make(scaling="standard").fit(np.where(np.arange(36) == 0, -9999.0, X), y),
     "in a pipeline": lambda make, X, y: make_pipeline(FunctionTransformer(), make(batch_size=1000)).fit(X, y),
     "in a search": lambda make, X, y: cross_val_score(make(batch_size=1000), X, y, cv=2),
 }

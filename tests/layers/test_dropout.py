@@ -28,7 +28,7 @@ def test_dropout_leaves_out_its_part_and_keeps_the_expected_value(layer):
 
 
 @pytest.mark.parametrize(("rate", "values"), [(1e-9, {1.0}), (1 - 1e-9, {0.0, 2.0**16})])
-def test_a_rate_near_a_limit_is_rounded_to_one_that_drops_some_elements(rate, values):
+def test_a_rate_is_rounded_but_never_to_one(rate, values):
     out = trained(Dropout(rate), {}, np.ones((1023, 331)))
     assert set(np.unique(out)) == values
 
