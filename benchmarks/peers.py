@@ -71,7 +71,7 @@ class Net:
 
 
 EXERCISE = Net(kernels=(6, 6), kernel_size=5, pooled=(False, True), hidden=100, solver="sgd")
-DEFAULT = Net((16, 32), 3, (True, True), hidden=100, solver="adam")
+DEFAULT = Net((16, 32), 3, (True, True), hidden=100, solver="adam", dropout=(0.1, 0.1))
 DEEPER = Net((32, 32, 64, 64), 3, (False, True, False, True), hidden=128, solver="adam")
 DEEP = Net((32, 32, 64, 64), 3, (False, True, False, True), 128, "adam", batch_norm=True, dropout=(0.1, 0.2))
 COLOUR = Net((16, 32, 64, 128), 3, (True,) * 4, None, "adam", batch_norm=True, image_shape=(64, 64, 3))
