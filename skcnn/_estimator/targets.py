@@ -50,9 +50,11 @@ def as_labels(y: Any, name: str) -> Any:
     with np.errstate(all="ignore"):  # scikit-learn casts NaN before it raises an error
         kind = type_of_target(labels, input_name=name)
     if labels.ndim > 2 or kind.startswith("multilabel") or kind.endswith("multioutput"):
+        one_hot = "if it is one-hot encoded, pass y.argmax(axis=1)"
+        images = "it looks like images, so X and y may be swapped"
         raise ValueError(
             f"Unknown label type: {kind}. {name} must contain one class label per sample, got shape {labels.shape}; "
-            "if it is one-hot encoded, pass y.argmax(axis=1)"
+            f"{one_hot if labels.ndim == 2 else images}"
         )
     if kind not in ("binary", "multiclass"):
         raise ValueError(f"Unknown label type: {kind}. {name} must contain class labels: strings or whole numbers")

@@ -187,6 +187,12 @@ def test_one_hot_labels(make, data, dtype):
         make().fit(data[0], np.eye(3, dtype=dtype)[data[1]])
 
 
+@pytest.mark.parametrize("shape", [(40, 6, 6), (40, 4, 3, 3)], ids=str)
+def test_images_as_labels(make, data, shape):
+    with pytest.raises(ValueError, match=r"y must contain one class .* got shape .* images, so X and y may be swapped"):
+        make().fit(data[1], data[0].reshape(shape))
+
+
 @pytest.mark.parametrize("shift", [1, 0.5])
 def test_several_outputs(make, data, shift):
     with pytest.raises(ValueError, match=r"Unknown label type: .*multioutput"):
