@@ -17,6 +17,7 @@ __all__ = ["Decoder"]
 Array = NDArray[Any]
 # only these, because Pillow passes some other formats to other programs; HEIF comes with the package pillow-heif
 FORMATS = {"AVIF", "BMP", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP"}
+A_FOLDER = "a folder: pass the files in it, such as sorted(Path(folder).glob('*.jpg'))"
 BACKGROUND = "white"
 FILTER = Image.Resampling.BICUBIC
 ORIENTATION = 0x0112  # the tag in EXIF
@@ -65,8 +66,8 @@ class Decoder:
             return _reason(path, error)
 
     def _decode(self, path: str) -> Array:
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise OSError("not a file")  # a pipe would wait for its writer
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would wait for its writer
+            raise OSError(A_FOLDER if os.path.isdir(path) else "not a file")
         with Image.open(path, formats=_formats()) as image:
             if self.size:
                 # a JPEG is decoded at a fraction of its size, as long as it stays larger than needed

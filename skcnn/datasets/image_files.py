@@ -88,10 +88,11 @@ def load_images(
     return images
 
 
-def _as_list(paths: PathLike | Iterable[PathLike]) -> list[str]:
+def _as_list(paths: Any) -> list[str]:
     if isinstance(paths, str | os.PathLike):
         return [os.path.expanduser(paths)]
-    given = list(paths) if isinstance(paths, Iterable) else [paths]
+    is_content = isinstance(paths, bytes | bytearray) or hasattr(paths, "read")  # its items would be no paths
+    given = list(paths) if isinstance(paths, Iterable) and not is_content else [paths]
     if not given:
         raise ValueError("paths must contain at least one path, got none")
     for path in given:

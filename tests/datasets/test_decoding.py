@@ -250,7 +250,9 @@ def test_damaged_files_are_named(save, coloured, tmp_path):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(OSError, match=r"gone\.png \(No such file or directory\)"):
         load_images(tmp_path / "gone.png")
-    with pytest.raises(OSError, match=r"cannot be read: .* \(not a file\)"):
+    with pytest.raises(
+        OSError, match=r"cannot be read: .* \(a folder: .*sorted\(Path\(folder\)\.glob\('\*\.jpg'\)\)\)"
+    ):
         load_images(tmp_path)
 
 

@@ -59,6 +59,11 @@ def test_home(files, monkeypatch):
         (3, TypeError, "paths must be a path or several paths, got int"),
         ([None], TypeError, "paths must be a path or several paths, got NoneType"),
         (np.zeros((2, 3, 3)), TypeError, "paths must be a path or several paths, got ndarray"),
+        (b"a.png", TypeError, "paths must be a path or several paths, got bytes"),
+        ([b"a.png"], TypeError, "paths must be a path or several paths, got bytes"),
+        (bytearray(b"a.png"), TypeError, "paths must be a path or several paths, got bytearray"),
+        (io.BytesIO(b"a.png"), TypeError, "paths must be a path or several paths, got BytesIO"),
+        (io.StringIO("a.png"), TypeError, "paths must be a path or several paths, got StringIO"),
     ],
 )
 def test_other_paths(paths, error, text):
