@@ -57,7 +57,7 @@ def load_image_folder(
         files.
     resize : {"stretch", "crop", "pad"}, default="stretch"
         How to resize images whose aspect ratio is not that of `size`. ``"stretch"`` stretches or squeezes them,
-        ``"crop"`` cuts off what is too much on two opposite sides, ``"pad"`` adds white borders.
+        ``"crop"`` crops two opposite sides, ``"pad"`` adds white borders.
     on_error : {"raise", "warn"}, default="raise"
         What to do if files cannot be read. With ``"warn"``, they are left out. The error or the warning names them.
     verbose : int, default=0
@@ -125,6 +125,8 @@ def load_image_folder(
         _report(unreadable_files(unreadable, len(files)), raises=on_error == "raise" or len(images) == 0)
         is_read = [file not in unreadable for file in files]
         files, labels = files[is_read], labels[is_read]
+        if lost := sorted(set(classes) - set(labels.tolist())):
+            warn(f"The folders {_some(lost)} contain no images that can be read, so they are not classes")
     if images.max() <= DARK:
         warn(_ALMOST_BLACK.format(images.max()))
     if return_X_y:
@@ -194,7 +196,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:FILES_NAMED]) + more
 
 
-_WITHOUT_CLASSES = "contains images, but no folders with images."
+_WITHOUT_CLASSES = "contains images, but no folders with images. load_images reads images without classes."
 _WITHOUT_IMAGES = "contains no folders with images."
 _ALMOST_BLACK = (
     "All images are almost black: their largest pixel is {} of 255. If the files have 16 bits but the images fewer, "
