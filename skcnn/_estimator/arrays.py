@@ -7,8 +7,9 @@ files. Tables stay tables, because scikit-learn reads the names of their columns
 from __future__ import annotations
 
 import os
+import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Number
 from typing import Any
 
@@ -21,12 +22,10 @@ from skcnn._estimator.warning import warn
 __all__ = ["as_array", "as_images", "is_missing", "numeric_dtype", "require_no_images_in_cells"]
 
 Array = NDArray[Any]
-_PATH = (str, bytes, os.PathLike)
+_TEXT = (str, bytes, os.PathLike)
 _NUMBER = "a number"
-_NO_PATHS = (
-    ", but it must contain the images themselves, not their paths; skcnn.datasets.load_image_folder(path, size=(h, w)) "
-    "reads a folder of images"
-)
+# a separator anywhere, or an extension at the end
+_LIKE_A_PATH = re.compile(r"[/\\]|\.[a-z]\w{1,4}$", re.IGNORECASE)
 
 
 def as_array(value: Any, name: str) -> Any:
@@ -52,7 +51,10 @@ def _converted(value: Any, name: str) -> Array:
         return np.asarray(_readable(value))
     except Exception as error:
         kind = next((kind for kind in (MemoryError, OSError) if isinstance(error, kind)), ValueError)
-        raise kind(f"{name} cannot be converted to an array: {error}") from error
+        reason = str(error) or type(error).__name__
+        if kind is ValueError and _mode(value):
+            reason += "; if its file has been closed, take image.copy() while it is still open"
+        raise kind(f"{name} cannot be converted to an array: {reason}") from error
 
 
 def _readable(value: Any) -> Any:
@@ -74,6 +76,11 @@ def as_images(X: Any) -> Any:
     ValueError
         If X is no such array. The message says what to do.
     """
+    if isinstance(X, Mapping) and not issparse(X):  # one of the sparse formats is a dict
+        raise ValueError(
+            f"X must be an array of images, got {type(X).__name__} with the keys {reprlib.repr(list(X))}; pass the "
+            "array in it, such as X['data']"
+        )
     array = _stacked(X) if _is_list(X) else as_array(X, "X")
     if type(array) is not np.ndarray or 2 <= array.ndim <= 4:
         return array
@@ -85,10 +92,15 @@ def as_images(X: Any) -> Any:
     if array.dtype.kind in "OSU" and array.size:
         _require_numbers(array)
     got = f"{type(X).__name__} of shape {array.shape}" if array.ndim else reprlib.repr(X)
-    raise ValueError(
-        f"Expected 2D array of flat images, or images with 3 or 4 axes, got {got}. "
-        "Reshape your data: if X is a single flat image, pass X.reshape(1, -1)"
-    )
+    raise ValueError(f"Expected 2D array of flat images, or images with 3 or 4 axes, got {got}. {_advice(X, array)}")
+
+
+def _advice(X: Any, array: Array) -> str:
+    """Say what to pass instead of X, whose array has 0 or 1 axes."""
+    if array.ndim:
+        return "Reshape your data: if X is a single flat image, pass [X]" if array.size else "X contains no images"
+    is_iterable = array.dtype == object and isinstance(X, Iterable)  # such as a generator, or the values of a dict
+    return "Pass list(X)" if is_iterable else "Pass an array or a list of images"
 
 
 def _is_list(X: Any) -> bool:
@@ -97,12 +109,12 @@ def _is_list(X: Any) -> bool:
 
 def _stacked(images: Sequence[Any]) -> Any:
     """Return a list of images or of rows as an array. Images of different shapes or modes are refused."""
-    modes = {mode for image in images if isinstance(mode := getattr(image, "mode", None), str)}
+    modes = {mode for image in images if (mode := _mode(image))}
     try:
         array = as_array([_readable(image) for image in images], "X")
-    except ValueError as error:
-        form = _common_form(images)
-        raise ValueError(f"X must contain images, but X[0] is {form}: {error.__cause__}") from error
+    except (OSError, ValueError):
+        _common_form(images)  # raises an error that names the image
+        raise
     if len(modes) > 1:  # images of different modes may have the same shape
         _common_form(images)
     if modes & {"P", "PA"}:
@@ -116,25 +128,56 @@ def _stacked(images: Sequence[Any]) -> Any:
 def _require_numbers(array: Array) -> None:
     """Raise ValueError if an array of 0 or 1 axes contains images, paths or other objects instead of numbers."""
     first = array.ravel()[:1].tolist()[0]
-    if isinstance(first, _PATH):
-        raise ValueError(f"X contains {reprlib.repr(first)}{_NO_PATHS}")
+    _require_no_text(first, "X")
     form = _common_form(array.ravel())
     if form.startswith("of shape"):
-        raise ValueError(f"X contains {len(array)} separate arrays {form}; pass np.stack(X)")
+        raise ValueError(f"X contains {len(array)} separate arrays {form}; pass {_stack(first, 'X')}")
     if array.ndim and form != _NUMBER:
         raise ValueError(f"X must contain images, but X[0] is {form}")
 
 
 def require_no_images_in_cells(X: Any) -> None:
-    """Raise ValueError if the first row of a table or of an array with two axes contains images or paths."""
+    """Raise ValueError if the first row of a table or of an array with two axes contains images, paths or text."""
     if issparse(X):  # np.asarray would slice some of its formats, which cannot be sliced
         return
     cells = np.asarray(X)
-    for cell in cells[0] if cells.ndim == 2 and cells.dtype.kind in "OSU" and cells.size else ():
-        if isinstance(cell, _PATH) and not _is_numeric(cell):
-            raise ValueError(f"could not convert string to float: X contains {str(cell)!r}{_NO_PATHS}")
-        if (form := _form(cell)).startswith("of shape"):
-            raise ValueError(f"X has arrays {form} in its cells; pass np.stack of the column that contains the images")
+    if cells.ndim != 2 or cells.dtype.kind not in "OSU" or not cells.size:
+        return
+    names = _column_names(X) if _is_table(X) else None
+    for i, cell in enumerate(cells[0].tolist()):
+        column = f"X[:, {i}]" if names is None else f"X[{names[i]!r}]"
+        _require_no_text(cell, column)
+        if (form := _form(cell, column)).startswith("of shape"):
+            raise ValueError(f"X has arrays {form} in its cells; pass {_stack(cell, column)}")
+
+
+def _stack(image: Any, images: str) -> str:
+    """Say how to pass separate images. An array has no modes, so np.stack would mix palettes and colours."""
+    return f"list({images})" if _mode(image) else f"np.stack({images})"
+
+
+def _require_no_text(value: Any, name: str) -> None:
+    """Raise ValueError if a value of `name` is text, a path or an encoded image."""
+    is_dict = isinstance(value, dict)  # Hugging Face's form of an image
+    contents = (value.get("bytes"), value.get("path")) if is_dict else (value,)
+    content = next((content for content in contents if content is not None), None)
+    if not isinstance(content, _TEXT) or _is_numeric(content):
+        return
+    content = os.fspath(content)
+    text = content.decode(errors="surrogateescape") if isinstance(content, bytes) else content
+    if isinstance(content, bytes) and not text.isprintable():
+        data = "x['bytes']" if is_dict else "x"
+        advice = f"decode the contents of image files, as in [PIL.Image.open(io.BytesIO({data})) for x in {name}]"
+    elif all(map(_is_numeric, re.split(r"[\s,]+", text.strip()))):
+        comma = "','" if "," in text else ""
+        advice = f"split the text into numbers, as in np.array([x.split({comma}) for x in {name}], dtype=float)"
+    elif _LIKE_A_PATH.search(text):
+        advice = "if these are paths, skcnn.datasets.load_images and load_image_folder read their images"
+    else:
+        advice = "pass only pixels as X, and labels as y"
+    raise ValueError(
+        f"{name} contains {reprlib.repr(value if is_dict else content)}, but pixels must be numbers; {advice}"
+    )
 
 
 def _is_numeric(text: Any) -> bool:
@@ -148,7 +191,7 @@ def _is_numeric(text: Any) -> bool:
 
 def _common_form(images: Iterable[Any]) -> str:
     """Return the form of all images. Raise ValueError that names the first one that differs from image 0."""
-    forms = map(_form, images)
+    forms = (_form(image, f"X[{i}] ({type(image).__name__})") for i, image in enumerate(images))
     first = next(forms)
     for i, form in enumerate(forms, start=1):
         if form != first:
@@ -160,20 +203,23 @@ def _common_form(images: Iterable[Any]) -> str:
     return first
 
 
-def _form(image: Any) -> str:
+def _form(image: Any, name: str) -> str:
     """Describe an image by its shape, and by its mode if it is of Pillow. Describe anything else by its type."""
-    try:
-        array = as_array(image, "X")
-    except ValueError:
-        return f"a {type(image).__name__} that cannot be converted to an array"
+    array = as_array(image, name)
     if issparse(image):
         return "sparse (use .toarray())"
     if np.ndim(array):
-        mode = getattr(image, "mode", None)
-        return f"of shape {array.shape}" + (f" and mode {mode}" if isinstance(mode, str) else "")
+        mode = _mode(image)
+        return f"of shape {array.shape}" + (f" and mode {mode}" if mode else "")
     if is_missing(image):
         return repr(image)
     return _NUMBER if isinstance(image, Number) else f"of type {type(image).__name__}"
+
+
+def _mode(image: Any) -> str | None:
+    """Return the mode of an image of Pillow."""
+    mode = getattr(image, "mode", None)
+    return mode if isinstance(mode, str) else None
 
 
 def is_missing(value: Any) -> bool:
@@ -209,3 +255,7 @@ def numeric_dtype(X: Any) -> type | None:
 
 def _column_dtypes(table: Any) -> list[Any]:
     return list(table.dtypes if hasattr(table, "dtypes") else table.schema.types)  # pandas and polars, or pyarrow
+
+
+def _column_names(table: Any) -> list[Any]:
+    return list(table.columns if hasattr(table, "dtypes") else table.schema.names)

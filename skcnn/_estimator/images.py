@@ -217,7 +217,7 @@ def require_same_shape(shape: tuple[int, ...], fitted: ImageFormat) -> None:
     if is_flat and not is_single:
         return
     read_as = f"rows of {shape[1]} features" if is_flat else f"images of shape {_own_shape(shape, fitted.data_format)}"
-    hint = "; for a single image, pass X[np.newaxis]" if is_single else ""
+    hint = "; for a single image, pass [X]" if is_single else ""
     raise ValueError(
         f"X of shape {shape} contains {read_as}, but the network was fitted on images of shape {fitted.shape}{hint}"
     )

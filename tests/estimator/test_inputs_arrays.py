@@ -1,6 +1,7 @@
 """Objects that can be converted to an array of images, and those that are refused because they cannot."""
 
 import array
+import io
 from collections import deque
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.utils import Bunch
 
 from tests.estimator.helpers import PREDICTIONS, last_row, same_bits
 
@@ -180,6 +182,45 @@ def test_errors_of_the_machine_keep_their_type(make, data, error):
         make().fit(Broken(error), data[1])
 
 
+@pytest.mark.parametrize("error", [OSError("truncated"), ValueError("truncated"), AssertionError()], ids=repr)
+def test_an_image_that_cannot_be_read_is_named(make, error):
+    images = [*np.zeros((4, 6, 6)), Broken(error), *np.zeros((3, 6, 6))]
+    kind = OSError if isinstance(error, OSError) else ValueError
+    text = str(error) or "AssertionError"
+    with pytest.raises(kind, match=rf"X\[4\] \(Broken\) cannot be converted to an array: {text}$"):
+        make().fit(images, np.arange(8) % 2)
+
+
+def file_of_image(part=slice(None)):
+    image = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    image.fromarray(np.arange(3 * 64 * 64, dtype=np.uint8).reshape(64, 64, 3)).save(file, "JPEG")
+    return image, io.BytesIO(file.getvalue()[part])
+
+
+def test_a_damaged_image_of_pillow_is_named(make):
+    image, file = file_of_image(slice(-300))
+    images = [image.new("RGB", (64, 64)) for _ in range(8)]
+    images[4] = image.open(file)
+    with pytest.raises(OSError, match=r"X\[4\] \(JpegImageFile\) cannot be converted to an array: .*truncated"):
+        make().fit(images, np.arange(8) % 2)
+
+
+@pytest.mark.parametrize("collect", [list, pd.Series], ids=lambda collect: collect.__name__)
+def test_images_whose_file_is_closed(make, collect):
+    def read(keep):
+        images = []
+        for _ in range(8):
+            image, file = file_of_image()
+            with file, image.open(file) as opened:
+                images.append(keep(opened))
+        return images
+
+    with pytest.raises(ValueError, match=r"X\[0\] \(JpegImageFile\) cannot be .*take image\.copy\(\) while it is"):
+        make().fit(collect(read(lambda image: image)), np.arange(8) % 2)
+    make().fit(read(lambda image: image.copy()), np.arange(8) % 2)
+
+
 def as_objects(images):
     objects = np.empty(len(images), object)
     objects[:] = images
@@ -243,13 +284,34 @@ def test_separate_images_need_stack(make, images, fitted, collect):
     assert same_bits(fitted.predict_proba(np.stack(X)), fitted.predict_proba(images[0]))
 
 
+@pytest.mark.parametrize(
+    ("collect", "advice"),
+    [
+        (as_objects, r"list\(X\)"),
+        (pd.Series, r"list\(X\)"),
+        (lambda images: as_objects(images)[:, np.newaxis], r"list\(X\[:, 0\]\)"),
+        (lambda images: pd.DataFrame({"image": images}), r"list\(X\['image'\]\)"),
+    ],
+    ids=["objects", "series", "column", "frame"],
+)
+def test_images_with_a_mode_need_list(make, images, collect, advice):
+    # in an array of np.stack, palette images would look like grey ones
+    X = collect([WithInterface(x, "P") for x in images[0]])
+    with pytest.raises(ValueError, match=rf"of shape \(6, 6\) and mode P.*; pass {advice}$"):
+        make().fit(X, images[1])
+
+
 def in_cells(images):
     return as_objects(images)[:, np.newaxis]
 
 
-@pytest.mark.parametrize("collect", [in_cells, lambda images: pd.DataFrame({"image": images})], ids=["array", "frame"])
-def test_images_in_cells_need_stack(make, images, collect):
-    with pytest.raises(ValueError, match=r"arrays of shape \(6, 6\) in its cells; pass np\.stack of the column"):
+@pytest.mark.parametrize(
+    ("collect", "column"),
+    [(in_cells, r"X\[:, 0\]"), (lambda images: pd.DataFrame({"image": images}), r"X\['image'\]")],
+    ids=["array", "frame"],
+)
+def test_images_in_cells_need_stack(make, images, collect, column):
+    with pytest.raises(ValueError, match=rf"arrays of shape \(6, 6\) in its cells; pass np\.stack\({column}\)"):
         make().fit(collect(list(images[0])), images[1])
 
 
@@ -269,13 +331,56 @@ PATHS = {
 def test_paths_are_not_images(make, data, fitted, collect, kind):
     X = collect([kind(f"folder/image{i}.png") for i in range(40)])
     for action in (lambda: make().fit(X, data[1]), lambda: fitted.predict(X)):
-        with pytest.raises(ValueError, match=r"image0\.png.*not their paths.*load_image_folder"):
+        with pytest.raises(ValueError, match=r"image0\.png.*pixels must be numbers; if these are paths.*load_image_f"):
             action()
 
 
 def test_an_array_of_paths(make, data):
     with pytest.raises(ValueError, match=r"'a\.png'.*load_image_folder"):
         make().fit(np.array(["a.png"] * 40), data[1])
+
+
+NUMBERS = " ".join(["0.0", "17.5"] * 18)
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+NO_PIXELS = {
+    "a label": ("cat", "'cat'", "pass only pixels as X, and labels as y"),
+    "pixels": (NUMBERS, "'0.0 17.5 .* 17.5'", r"split .* np\.array\(\[x\.split\(\) for x in {name}\], dtype=float\)"),
+    "with commas": (NUMBERS.replace(" ", ","), "'0.0,17.5,.*'", r"x\.split\(','\) for x in {name}\]"),
+    "a file": (PNG, r"b'\\x89PNG.*'", r"\[PIL\.Image\.open\(io\.BytesIO\(x\)\) for x in {name}\]"),
+    "a dict of a file": (
+        {"bytes": PNG, "path": None},
+        r"{{'bytes': b'\\x89PNG.*}}",
+        r"\[PIL\.Image\.open\(io\.BytesIO\(x\['bytes'\]\)\) for x in {name}\]",
+    ),
+    "a dict of a path": ({"bytes": None, "path": "a.png"}, "{{'bytes': None, 'path': 'a.png'}}", "if these are paths"),
+    "a name with a separator": ("T-shirt/top", "'T-shirt/top'", "if these are paths"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize(("value", "found", "advice"), NO_PIXELS.values(), ids=NO_PIXELS)
+def test_text_and_files_are_not_pixels(make, data, fitted, value, found, advice):
+    table = pd.DataFrame(data[0]).rename(columns=str)
+    table["last"] = [value] * 40
+    forms = {
+        "X": [[value] * 40, pd.Series([value] * 40)],
+        r"X\['last'\]": [table, table[["last"]]],
+        r"X\[:, 36\]": [table.to_numpy()],
+    }
+    for name, X in ((name, X) for name, several in forms.items() for X in several):
+        text = f"^{name} contains {found}, but pixels must be numbers; .*{advice}".format(name=name)
+        for action in (lambda X=X: make().fit(X, data[1]), lambda X=X: fitted.predict(X)):
+            with pytest.raises(ValueError, match=text):
+                action()
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_text_in_tables_of_other_libraries(make, data, library):
+    library = pytest.importorskip(library)
+    columns = {"pixel": data[0][:, 0], "label": ["cat", "dog"] * 20}
+    table = (library.DataFrame if hasattr(library, "DataFrame") else library.table)(columns)
+    with pytest.raises(ValueError, match=r"X\['label'\] contains 'cat', but pixels must be numbers"):
+        make().fit(table, data[1])
 
 
 def test_other_errors_of_numbers_in_strings_are_kept(make, data, fitted):
@@ -289,22 +394,50 @@ def test_other_errors_of_numbers_in_strings_are_kept(make, data, fitted):
 @pytest.mark.parametrize(
     ("X", "text"),
     [
-        ([None] * 4, r"X\[0\] is None"),
-        ([{"a": 1}] * 4, r"X\[0\] is of type dict"),
-        ([sparse.csr_array(np.eye(6))] * 4, r"X\[0\] is sparse \(use \.toarray\(\)\)"),
-        ([(np.zeros((6, 6)), 1)] * 4, r"X\[0\] is a tuple that cannot be converted to an array"),
-        ([[[1, 2], [3]]] * 4, r"X\[0\] is a list that cannot be converted to an array"),
+        ([None] * 4, r"X must contain images, but X\[0\] is None"),
+        ([{"a": 1}] * 4, r"X must contain images, but X\[0\] is of type dict"),
+        ([sparse.csr_array(np.eye(6))] * 4, r"X must contain images, but X\[0\] is sparse \(use \.toarray\(\)\)"),
+        ([(np.zeros((6, 6)), 1)] * 4, r"X\[0\] \(tuple\) cannot be converted to an array"),
+        ([[[1, 2], [3]]] * 4, r"X\[0\] \(list\) cannot be converted to an array"),
     ],
     ids=["None", "dicts", "sparse", "pairs", "ragged"],
 )
 def test_a_list_of_other_things(make, X, text):
-    with pytest.raises(ValueError, match=rf"X must contain images, but {text}"):
+    with pytest.raises(ValueError, match=text):
         make().fit(X, [0, 1, 0, 1])
 
 
-@pytest.mark.parametrize("X", [(x for x in [1, 2]), {1, 2}, {"a": 1}], ids=lambda X: type(X).__name__)
+@pytest.mark.parametrize(
+    "form",
+    [iter, lambda X: (x for x in X), lambda X: map(np.asarray, X), lambda X: dict(enumerate(X)).values()],
+    ids=["iterator", "generator", "map", "values"],
+)
+def test_iterators_and_views_need_list(make, images, fitted, form):
+    with pytest.raises(ValueError, match=r"Expected 2D array .* got .*Pass list\(X\)"):
+        make().fit(form(images[0]), images[1])
+    assert same_bits(fitted.predict_proba(list(form(images[0]))), fitted.predict_proba(images[0]))
+
+
+def file_of_arrays(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    file.seek(0)
+    return np.load(file)
+
+
+@pytest.mark.parametrize("form", [dict, Bunch, file_of_arrays], ids=["dict", "Bunch", "npz"])
+def test_of_a_mapping_its_array_is_needed(make, images, form):
+    X = form(data=images[0], target=images[1])
+    with pytest.raises(
+        ValueError, match=r"X must be an array of images, got .* keys \['data', 'target'\].*X\['data'\]"
+    ):
+        make().fit(X, images[1])
+    make().fit(X["data"], images[1])
+
+
+@pytest.mark.parametrize("X", [object(), {}, set()], ids=repr)
 def test_other_objects(make, X):
-    with pytest.raises(ValueError, match=r"Expected 2D array .* got .*Reshape your data"):
+    with pytest.raises(ValueError, match=r"got .*[Pp]ass"):
         make().fit(X, [0, 1])
 
 

@@ -1,6 +1,7 @@
 """The shapes of images: those that are read, those that are guessed and those that are refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skcnn import NumpyCNNClassifier
@@ -30,12 +31,23 @@ def test_channels_first_and_last_are_the_same(colour):
     )
 
 
-@pytest.mark.parametrize("bad", [None, 3.0, np.array(3.0), [1.0, 2.0], np.zeros(36)], ids=repr)
-def test_fewer_than_two_dimensions(make, data, fitted, bad):
-    with pytest.raises(ValueError, match=r"(?s)Expected 2D array.*Reshape your data"):
-        make().fit(bad, data[1])
-    with pytest.raises(ValueError, match=r"(?s)Expected 2D array.*Reshape your data"):
-        fitted.predict(bad)
+@pytest.mark.parametrize(
+    ("bad", "text"),
+    [
+        (None, "got None. Pass an array or a list of images"),
+        (3.0, "Pass an array or a list of images"),
+        (np.array(3.0), "Pass an array or a list of images"),
+        ([1.0, 2.0], r"Reshape your data: if X is a single flat image, pass \[X\]"),
+        (np.zeros(36), r"Reshape your data: if X is a single flat image, pass \[X\]"),
+        ([], "X contains no images"),
+        (np.zeros(0), "X contains no images"),
+    ],
+    ids=repr,
+)
+def test_fewer_than_two_dimensions(make, data, fitted, bad, text):
+    for action in (lambda: make().fit(bad, data[1]), lambda: fitted.predict(bad)):
+        with pytest.raises(ValueError, match=rf"(?s)Expected 2D array.*{text}$"):
+            action()
 
 
 @pytest.mark.parametrize(
@@ -167,14 +179,26 @@ def test_a_single_image_needs_a_batch(make, data, shape, data_format, single, na
     X, y = data[0].reshape(shape), data[1]
     clf = make(data_format=data_format).fit(X, y)
     image = single(X[0])
-    with pytest.raises(ValueError, match=r"but the network was fitted on images .*for a single image, pass X\[np"):
+    with pytest.raises(ValueError, match=r"but the network was fitted on images .*for a single image, pass \[X\]"):
         getattr(clf, name)(image)
-    assert same_bits(getattr(clf, name)(np.asarray(image)[np.newaxis]), getattr(clf, name)(X[:1]))
+    assert same_bits(getattr(clf, name)([image]), getattr(clf, name)(X[:1]))
 
 
-def test_a_single_flat_image_needs_a_batch(fitted, data):
-    with pytest.raises(ValueError, match=r"got ndarray of shape \(36,\).*X\.reshape\(1, -1\)"):
-        fitted.predict(data[0][0])
+def test_a_single_image_of_pillow_needs_a_batch(make, uint8_images):
+    X, y = uint8_images
+    clf = make().fit(X, y)
+    image = pytest.importorskip("PIL.Image").fromarray(X[0])
+    with pytest.raises(ValueError, match=r"for a single image, pass \[X\]"):
+        clf.predict(image)
+    assert same_bits(clf.predict_proba([image]), clf.predict_proba(X[:1]))
+
+
+@pytest.mark.parametrize("form", [np.asarray, list, tuple, pd.Series, memoryview], ids=lambda form: form.__name__)
+def test_a_single_flat_image_needs_a_batch(fitted, data, form):
+    image = form(data[0][0].copy())
+    with pytest.raises(ValueError, match=r"of shape \(36,\).*Reshape your data.*pass \[X\]"):
+        fitted.predict(image)
+    assert same_bits(fitted.predict_proba([image]), fitted.predict_proba(data[0][:1]))
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (6, 6, 1), (4, 3, 3)], ids=str)
