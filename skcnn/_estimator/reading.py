@@ -102,7 +102,7 @@ def _require_a_batch(X: Any, y: Any) -> None:
     if isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and len(y) == 1 < len(X):
         raise ValueError(
             f"X and y have inconsistent numbers of samples: {[len(X), len(y)]}; if X of shape {X.shape} is a single "
-            "image, pass X[np.newaxis]"
+            "image, pass [X]"
         )
 
 

@@ -205,10 +205,10 @@ def test_a_single_flat_image_needs_a_batch(fitted, data, form):
 def test_training_on_a_single_image_needs_a_batch(make, data, shape):
     X = data[0][0].reshape(shape)
     clf = make(pool_size=1)
-    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: .*single image, pass X\[np\.newaxis\]"):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: .*single image, pass \[X\]"):
         clf.partial_fit(X, [1], classes=[0, 1, 2])
     clf.partial_fit(X[np.newaxis], [1], classes=[0, 1, 2])
-    with pytest.raises(ValueError, match=r"pass X\[np\.newaxis\]"):
+    with pytest.raises(ValueError, match=r"pass \[X\]"):
         clf.partial_fit(X, [1])
 
 
