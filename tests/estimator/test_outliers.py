@@ -1,5 +1,6 @@
 """Pixels that dwarf all others: a warning, but only if there are few of them and they hide the others."""
 
+import re
 import warnings
 
 import numpy as np
@@ -26,7 +27,7 @@ def test_a_value_that_stands_for_missing_pixels_warns(missing, make, images, rng
     X[rng.random(X.shape) < 0.1] = missing
     (text,) = caught(make(), X, y)
     assert f"{missing:.6g}" in text
-    low, high = (float(number) for number in text.split("most lie between ")[1].split(".  Replace")[0].split()[0:3:2])
+    low, high = map(float, re.search(r"most lie between (\S+) and (\S+)\. Replace", text).groups())
     assert 0 < low < 100 < high < 250
 
 
