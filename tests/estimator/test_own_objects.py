@@ -135,7 +135,9 @@ def replacing(self, weights, grads, state, learning_rate):
         weights[i] = w - learning_rate * g
 
 
-@pytest.mark.parametrize("step", [replacing, lambda self, weights, *rest: weights.clear()], ids=["replacing", "removing"])
+@pytest.mark.parametrize(
+    "step", [replacing, lambda self, weights, *rest: weights.clear()], ids=["replacing", "removing"]
+)
 def test_an_optimizer_that_replaces_the_weights_is_an_error(step, make, data):
     with pytest.raises(TypeError, match=r"solver=.*: step must change the arrays in place, .* but it changed the list"):
         make(solver=optimizer(step=step)).fit(*data)
