@@ -48,13 +48,16 @@ def as_array(value: Any, name: str) -> Any:
 
 def _converted(value: Any, name: str) -> Array:
     try:
-        return np.asarray(_readable(value))
+        array = np.asarray(_readable(value))
+        if array.dtype == object and not array.ndim and _mode(value):
+            value.load()  # raise what NumPy hides with older versions, such as a closed file
     except Exception as error:
         kind = next((kind for kind in (MemoryError, OSError) if isinstance(error, kind)), ValueError)
         reason = str(error) or type(error).__name__
         if kind is ValueError and _mode(value):
             reason += "; if its file has been closed, take image.copy() while it is still open"
         raise kind(f"{name} cannot be converted to an array: {reason}") from error
+    return array
 
 
 def _readable(value: Any) -> Any:
@@ -228,7 +231,7 @@ def is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except (TypeError, ValueError):  # pandas.NA compares as neither true nor false; an array has no single truth value
+    except Exception:  # pandas.NA is neither true nor false, an array is both, and others raise errors of their own
         return type(value).__name__ == "NAType"
 
 
