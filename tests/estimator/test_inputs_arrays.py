@@ -435,7 +435,7 @@ def test_of_a_mapping_its_array_is_needed(make, images, form):
     make().fit(X["data"], images[1])
 
 
-@pytest.mark.parametrize("X", [object(), {}, set()], ids=repr)
+@pytest.mark.parametrize("X", [object(), {}, set()], ids=["object", "dict", "set"])
 def test_other_objects(make, X):
     with pytest.raises(ValueError, match=r"got .*[Pp]ass"):
         make().fit(X, [0, 1])

@@ -73,7 +73,7 @@ def test_other_arrays_of_one_memory_are_kept(arrays):
 
 
 @pytest.mark.parametrize(
-    "state", [[LIST, LIST], {"a": LIST, "b": (LIST,)}, {"a": LIST, "b": {"c": LIST}}, [RANDOM, RANDOM]], ids=str
+    "state", [[LIST, LIST], {"a": LIST, "b": (LIST,)}, {"a": LIST, "b": {"c": LIST}}, [RANDOM, RANDOM]]
 )
 def test_the_same_object_twice_is_refused(state):
     with pytest.raises(TypeError, match=r"(?s)solver\.state.* is .*, the same object as another part of the state"):
