@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py defaults               # 3 seeds: about 6 minutes
     python benchmarks/accuracy.py defaults --peer        # also PyTorch in two memory layouts, in turn: about 15 minutes
-    python benchmarks/accuracy.py DEEP                   # 3 seeds: about an hour
+    python benchmarks/accuracy.py DEEP                   # 3 seeds: about an hour and a half
     python benchmarks/accuracy.py digits                 # stratified 5-fold, 3 different splits: about a minute
 
 On Fashion-MNIST, networks train on all 60,000 training images, and the final weights are evaluated once. The test set
