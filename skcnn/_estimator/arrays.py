@@ -49,8 +49,8 @@ def as_array(value: Any, name: str) -> Any:
 def _converted(value: Any, name: str) -> Array:
     try:
         array = np.asarray(_readable(value))
-        if array.dtype == object and not array.ndim and _mode(value):
-            value.load()  # raise what NumPy hides with older versions, such as a closed file
+        if array.dtype == object and not array.ndim and _mode(value) and hasattr(value, "load"):
+            value.load()  # older versions of Pillow do not raise errors, such as that of a closed file, until then
     except Exception as error:
         kind = next((kind for kind in (MemoryError, OSError) if isinstance(error, kind)), ValueError)
         reason = str(error) or type(error).__name__
@@ -231,7 +231,7 @@ def is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except Exception:  # pandas.NA is neither true nor false, an array is both, and others raise errors of their own
+    except Exception:  # pandas.NA and arrays have no truth value; objects of other classes may raise anything
         return type(value).__name__ == "NAType"
 
 

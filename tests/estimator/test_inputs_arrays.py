@@ -441,6 +441,24 @@ def test_other_objects(make, X):
         make().fit(X, [0, 1])
 
 
+def test_an_open_file_is_no_image_of_pillow(make):
+    with (
+        open(__file__, encoding="utf-8") as file,
+        pytest.raises(ValueError, match=r"got <_io\.TextIOWr.*Pass list\(X\)"),
+    ):
+        make().fit(file, [0, 1])
+
+
+class Uncomparable:
+    def __ne__(self, other):
+        raise RuntimeError("no comparison")
+
+
+def test_objects_that_cannot_be_compared(make):
+    with pytest.raises(ValueError, match=r"X\[0\] is of type Uncomparable"):
+        make().fit([Uncomparable(), Uncomparable()], [0, 1])
+
+
 @pytest.mark.parametrize("dates", [{}, {"tz": "UTC"}], ids=["local", "in a time zone"])
 def test_tables_of_dates(make, dates):
     X = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=8, **dates)})
