@@ -3,6 +3,7 @@
     python benchmarks/comparison.py                          # everything that is not stored: a day on one core
     python benchmarks/comparison.py --contenders skcnn --sets "digits 180" "icons 32"
     python benchmarks/comparison.py --role development --contenders skcnn --name wide --set n_kernels="(64, 128)"
+    python benchmarks/comparison.py --contenders "histogram boosting" --first 1    # the first split of each set
     python benchmarks/comparison.py --report-only --ours wide
 
 Each result is stored as it comes, in a file for each contender. What is stored is not computed again, except with
@@ -46,6 +47,7 @@ def _arguments():
     parser.add_argument("--contenders", nargs="+", choices=everyone, default=everyone, metavar="NAME")
     parser.add_argument("--sets", nargs="+", choices=image_sets.SETS, default=list(image_sets.SETS), metavar="SET")
     parser.add_argument("--role", choices=["development", "report", "extra", "all"], default="all")
+    parser.add_argument("--first", type=int, metavar="N", help="only the first N splits of each set")
     parser.add_argument("--set", dest="parameters", nargs="+", default=[], metavar="PARAMETER=VALUE", help="for skcnn")
     parser.add_argument("--backend", help="for skcnn; not stored, since it does not change what is learnt")
     parser.add_argument("--name", help="the name of skcnn with these parameters")
@@ -80,7 +82,7 @@ def run_all(contender, names, args):
     store = Store(args.results, name, args.parameters if contender == "skcnn" else {})
     for set_name in names:
         image_set = image_sets.load(set_name)
-        for split in range(len(image_set.splits)):
+        for split in range(len(image_set.splits[: args.first])):
             if args.again or not store.has(image_set, split):
                 _run(run, image_set, split, store)
 
