@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar, cast
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -59,7 +59,11 @@ from skcnn.schedules import SCHEDULES, Schedule
 
 __all__ = ["NumpyCNNClassifier"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Array = NDArray[Any]
+ImagesLike = ArrayLike | Sequence[Any]  # such as a list of Pillow's images
+Size = int | tuple[int, int]
 _AUTO = StrOptions({"auto"})
 _COUNT = Interval(Integral, 1, LARGEST_COUNT, closed="both")
 MOST_THREADS = 1024  # more would not be faster on any computer
@@ -73,6 +77,11 @@ def _has_partial_fit(classifier: Any) -> bool:
             "weights, as in dict(zip(classes, compute_class_weight('balanced', classes=classes, y=all_labels)))"
         )
     return True
+
+
+def _with_partial_fit(method: Callable[P, R]) -> Callable[P, R]:
+    """Return `partial_fit`, which classifiers have only if it is available."""
+    return cast("Callable[P, R]", available_if(_has_partial_fit)(method))
 
 
 class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParametersMixin, ClassifierMixin, BaseEstimator):
@@ -317,13 +326,13 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     def __init__(
         self,
         n_kernels: int | Sequence[int] | Literal["auto"] = "auto",
-        kernel_size: Any = 3,
-        pool_size: Any = 2,
+        kernel_size: Size | Sequence[Size] = 3,
+        pool_size: Size | Sequence[Size] = 2,
         hidden_layer_sizes: int | Sequence[int] | Literal["auto"] = "auto",
         activation: str | Layer | Sequence[str | Layer] = "relu",
         *,
-        stride: Any = 1,
-        padding: Any = "same",
+        stride: Size | Sequence[Size] = 1,
+        padding: str | Size | Sequence[str | Size] = "same",
         pool: str | Sequence[str] = "max",
         batch_norm: bool | Literal["auto"] = "auto",
         dropout: float | Sequence[float] | Literal["auto"] = "auto",
@@ -400,15 +409,15 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
     @fit_context
     def fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: ImagesLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
+        X_val: ImagesLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-    ) -> NumpyCNNClassifier:
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -463,7 +472,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation_data: tuple[Any, Any, Any], file: Checkpoint | None
-    ) -> NumpyCNNClassifier:
+    ) -> Self:
         """Train the network, and save the training state to `file`, which is locked, unless it is None."""
         require_none_missing(self.get_params().values())
         self._require_backend()
@@ -506,9 +515,11 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         warn_how_it_ended(self, model, state, data, config)
         return self
 
-    @available_if(_has_partial_fit)
+    @_with_partial_fit
     @fit_context
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> NumpyCNNClassifier:
+    def partial_fit(
+        self, X: ImagesLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on the given samples, at the constant learning rate `learning_rate_init`.
 
         The first call fixes the scaling and the mean by which sample weights are divided. With ``batch_size="auto"``,
@@ -553,7 +564,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         warn_how_it_ended(self, model, state, data, config)
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: ImagesLike) -> Array:
         """Predict class labels.
 
         Parameters
@@ -575,7 +586,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """
         return self._predict(X, lambda model, logits: model.classes[model.loss.decide(logits)])
 
-    def decision_function(self, X: Any) -> Array:
+    def decision_function(self, X: ImagesLike) -> Array:
         """Return the network's outputs, before softmax or sigmoid turns them into probabilities.
 
         Parameters
@@ -589,7 +600,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """
         return self._predict(X, lambda model, logits: logits[:, 0] if logits.shape[1] == 1 else logits)
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: ImagesLike) -> Array:
         """Return the probability of each class.
 
         Parameters
@@ -604,7 +615,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """
         return self._predict(X, lambda model, logits: model.loss.probabilities(logits))
 
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: ImagesLike) -> Array:
         """Return the logarithm of the probability of each class, which is finite even if the probability rounds to 0.
 
         Parameters
@@ -618,7 +629,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """
         return self._predict(X, lambda model, logits: model.loss.log_probabilities(logits))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: ImagesLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy.
 
         Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial, wraps
 from math import inf
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 from sklearn import get_config, set_config
 from sklearn.base import _fit_context
@@ -16,16 +16,22 @@ from skcnn._engine.numpy_settings import restoring_numpy
 from skcnn._engine.surely import surely
 from skcnn._values import is_number
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:  # scikit-learn 1.6 to 1.8
+    _with_callbacks = None
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Empty: this version of scikit-learn has no callbacks."""
 
-    def with_callbacks(method: Any) -> Any:
-        """Return the method unchanged."""
-        return method
+
+def with_callbacks(method: Callable[P, R]) -> Callable[P, R]:
+    """Make a method work with scikit-learn's callbacks, in versions that have them."""
+    return cast("Callable[P, R]", _with_callbacks(method)) if _with_callbacks else method
 
 
 class Number(Interval):
@@ -51,16 +57,16 @@ __all__ = [
 ]
 
 
-def fit_context(method: Callable[..., Any]) -> Callable[..., Any]:
+def fit_context(method: Callable[P, R]) -> Callable[P, R]:
     """Make a method check the parameters against `_parameter_constraints` first.
 
     The scikit-learn functions that the method calls then do not check their own parameters. This setting, and those of
     NumPy, are restored even if a signal handler raises an exception.
     """
-    checked = _fit_context(prefer_skip_nested_validation=True)(method)
+    checked: Callable[P, R] = _fit_context(prefer_skip_nested_validation=True)(method)
 
     @wraps(method)
-    def in_context(*args: Any, **kwargs: Any) -> Any:
+    def in_context(*args: P.args, **kwargs: P.kwargs) -> R:
         skip = get_config()["skip_parameter_validation"]
         fit = partial(restoring_numpy, partial(checked, *args, **kwargs))
         return surely(fit, partial(set_config, skip_parameter_validation=skip))
