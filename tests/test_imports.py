@@ -70,8 +70,6 @@ def test_the_stack_runs_without_sklearn():
     script = """
 import sys
 sys.modules["sklearn"] = None
-import types
-package = types.ModuleType("skcnn"); package.__path__ = [sys.argv[1]]; sys.modules["skcnn"] = package
 import numpy as np
 from skcnn.layers import Conv2D, Dense, Flatten, ReLU
 from skcnn.losses import SoftmaxCrossEntropy
@@ -90,7 +88,34 @@ state = TrainingState(network)
 train(state, DataSet(x, y, None, np.arange(20)), config, observers=[Progress(False)])
 assert state.history[-1]["loss"] < 0.1, state.history[-1]
 """
-    subprocess.run([sys.executable, "-c", script, str(PACKAGE)], check=True)
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_public_names_are_imported_when_they_are_first_used():
+    script = """
+import sys
+import skcnn
+assert "numpy" not in sys.modules
+assert {*skcnn.__all__, "layers", "presets"} <= set(dir(skcnn))
+skcnn.layers.ReLU()
+assert "sklearn" not in sys.modules
+assert skcnn.NumpyCNNClassifier() and skcnn.NumpyCNNClassifier is skcnn.NumpyCNNClassifier
+from skcnn import *
+assert load is skcnn.load and Network is skcnn.Network
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_every_public_module_is_an_attribute_of_the_package():
+    public = {module_name(path) for path in MODULES if not module_name(path).startswith("_")}
+    for name in sorted(public):
+        script = f"import skcnn; assert skcnn.{name}.__name__ == 'skcnn.{name}'"
+        subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_unknown_names_of_the_package_raise_attribute_error():
+    with pytest.raises(AttributeError, match="module 'skcnn' has no attribute 'NumpyCnnClassifier'"):
+        skcnn.NumpyCnnClassifier  # noqa: B018
 
 
 def test_public_modules_say_what_is_public():
