@@ -8,8 +8,8 @@ TensorBoard. Callbacks need scikit-learn 1.9 or newer.
 
 # %%
 # A callback has four methods. scikit-learn calls `on_fit_task_end` after each epoch and at the end of the fit.
-# ``fitted_estimator`` is the classifier as it is then, so its history ends with the epoch's row. This class leaves it to
-# its subclasses what they do with the row.
+# ``fitted_estimator`` is the classifier as it is at that moment, so its history ends with the row of the epoch. What is
+# done with the row is left to subclasses.
 
 
 class EpochLogger:
