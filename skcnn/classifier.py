@@ -54,6 +54,7 @@ from skcnn._training.loop import train
 from skcnn._values import LARGEST_COUNT
 from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
+from skcnn.layers.path import LayerIndex
 from skcnn.optimizers import OPTIMIZERS, Optimizer
 from skcnn.schedules import SCHEDULES, Schedule
 
@@ -647,25 +648,64 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """
         return float(super().score(X, label_array(y, "y"), sample_weight))
 
-    def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
-        """Predict block by block. `finish` turns the outputs of each block into its part of the result."""
-        return restoring_numpy(partial(self._predict_blocks, X, finish))
+    def activations(self, X: ImagesLike, *, layer: LayerIndex = -1) -> Array:
+        """Return the output of a layer of `network_` for each image.
 
-    def _predict_blocks(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
+        Parameters
+        ----------
+        X : array-like
+            Images of the fitted shape, flat or not.
+        layer : int or tuple of int, default=-1
+            The index of the layer in ``network_.layers``. Negative indices count from the end: -1 is the output layer,
+            without softmax or sigmoid. A tuple is the position of a layer inside `Sequential` or `Residual`: ``(2, 0)``
+            is the first layer in ``network_.layers[2]``.
+
+        Returns
+        -------
+        activations : ndarray of shape (n, h, w, c) or (n, n_units)
+            Feature maps or, from `Flatten` or a global pool on, rows. They have the network's dtype.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        TypeError, IndexError
+            If `layer` is not an int or a tuple of ints, or if the network has no such layer.
+        ValueError
+            If X is invalid, or if its images do not have the fitted shape.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import NumpyCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = NumpyCNNClassifier(max_iter=1, random_state=0).fit(X, y)
+        >>> clf.network_.layers[2], clf.activations(X, layer=2).shape
+        (MaxPool2D(pool_size=2), (1797, 4, 4, 16))
+        """
+        return self._predict(X, lambda model, out: out, layer)
+
+    def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array], layer: LayerIndex = -1) -> Array:
+        """Predict block by block. `finish` turns the layer's outputs for each block into its part of the result."""
+        return restoring_numpy(partial(self._predict_blocks, X, finish, layer))
+
+    def _predict_blocks(self, X: Any, finish: Callable[[FittedModel, Array], Array], layer: LayerIndex) -> Array:
         model = self._model  # the same model for the whole call, even if another thread refits meanwhile
+        # the whole network caches what it needs for prediction
+        network = model.network if layer == -1 else model.network.up_to(layer)
         rows = read_images(self, model, X)
         model.warn_if_scale_is_off(rows, "X")
 
-        def checked(logits: Array) -> Array:
-            if not np.isfinite(logits).all():
+        def checked(out: Array) -> Array:
+            if not np.isfinite(out).all():
                 raise ValueError(
                     "X contains values too large for this network: its outputs are not finite. The training data was "
                     f"scaled by (x - {model.image_format.center}) / {model.image_format.width}"
                 )
-            return finish(model, logits)
+            return finish(model, out)
 
         images = Images(rows, model.image_format)
-        return predict(model.network, images, len(rows), self._n_threads(), checked, backend=self._present_backend())
+        return predict(network, images, len(rows), self._n_threads(), checked, backend=self._present_backend())
 
     def _present_backend(self) -> str:
         """Return the backend to predict with. Without numba, NumPy's kernels return nearly the same."""
