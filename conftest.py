@@ -1,5 +1,6 @@
 """Options of all tests: ``pytest --backend numba`` runs the tests of the estimator with compiled kernels."""
 
+import os
 from importlib.util import find_spec
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 # doctests import every module of the package; those with compiled kernels need numba, and the decoder needs Pillow
 collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
 collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"]
+# the displays need matplotlib, and draw without a window
+collect_ignore_glob += [] if find_spec("matplotlib") else ["skcnn/inspection/*"]
+os.environ["MPLBACKEND"] = "Agg"
 
 
 def pytest_addoption(parser):

@@ -29,6 +29,7 @@ _MODULES = {
     "compilation",
     "datasets",
     "initializers",
+    "inspection",
     "layers",
     "losses",
     "network",

@@ -11,7 +11,7 @@ ELSEWHERE = {"Augmentation", "Initializer", "INITIALIZERS", "Schedule", "PREDICT
 WHOLE_MODULES = ["optimizers", "losses", "datasets"]
 
 
-@pytest.mark.parametrize("name", ["layers", "schedules", "augmentation", "presets", *WHOLE_MODULES])
+@pytest.mark.parametrize("name", ["layers", "schedules", "augmentation", "inspection", "presets", *WHOLE_MODULES])
 def test_public_names_are_on_the_api_page(name):
     text = API.read_text()
     public = set(import_module(f"skcnn.{name}").__all__) - ELSEWHERE

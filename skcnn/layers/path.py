@@ -10,7 +10,7 @@ from skcnn.layers.base import Layer
 from skcnn.layers.residual import Residual
 from skcnn.layers.sequential import Sequential
 
-__all__ = ["LayerIndex", "inner_layers", "path_to"]
+__all__ = ["LayerIndex", "describe", "inner_layers", "path_to"]
 
 LayerIndex = int | tuple[int, ...]
 
@@ -56,3 +56,19 @@ def path_to(layers: Sequence[Layer], layer: Any) -> tuple[int, ...]:
         path = (*path, index % n_layers)
         layers = inner_layers(layers[index])
     return path
+
+
+def describe(layers: Sequence[Layer], path: tuple[int, ...]) -> str:
+    """Return the position and the repr of a layer.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Conv2D, Flatten, ReLU
+    >>> layers = [Conv2D(8), Residual([Conv2D(8), ReLU()]), Flatten()]
+    >>> describe(layers, (2,)), describe(layers, (1, 1))
+    ('layer 2, Flatten()', 'layer (1, 1), ReLU()')
+    """
+    *chains, last = path
+    for index in chains:
+        layers = inner_layers(layers[index])
+    return f"layer {path if chains else last}, {layers[last]!r}"
