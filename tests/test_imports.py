@@ -23,10 +23,10 @@ STOREYS = [
     {"_storage"},
     {"_estimator", "datasets"},
     {"classifier"},
-    {"inspection", "persistence"},
+    {"features", "inspection", "persistence"},
     {"presets", "__init__"},
 ]
-USES_SKLEARN = {"_estimator", "classifier", "datasets", "inspection", "persistence"}
+USES_SKLEARN = {"_estimator", "classifier", "datasets", "features", "inspection", "persistence"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 

@@ -10,7 +10,7 @@ from skcnn.layers.base import Layer
 from skcnn.layers.residual import Residual
 from skcnn.layers.sequential import Sequential
 
-__all__ = ["LayerIndex", "describe", "inner_layers", "path_to"]
+__all__ = ["LayerIndex", "describe", "inner_layers", "path_to", "require_index"]
 
 LayerIndex = int | tuple[int, ...]
 
@@ -19,6 +19,14 @@ def inner_layers(layer: Layer) -> Sequence[Layer]:
     """Return the layers inside a layer, or () if there are none."""
     # the types must be exactly these, because a subclass may compute anything
     return layer.layers if isinstance(layer, Sequential) and type(layer) in (Sequential, Residual) else ()
+
+
+def require_index(layer: Any) -> tuple[int, ...]:
+    """Return an int or a tuple of ints as a tuple. Raise TypeError for any other type."""
+    indices = layer if isinstance(layer, tuple) else (layer,)
+    if not indices or any(isinstance(index, bool) or not isinstance(index, Integral) for index in indices):
+        raise TypeError(f"layer={layer!r} must be an int or, inside Sequential or Residual, a tuple of ints")
+    return tuple(map(int, indices))
 
 
 def path_to(layers: Sequence[Layer], layer: Any) -> tuple[int, ...]:
@@ -44,11 +52,8 @@ def path_to(layers: Sequence[Layer], layer: Any) -> tuple[int, ...]:
     >>> path_to(layers, -1), path_to(layers, (1, -2))
     ((2,), (1, 0))
     """
-    indices = layer if isinstance(layer, tuple) else (layer,)
-    if not indices or any(isinstance(index, bool) or not isinstance(index, Integral) for index in indices):
-        raise TypeError(f"layer={layer!r} must be an int or, inside Sequential or Residual, a tuple of ints")
     path: tuple[int, ...] = ()
-    for index in map(int, indices):
+    for index in require_index(layer):
         n_layers, where = len(layers), f"layer {path}" if path else "the network"
         if not -n_layers <= index < n_layers:
             allowed = f"{-n_layers} to {n_layers - 1}" if n_layers else "none"
