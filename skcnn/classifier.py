@@ -39,6 +39,7 @@ from skcnn._estimator.progress import Progress, announce, announce_network, hint
 from skcnn._estimator.reading import check_classes, read_data_set, read_images
 from skcnn._estimator.sklearn_private import (
     CallbackSupportMixin,
+    DocumentationLinkMixin,
     HasMethods,
     Interval,
     Number,
@@ -85,7 +86,14 @@ def _with_partial_fit(method: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", available_if(_has_partial_fit)(method))
 
 
-class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParametersMixin, ClassifierMixin, BaseEstimator):
+class NumpyCNNClassifier(
+    CallbackSupportMixin,
+    DocumentationLinkMixin,
+    FittedStateMixin,
+    NestedParametersMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
     """Convolutional network classifier.
 
     The network is a stack of convolutions with activations and pooling, followed by fully connected layers. It is
@@ -202,7 +210,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         (``pip install "skcnn[fast]"``). Results differ by rounding errors only, so a classifier trained with one
         backend can predict with the other. If numba is missing, prediction uses NumPy's kernels, with a warning.
     verbose : int, default=0
-        Whether to print a line per epoch. On a terminal or in a notebook, this also shows a progress bar.
+        1: on a terminal or in a notebook, show a progress bar with the loss, the validation score and the time that is
+        left; elsewhere, print a line per epoch. 2: print the lines in addition to the bar.
     random_state : int, RandomState instance or None, default=None
         The seed of everything random: initial weights, shuffling, validation split and so on. With an int, repeated
         fits give the same result, bit for bit.
@@ -503,7 +512,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             state,
             data,
             config,
-            observers=[Progress(bool(self.verbose)), EpochCallbacks(callbacks, model)],
+            observers=[Progress(self.verbose), EpochCallbacks(callbacks, model)],
             validate=validation_set or no_figures,
             save=partial(file.save, seed=seed) if file else None,
         )
@@ -560,7 +569,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         config = training_config(self, model, len(data.indices), n_threads, single_pass=True)
         state = new_state(self, model)
         data = with_scaled_weights(data, model)
-        train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
+        train(state, data, config, observers=[Progress(self.verbose)], validate=no_figures)
         self._hand_over(trained(model, state, config, keep_optimizer=True))
         warn_how_it_ended(self, model, state, data, config)
         return self

@@ -14,6 +14,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._estimator.sklearn_private import DocumentationLinkMixin
 from skcnn.classifier import ImagesLike, NumpyCNNClassifier
 from skcnn.layers.path import LayerIndex, require_index
 
@@ -22,7 +23,9 @@ __all__ = ["CNNFeatures"]
 Array = NDArray[Any]
 
 
-class CNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator):
+class CNNFeatures(
+    DocumentationLinkMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Transform images to the output of a layer of a convolutional network.
 
     `fit` trains the network to classify. Other estimators can use what a layer then returns: a classifier, a

@@ -15,6 +15,7 @@ from skcnn._caching import cached_property
 from skcnn._engine.lowering import LoweredChain, lower
 from skcnn._engine.passes import Passes, by_layer
 from skcnn._engine.sharding import cut, samples_per_shard
+from skcnn._html import html_table
 from skcnn._trees import leaves
 from skcnn._values import times
 from skcnn.layers.base import Layer, Params, Shape
@@ -183,16 +184,25 @@ class Network:
 
         The receptive field is the part of the input that one element of the output sees, in rows and columns of pixels.
         """
-        rows = [("input", times(self.shapes[0]), 0, "1x1", 0), *self._summary_rows()]
-        total = ("total", "", self.n_params, "", sum(row[4] for row in rows))
-        table = [("layer", "output", "parameters", "receptive field", "multiply-adds")]
-        table += [(name, shape, f"{n:,}", field, f"{work:,}") for name, shape, n, field, work in [*rows, total]]
+        table = self._summary_table()
         widths = [max(len(row[column]) for row in table) for column in range(5)]
         aligned = (
             [f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
             for row in table
         )
         return "\n".join("  ".join(cells).rstrip() for cells in aligned)
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a table in HTML, for notebooks."""
+        header, *rows = self._summary_table()
+        return html_table(header, rows, n_left=2)
+
+    def _summary_table(self) -> list[tuple[str, ...]]:
+        """Return the header and the rows of the summary."""
+        rows = [("input", times(self.shapes[0]), 0, "1x1", 0), *self._summary_rows()]
+        total = ("total", "", self.n_params, "", sum(row[4] for row in rows))
+        cells = [(name, shape, f"{n:,}", field, f"{work:,}") for name, shape, n, field, work in [*rows, total]]
+        return [("layer", "output", "parameters", "receptive field", "multiply-adds"), *cells]
 
     def _summary_rows(self) -> Iterator[tuple[str, str, int, str, int]]:
         windows = self.chain.windows(self.shapes[0])
