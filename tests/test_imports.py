@@ -23,7 +23,7 @@ STOREYS = [
     {"_storage"},
     {"_estimator", "datasets"},
     {"classifier"},
-    {"persistence"},
+    {"onnx", "persistence"},
     {"presets", "__init__"},
 ]
 USES_SKLEARN = {"_estimator", "classifier", "datasets", "persistence"}
