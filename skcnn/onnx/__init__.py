@@ -4,8 +4,9 @@
 module needs neither.
 """
 
+from skcnn.onnx.converter import register_converter
 from skcnn.onnx.export import to_onnx
 from skcnn.onnx.graph import Graph
 from skcnn.onnx.rules import Fitted, add_layer
 
-__all__ = ["Fitted", "Graph", "add_layer", "to_onnx"]
+__all__ = ["Fitted", "Graph", "add_layer", "register_converter", "to_onnx"]

@@ -12,12 +12,14 @@ from skcnn.layers.base import Shape
 from skcnn.onnx.check import require_same_predictions
 from skcnn.onnx.graph import Graph
 from skcnn.onnx.packages import import_onnx
-from skcnn.onnx.proto import INPUT, OUTPUTS, TensorType, to_proto
+from skcnn.onnx.proto import INPUT, LABEL, PROBABILITIES, TensorType, to_proto
 from skcnn.onnx.translation import (
     PRECISION,
     add_images,
+    add_label,
     add_network,
-    add_outputs,
+    add_probabilities,
+    add_scores,
     default_dtype,
     image_shapes,
     labels_for,
@@ -102,9 +104,11 @@ def to_onnx(
         images = add_images(graph, model.image_format, INPUT, shape, dtype)
     logits = add_network(graph, model.network, images)
     with graph.within("output"):
-        add_outputs(graph, model, logits, labels, OUTPUTS)
-    types = TensorType(labels.dtype, ()), TensorType(PRECISION, (len(labels),))
-    proto = to_proto(graph, TensorType(dtype, shape), dict(zip(OUTPUTS, types, strict=True)))
+        scores = add_scores(graph, model, logits)
+        add_probabilities(graph, model, scores, PROBABILITIES)
+        add_label(graph, scores, labels, LABEL)
+    outputs = {LABEL: TensorType(labels.dtype, ()), PROBABILITIES: TensorType(PRECISION, (len(labels),))}
+    proto = to_proto(graph, TensorType(dtype, shape), outputs)
     require_same_predictions(proto, clf, shape, dtype)
     return proto
 

@@ -12,9 +12,9 @@ from skcnn.layers.base import Shape
 from skcnn.onnx.graph import Graph
 from skcnn.onnx.packages import import_onnx
 
-__all__ = ["INPUT", "OUTPUTS", "TensorType", "to_proto"]
+__all__ = ["INPUT", "LABEL", "PROBABILITIES", "TensorType", "to_proto"]
 
-INPUT, OUTPUTS = "X", ("label", "probabilities")  # as in skl2onnx
+INPUT, LABEL, PROBABILITIES = "X", "label", "probabilities"  # as in skl2onnx
 OPSET, IR_VERSION = 17, 8  # of 2022, so that older runtimes can read the model too
 
 

@@ -15,7 +15,18 @@ from skcnn.network import Network
 from skcnn.onnx.graph import Graph
 from skcnn.onnx.rules import Fitted, add_layer
 
-__all__ = ["add_images", "add_network", "add_outputs", "default_dtype", "image_shapes", "labels_for"]
+__all__ = [
+    "CODES",
+    "PRECISION",
+    "add_images",
+    "add_label",
+    "add_network",
+    "add_probabilities",
+    "add_scores",
+    "default_dtype",
+    "image_shapes",
+    "labels_for",
+]
 
 Array = NDArray[Any]
 PRECISION = np.dtype(np.float32)  # of the layers, because onnxruntime has no convolution in float64
@@ -73,28 +84,27 @@ def add_network(graph: Graph, network: Network, images: str) -> str:
     return add_layer(graph, network.chain, images, Fitted(params, states, network.shapes[0]))
 
 
-def add_outputs(graph: Graph, model: FittedModel, logits: str, labels: Array, outputs: tuple[str, str]) -> None:
-    """Add the link function and the decision.
+def add_scores(graph: Graph, model: FittedModel, logits: str) -> str:
+    """Return the name of a score for each class (n, n_classes): the logits. Those of two classes are -z and z."""
+    return graph.add("Concat", graph.add("Neg", logits), logits, axis=1) if _is_binary(model) else logits
 
-    Parameters
-    ----------
-    graph : Graph
-    model : FittedModel
-    logits : str
-        The name of the network's outputs.
-    labels : ndarray of shape (n_classes,)
-        The labels to return.
-    outputs : pair of str
-        The names of the label (n,) and of the probabilities (n, n_classes).
-    """
-    label, probabilities = outputs
-    is_binary = model.loss.out_activation == "logistic"
-    if is_binary:
-        logits = graph.add("Concat", graph.add("Neg", logits), logits, axis=1)
-    graph.add("Sigmoid" if is_binary else "Softmax", logits, output=probabilities, **({} if is_binary else {"axis": 1}))
-    # the largest logit rather than the largest probability, because rounding can make probabilities equal
-    winner = graph.add("ArgMax", logits, axis=1, keepdims=0)
-    graph.add("Gather", graph.constant("classes", labels), winner, output=label)
+
+def add_probabilities(graph: Graph, model: FittedModel, scores: str, output: str | None = None) -> str:
+    """Add the link function. Return the name of the probabilities (n, n_classes)."""
+    if _is_binary(model):
+        return graph.add("Sigmoid", scores, output=output)
+    return graph.add("Softmax", scores, output=output, axis=1)
+
+
+def add_label(graph: Graph, scores: str, labels: Array, output: str) -> None:
+    """Add the decision, whose result (n,) is named `output`. The first one of equal scores wins."""
+    # not the largest probability, because rounding can make probabilities equal
+    winner = graph.add("ArgMax", scores, axis=1, keepdims=0)
+    graph.add("Gather", graph.constant("classes", labels), winner, output=output)
+
+
+def _is_binary(model: FittedModel) -> bool:
+    return model.loss.out_activation == "logistic"
 
 
 def labels_for(classes: Array) -> Array:
