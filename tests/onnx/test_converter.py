@@ -1,7 +1,5 @@
 """Pipelines and other estimators that contain the classifier, converted by skl2onnx."""
 
-import sys
-
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -108,10 +106,3 @@ def test_images_of_another_shape(X, clf, skl2onnx):
     message = r"^NumpyCNNClassifier was fitted on images of shape \(6, 6\), but its input .* the shape \[None, 35\]$"
     with pytest.raises(ValueError, match=message):
         skl2onnx.to_onnx(clf, X[:1, :35])
-
-
-def test_without_skl2onnx(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skl2onnx", None)
-    message = r"^Converting pipelines to ONNX needs skl2onnx: pip install skl2onnx \("
-    with pytest.raises(ImportError, match=message):
-        register_converter()

@@ -4,13 +4,19 @@ import sys
 
 import pytest
 
-from skcnn.onnx import Fitted, Graph, add_layer, to_onnx
+from skcnn.onnx import Fitted, Graph, add_layer, register_converter, to_onnx
 
 
 def test_without_onnx(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r'^Export to ONNX needs the package onnx: pip install "skcnn\[onnx\]" \('):
         to_onnx(fitted)
+
+
+def test_without_skl2onnx(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r"^Converting pipelines to ONNX needs skl2onnx: pip install skl2onnx \("):
+        register_converter()
 
 
 def test_a_graph_needs_no_package(fitted, monkeypatch):

@@ -49,6 +49,17 @@ def test_a_rule_computes_what_forward_does(layer, in_shape, dtype):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@every_layer
+def test_the_reference_evaluator_agrees(layer, in_shape):
+    """Where onnxruntime is not installed, `to_onnx` compares with this evaluator."""
+    from onnx.reference import ReferenceEvaluator
+
+    params, x, _ = made(layer, in_shape, np.float32)
+    state = random_state(layer, in_shape, np.float32)
+    (found,) = ReferenceEvaluator(alone(layer, Fitted(params, state, in_shape))).run(None, {"X": x})
+    np.testing.assert_allclose(found, layer.apply(params, x, PREDICT._replace(state=state)), rtol=1e-5, atol=1e-5)
+
+
 def test_all_layers_have_rules():
     public = [getattr(skcnn.layers, name) for name in skcnn.layers.__all__]
     assert set(RULES) == {layer for layer in public if isinstance(layer, type) and issubclass(layer, Layer)} - {Layer}
