@@ -5,12 +5,13 @@ from importlib.util import find_spec
 
 import pytest
 
-# doctests import every module of the package; those with compiled kernels need numba, and the decoder needs Pillow
+# doctests import every module of the package; some modules need an optional package
 collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
 collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"]
 # the displays need matplotlib, and draw without a window
 collect_ignore_glob += [] if find_spec("matplotlib") else ["skcnn/inspection/*"]
 os.environ["MPLBACKEND"] = "Agg"
+collect_ignore_glob += [] if find_spec("onnx") else ["skcnn/onnx/*"]
 
 
 def pytest_addoption(parser):

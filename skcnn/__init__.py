@@ -36,6 +36,7 @@ _MODULES = {
     "layers",
     "losses",
     "network",
+    "onnx",
     "optimizers",
     "persistence",
     "presets",

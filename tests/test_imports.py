@@ -23,7 +23,7 @@ STOREYS = [
     {"_storage"},
     {"_estimator", "datasets"},
     {"classifier"},
-    {"features", "inspection", "persistence"},
+    {"features", "inspection", "onnx", "persistence"},
     {"presets", "__init__"},
 ]
 USES_SKLEARN = {"_estimator", "classifier", "datasets", "features", "inspection", "persistence"}
