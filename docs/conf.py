@@ -1,10 +1,16 @@
 """Sphinx configuration: `python -m sphinx -W -b html docs docs/_build/html`."""
 
+import sys
+from pathlib import Path
+
 from skcnn import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "skcnn"
 version = release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "drawn"]
+html_static_path = ["_static"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"skcnn {release}"
@@ -13,6 +19,8 @@ html_theme_options = {"light_css_variables": {"code-font-size": "70%"}}
 
 # so that a link to a heading works here as it does where the files are read as they are
 myst_heading_anchors = 3
+# equations: $...$ and $$...$$
+myst_enable_extensions = ["dollarmath", "amsmath"]
 
 # docstrings are numpydoc; "Shape" is a section of ours
 napoleon_google_docstring = False
