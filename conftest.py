@@ -4,9 +4,10 @@ from importlib.util import find_spec
 
 import pytest
 
-# doctests import every module of the package; those with compiled kernels need numba, and the decoder needs Pillow
+# doctests import every module; those with compiled kernels need numba, the decoder needs Pillow, and the site Sphinx
 collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
 collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"]
+collect_ignore_glob += ["docs/conf.py"]
 
 
 def pytest_addoption(parser):

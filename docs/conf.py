@@ -1,28 +1,88 @@
-"""Sphinx configuration: `python -m sphinx -W -b html docs docs/_build/html`."""
+"""Sphinx configuration: `python -m sphinx -W -E -b html docs docs/_build/html`.
+
+`python -m sphinx -W -E -b linkcheck docs docs/_build/linkcheck` also checks the links to other sites.
+"""
+
+from docutils import nodes
+from numpydoc.docscrape import NumpyDocString
 
 from skcnn import __version__
 
 project = "skcnn"
 version = release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
 exclude_patterns = ["_build"]
-html_theme = "furo"
-html_title = f"skcnn {release}"
-# small enough for a network's summary
-html_theme_options = {"light_css_variables": {"code-font-size": "70%"}}
-
-# so that a link to a heading works here as it does where the files are read as they are
-myst_heading_anchors = 3
-
-# docstrings are numpydoc; "Shape" is a section of ours
-napoleon_google_docstring = False
-napoleon_use_ivar = False
-napoleon_use_rtype = False
-napoleon_custom_sections = ["Shape"]
-autodoc_member_order = "bysource"
-autodoc_typehints = "none"
-autodoc_preserve_defaults = True
-# every layer has the same methods: they are described once, in Layer
-autodoc_inherit_docstrings = False
+templates_path = ["_templates"]
 # `names` in docstrings are parameters, attributes and modules alike
 default_role = "code"
+smartquotes = False
+nitpicky = True
+# fitted attributes are described where they are listed; scikit-learn has its own documentation
+nitpick_ignore_regex = [("py:obj", r"\w+_"), ("py:obj", r"sklearn\..+")]
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skcnn {release}"
+html_static_path = ["_static"]
+html_css_files = ["skcnn.css"]
+html_theme_options = {
+    "logo": {"text": "skcnn"},
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "show_nav_level": 1,
+    "navigation_depth": 2,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+
+# a link to a heading works here as it does where the files are read as they are
+myst_heading_anchors = 4
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+
+# every layer has the same methods: they are described once, in Layer
+autodoc_inherit_docstrings = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+
+# only what follows a prompt is copied, if there is one
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+linkcheck_timeout = 30
+linkcheck_retries = 2
+
+
+# a section of ours: numpydoc knows it now, and `shapes_as_notes` shows it
+NumpyDocString.sections["Shape"] = []
+
+
+def shapes_as_notes(app, what, name, obj, options, lines):
+    """Turn the section "Shape" into notes."""
+    for number in range(len(lines) - 1):
+        if (lines[number], lines[number + 1]) == ("Shape", "-----"):
+            lines[number] = "Notes"
+            lines[number + 2 : number + 2] = ["**Shape**", ""]
+
+
+def without_last_line(app, doctree):
+    """Remove the empty line at the end of a block of code, which a doctest needs but a reader does not."""
+    for block in doctree.findall(nodes.literal_block):
+        block.rawsource = block.astext().rstrip()
+        block.children = [nodes.Text(block.rawsource)]
+
+
+def setup(app):
+    """Connect the functions above; the first must come before numpydoc's."""
+    app.connect("autodoc-process-docstring", shapes_as_notes, priority=100)
+    app.connect("doctree-read", without_last_line)
