@@ -40,6 +40,7 @@ html_theme_options = {
     "show_nav_level": 1,
     "navigation_depth": 2,
     "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
@@ -53,7 +54,27 @@ autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
+
+# all public methods with a docstring, unless they are listed here
+autosummary_context = {
+    "methods_of": {
+        "skcnn.NumpyCNNClassifier": "fit, partial_fit, predict, predict_proba, predict_log_proba, decision_function, "
+        "score, get_params, set_params",
+        "skcnn.Network": "build, predict, summary, n_params",
+    }
+}
+# the first parameter of each group, and the title of the group
+PARAMETER_GROUPS = {
+    "skcnn.NumpyCNNClassifier": {
+        "n_kernels": "architecture",
+        "image_shape": "images",
+        "solver": "training",
+        "early_stopping": "validation and early stopping",
+        "warm_start": "running",
+    }
+}
 
 # only what follows a prompt is copied, if there is one
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -75,6 +96,16 @@ def shapes_as_notes(app, what, name, obj, options, lines):
             lines[number + 2 : number + 2] = ["**Shape**", ""]
 
 
+def group_parameters(app, what, name, obj, options, lines):
+    """Show the parameters that numpydoc has listed in groups."""
+    groups = PARAMETER_GROUPS.get(name, {}) if what == "class" else {}
+    for parameter, title in groups.items():
+        start = next(number for number, line in enumerate(lines) if line.strip().startswith(f"**{parameter}**"))
+        lines[start:start] = [f":Parameters ({title}):", ""]
+    if groups:
+        lines.remove(":Parameters:")
+
+
 def without_last_line(app, doctree):
     """Remove the empty line at the end of a block of code, which a doctest needs but a reader does not."""
     for block in doctree.findall(nodes.literal_block):
@@ -83,6 +114,7 @@ def without_last_line(app, doctree):
 
 
 def setup(app):
-    """Connect the functions above; the first must come before numpydoc's."""
+    """Connect the functions above, two of them before and after numpydoc's."""
     app.connect("autodoc-process-docstring", shapes_as_notes, priority=100)
+    app.connect("autodoc-process-docstring", group_parameters, priority=900)
     app.connect("doctree-read", without_last_line)
