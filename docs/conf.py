@@ -1,5 +1,8 @@
 """Sphinx configuration: `python -m sphinx -W -E -b html docs docs/_build/html`.
 
+The first build runs the examples of the gallery, later builds only those that have changed. `-D plot_gallery=0` runs
+none.
+
 `python -m sphinx -W -E -b linkcheck docs docs/_build/linkcheck` also checks the links to other sites.
 """
 
@@ -19,6 +22,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
@@ -79,6 +83,16 @@ PARAMETER_GROUPS = {
 # only what follows a prompt is copied, if there is one
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    # the pages of the API show the examples that use a class or function
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("skcnn",),
+    "image_srcset": ["2x"],
+    "show_memory": False,
+}
 
 linkcheck_timeout = 30
 linkcheck_retries = 2
