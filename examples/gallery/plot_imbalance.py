@@ -21,9 +21,7 @@ digits = load_digits()
 X_train, X_test, y_train, y_test = train_test_split(
     digits.images.astype(np.float32), digits.target, stratify=digits.target, random_state=0
 )
-kept = np.concatenate(
-    [np.flatnonzero(y_train == label)[: 6 if label % 2 == 0 else None] for label in range(10)]
-)
+kept = np.concatenate([np.flatnonzero(y_train == label)[: 6 if label % 2 == 0 else None] for label in range(10)])
 X_train, y_train = X_train[kept], y_train[kept]
 print("images per class:", np.bincount(y_train))
 
@@ -32,7 +30,9 @@ print("images per class:", np.bincount(y_train))
 
 fig, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
 for class_weight, shift in ((None, -0.2), ("balanced", 0.2)):
-    clf = NumpyCNNClassifier(class_weight=class_weight, batch_size=16, max_iter=20, random_state=0).fit(X_train, y_train)
+    clf = NumpyCNNClassifier(class_weight=class_weight, batch_size=16, max_iter=20, random_state=0).fit(
+        X_train, y_train
+    )
     y_pred = clf.predict(X_test)
     balanced = balanced_accuracy_score(y_test, y_pred)
     label = f"class_weight={class_weight!r}: balanced accuracy {balanced:.3f}"
@@ -42,5 +42,5 @@ ax.legend()
 plt.show()
 
 # %%
-# The weights raise the recall of the rare classes. They cannot replace the images that are missing: most rare classes are
-# still recognised less often than the frequent ones.
+# The weights raise the recall of the rare classes. They cannot replace the images that are missing: most rare classes
+# are still recognised less often than the frequent ones.

@@ -31,7 +31,7 @@ models = {
 }
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-for name, model in models.items():
+for model in models.values():
     LearningCurveDisplay.from_estimator(
         model, images, digits.target, train_sizes=[50, 100, 200, 400], ax=ax, score_type="test",
         cv=StratifiedKFold(3, shuffle=True, random_state=0), shuffle=True, random_state=0,

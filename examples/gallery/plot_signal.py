@@ -50,8 +50,8 @@ clf = clf.fit(X_train, y_train)
 print("kernels:", clf.network_.layers[0].kernel_size)
 
 # %%
-# A random forest takes each of the 128 times as a separate feature, and nearest neighbours compare signals time by time.
-# Both would need examples of each pulse at each time. The convolutional network needs far fewer.
+# A random forest takes each of the 128 times as a separate feature, and nearest neighbours compare signals time by
+# time. Both would need examples of each pulse at each time. The convolutional network needs far fewer.
 
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier

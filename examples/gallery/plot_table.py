@@ -2,14 +2,13 @@
 Images in a table
 =================
 
-Many image data sets are tables: one image per row, one pixel per column, and a column of labels. Pass `image_shape`, and
-the classifier reads each row as an image.
+Many image data sets are tables: one image per row, one pixel per column, and a column of labels. Pass `image_shape`,
+and the classifier reads each row as an image.
 """
 
 # %%
 # Such a table, as `pandas.read_csv` might return it. The images have 8 rows and 8 columns.
 
-import pandas as pd
 from sklearn.datasets import load_digits
 
 X, y = load_digits(return_X_y=True, as_frame=True)
