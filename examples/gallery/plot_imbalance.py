@@ -30,10 +30,8 @@ print("images per class:", np.bincount(y_train))
 
 fig, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
 for class_weight, shift in ((None, -0.2), ("balanced", 0.2)):
-    clf = NumpyCNNClassifier(class_weight=class_weight, batch_size=16, max_iter=20, random_state=0).fit(
-        X_train, y_train
-    )
-    y_pred = clf.predict(X_test)
+    clf = NumpyCNNClassifier(class_weight=class_weight, batch_size=16, max_iter=20, random_state=0)
+    y_pred = clf.fit(X_train, y_train).predict(X_test)
     balanced = balanced_accuracy_score(y_test, y_pred)
     label = f"class_weight={class_weight!r}: balanced accuracy {balanced:.3f}"
     ax.bar(np.arange(10) + shift, recall_score(y_test, y_pred, average=None), width=0.4, label=label)

@@ -13,10 +13,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
 
 from skcnn import NumpyCNNClassifier
-from skcnn.layers import Conv2D, GlobalAvgPool2D, MaxPool2D, ReLU
+from skcnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, MaxPool2D, ReLU
 
 digits = load_digits()
 framed = np.pad(digits.images, ((0, 0), (3, 3), (3, 3))) / 16 - 0.5
@@ -28,7 +27,7 @@ anywhere = [Conv2D(32), ReLU(), MaxPool2D(), Conv2D(64), ReLU(), GlobalAvgPool2D
 models = {
     "convolutional": NumpyCNNClassifier(**training),
     "convolutional, global mean": NumpyCNNClassifier(layers=anywhere, **training),
-    "fully connected": MLPClassifier(200, tol=1e-3, max_iter=1000, random_state=0),
+    "fully connected": NumpyCNNClassifier(layers=[Flatten(), Dense(200), ReLU()], **training),
 }
 for model in models.values():
     model.fit(X_train, y_train)
