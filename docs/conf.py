@@ -6,10 +6,15 @@ none.
 `python -m sphinx -W -E -b linkcheck docs docs/_build/linkcheck` also checks the links to other sites.
 """
 
+import sys
+from pathlib import Path
+
 from docutils import nodes
 from numpydoc.docscrape import NumpyDocString
 
 from skcnn import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "skcnn"
 version = release = __version__
@@ -37,13 +42,11 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"skcnn {release}"
 html_static_path = ["_static"]
 html_css_files = ["skcnn.css"]
+html_sidebars = {"index": []}
 html_theme_options = {
     "logo": {"text": "skcnn"},
     "header_links_before_dropdown": 6,
     "navbar_align": "left",
-    "show_nav_level": 1,
-    "navigation_depth": 2,
-    "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
@@ -51,7 +54,7 @@ html_theme_options = {
 
 # a link to a heading works here as it does where the files are read as they are
 myst_heading_anchors = 4
-myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 
 # every layer has the same methods: they are described once, in Layer
 autodoc_inherit_docstrings = False
@@ -87,6 +90,7 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",
+    "within_subsection_order": "gallery_order.position",
     # the pages of the API show the examples that use a class or function
     "backreferences_dir": "api/backreferences",
     "doc_module": ("skcnn",),
