@@ -7,7 +7,7 @@ import pytest
 # doctests import every module; those with compiled kernels need numba, the decoder needs Pillow, and the site Sphinx
 collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
 collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"]
-collect_ignore_glob += ["docs/conf.py", "docs/_build/*", "docs/gallery/*"]
+collect_ignore_glob += ["docs/conf.py", "docs/picture.py", "docs/_build/*", "docs/gallery/*"]
 
 
 def pytest_addoption(parser):
