@@ -12,6 +12,8 @@ collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"
 collect_ignore_glob += [] if find_spec("matplotlib") else ["skcnn/inspection/*"]
 os.environ["MPLBACKEND"] = "Agg"
 collect_ignore_glob += [] if find_spec("onnx") else ["skcnn/onnx/*"]
+# the site needs Sphinx
+collect_ignore_glob += ["docs/conf.py", "docs/picture.py", "docs/_build/*", "docs/gallery/*"]
 
 
 def pytest_addoption(parser):

@@ -1,4 +1,4 @@
-"""docs/mlp_parity.md names everything that MLPClassifier has, and says rightly what this classifier has of it."""
+"""The page for users of MLPClassifier names everything that it has, and says rightly what this classifier has of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from skcnn import NumpyCNNClassifier
 from skcnn.optimizers import SGD, Adam
 
-PAGE = Path(__file__).parents[2] / "docs" / "mlp_parity.md"
+PAGE = Path(__file__).parents[2] / "docs" / "coming_from" / "mlpclassifier.md"
 KINDS = ["Parameters", "Attributes", "Methods"]
 
 
