@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+# what the start of an address stands for, and the folder and suffix of the file
+PLACES = {
+    "https://skcnn.readthedocs.io/en/latest/": ("docs", ".md"),
+    "https://github.com/skcnn/skcnn/blob/main/": ("", None),
+    "https://raw.githubusercontent.com/skcnn/skcnn/main/": ("", None),
+}
 
 
 def programs(heading):
@@ -34,3 +41,15 @@ def test_from_a_folder_of_photographs_to_a_saved_model(tmp_path, monkeypatch, rn
     assert "val_accuracy=1.0" in capsys.readouterr().out
     exec(predict, {})
     assert capsys.readouterr().out == "['cat']\n"
+
+
+def test_links_work_outside_the_repository_and_lead_to_pages_that_exist():
+    targets = re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
+    assert targets
+    for target in targets:
+        assert target.startswith("https://"), target
+        for start, (folder, suffix) in PLACES.items():
+            if target.startswith(start):
+                path = ROOT / folder / target.removeprefix(start).split("#")[0]
+                is_built = path.parent.name == "gallery"
+                assert is_built or (path.with_suffix(suffix) if suffix else path).exists(), target
