@@ -1,12 +1,18 @@
 """Options of all tests: ``pytest --backend numba`` runs the tests of the estimator with compiled kernels."""
 
+import os
 from importlib.util import find_spec
 
 import pytest
 
-# doctests import every module; those with compiled kernels need numba, the decoder needs Pillow, and the site Sphinx
+# doctests import every module of the package; some modules need an optional package
 collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
 collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"]
+# the displays need matplotlib, and draw without a window
+collect_ignore_glob += [] if find_spec("matplotlib") else ["skcnn/inspection/*"]
+os.environ["MPLBACKEND"] = "Agg"
+collect_ignore_glob += [] if find_spec("onnx") else ["skcnn/onnx/*"]
+# the site needs Sphinx, and its copies of examples are not ours to test
 collect_ignore_glob += ["docs/conf.py", "docs/picture.py", "docs/_build/*", "docs/gallery/*"]
 
 

@@ -10,13 +10,15 @@ from skcnn._version import __version__
 if TYPE_CHECKING:
     from skcnn.classifier import NumpyCNNClassifier
     from skcnn.compilation import compile_kernels
+    from skcnn.features import CNNFeatures
     from skcnn.network import Network
     from skcnn.persistence import load, save
 
-__all__ = ["Network", "NumpyCNNClassifier", "__version__", "compile_kernels", "load", "save"]
+__all__ = ["CNNFeatures", "Network", "NumpyCNNClassifier", "__version__", "compile_kernels", "load", "save"]
 
 # Each name is imported when it is first used, so that the layers can be used without importing scikit-learn.
 _MODULE_OF = {
+    "CNNFeatures": "features",
     "Network": "network",
     "NumpyCNNClassifier": "classifier",
     "compile_kernels": "compilation",
@@ -28,10 +30,13 @@ _MODULES = {
     "classifier",
     "compilation",
     "datasets",
+    "features",
     "initializers",
+    "inspection",
     "layers",
     "losses",
     "network",
+    "onnx",
     "optimizers",
     "persistence",
     "presets",

@@ -39,6 +39,7 @@ from skcnn._estimator.progress import Progress, announce, announce_network, hint
 from skcnn._estimator.reading import check_classes, read_data_set, read_images
 from skcnn._estimator.sklearn_private import (
     CallbackSupportMixin,
+    DocumentationLinkMixin,
     HasMethods,
     Interval,
     Number,
@@ -54,6 +55,7 @@ from skcnn._training.loop import train
 from skcnn._values import LARGEST_COUNT
 from skcnn.augmentation import Augmentation
 from skcnn.layers import Layer
+from skcnn.layers.path import LayerIndex
 from skcnn.optimizers import OPTIMIZERS, Optimizer
 from skcnn.schedules import SCHEDULES, Schedule
 
@@ -84,7 +86,14 @@ def _with_partial_fit(method: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", available_if(_has_partial_fit)(method))
 
 
-class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParametersMixin, ClassifierMixin, BaseEstimator):
+class NumpyCNNClassifier(
+    CallbackSupportMixin,
+    DocumentationLinkMixin,
+    FittedStateMixin,
+    NestedParametersMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
     """Convolutional network classifier.
 
     The network is a stack of convolutions with activations and pooling, followed by fully connected layers. It is
@@ -201,7 +210,8 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         (``pip install "skcnn[fast]"``). Results differ by rounding errors only, so a classifier trained with one
         backend can predict with the other. If numba is missing, prediction uses NumPy's kernels, with a warning.
     verbose : int, default=0
-        Whether to print a line per epoch. On a terminal or in a notebook, this also shows a progress bar.
+        1: on a terminal or in a notebook, show a progress bar with the loss, the validation score and the time that is
+        left; elsewhere, print a line per epoch. 2: print the lines in addition to the bar.
     random_state : int, RandomState instance or None, default=None
         The seed of everything random: initial weights, shuffling, validation split and so on. With an int, repeated
         fits give the same result, bit for bit.
@@ -502,7 +512,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
             state,
             data,
             config,
-            observers=[Progress(bool(self.verbose)), EpochCallbacks(callbacks, model)],
+            observers=[Progress(self.verbose), EpochCallbacks(callbacks, model)],
             validate=validation_set or no_figures,
             save=partial(file.save, seed=seed) if file else None,
         )
@@ -559,7 +569,7 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         config = training_config(self, model, len(data.indices), n_threads, single_pass=True)
         state = new_state(self, model)
         data = with_scaled_weights(data, model)
-        train(state, data, config, observers=[Progress(bool(self.verbose))], validate=no_figures)
+        train(state, data, config, observers=[Progress(self.verbose)], validate=no_figures)
         self._hand_over(trained(model, state, config, keep_optimizer=True))
         warn_how_it_ended(self, model, state, data, config)
         return self
@@ -647,25 +657,64 @@ class NumpyCNNClassifier(CallbackSupportMixin, FittedStateMixin, NestedParameter
         """
         return float(super().score(X, label_array(y, "y"), sample_weight))
 
-    def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
-        """Predict block by block. `finish` turns the outputs of each block into its part of the result."""
-        return restoring_numpy(partial(self._predict_blocks, X, finish))
+    def activations(self, X: ImagesLike, *, layer: LayerIndex = -1) -> Array:
+        """Return the output of a layer of `network_` for each image.
 
-    def _predict_blocks(self, X: Any, finish: Callable[[FittedModel, Array], Array]) -> Array:
+        Parameters
+        ----------
+        X : array-like
+            Images of the fitted shape, flat or not.
+        layer : int or tuple of int, default=-1
+            The index of the layer in ``network_.layers``. Negative indices count from the end: -1 is the output layer,
+            without softmax or sigmoid. A tuple is the position of a layer inside `Sequential` or `Residual`: ``(2, 0)``
+            is the first layer in ``network_.layers[2]``.
+
+        Returns
+        -------
+        activations : ndarray of shape (n, h, w, c) or (n, n_units)
+            Feature maps or, from `Flatten` or a global pool on, rows. They have the network's dtype.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        TypeError, IndexError
+            If `layer` is not an int or a tuple of ints, or if the network has no such layer.
+        ValueError
+            If X is invalid, or if its images do not have the fitted shape.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import NumpyCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = NumpyCNNClassifier(max_iter=1, random_state=0).fit(X, y)
+        >>> clf.network_.layers[2], clf.activations(X, layer=2).shape
+        (MaxPool2D(pool_size=2), (1797, 4, 4, 16))
+        """
+        return self._predict(X, lambda model, out: out, layer)
+
+    def _predict(self, X: Any, finish: Callable[[FittedModel, Array], Array], layer: LayerIndex = -1) -> Array:
+        """Predict block by block. `finish` turns the layer's outputs for each block into its part of the result."""
+        return restoring_numpy(partial(self._predict_blocks, X, finish, layer))
+
+    def _predict_blocks(self, X: Any, finish: Callable[[FittedModel, Array], Array], layer: LayerIndex) -> Array:
         model = self._model  # the same model for the whole call, even if another thread refits meanwhile
+        # the whole network caches what it needs for prediction
+        network = model.network if layer == -1 else model.network.up_to(layer)
         rows = read_images(self, model, X)
         model.warn_if_scale_is_off(rows, "X")
 
-        def checked(logits: Array) -> Array:
-            if not np.isfinite(logits).all():
+        def checked(out: Array) -> Array:
+            if not np.isfinite(out).all():
                 raise ValueError(
                     "X contains values too large for this network: its outputs are not finite. The training data was "
                     f"scaled by (x - {model.image_format.center}) / {model.image_format.width}"
                 )
-            return finish(model, logits)
+            return finish(model, out)
 
         images = Images(rows, model.image_format)
-        return predict(model.network, images, len(rows), self._n_threads(), checked, backend=self._present_backend())
+        return predict(network, images, len(rows), self._n_threads(), checked, backend=self._present_backend())
 
     def _present_backend(self) -> str:
         """Return the backend to predict with. Without numba, NumPy's kernels return nearly the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from math import prod
@@ -15,9 +15,11 @@ from skcnn._caching import cached_property
 from skcnn._engine.lowering import LoweredChain, lower
 from skcnn._engine.passes import Passes, by_layer
 from skcnn._engine.sharding import cut, samples_per_shard
+from skcnn._html import html_table
 from skcnn._trees import leaves
 from skcnn._values import times
 from skcnn.layers.base import Layer, Params, Shape
+from skcnn.layers.path import LayerIndex, inner_layers, path_to
 from skcnn.layers.sequential import Sequential
 
 __all__ = ["Network"]
@@ -136,6 +138,39 @@ class Network:
         products = self.chain.multiply_adds(self.shapes[0], self.shapes[-1])
         return max(elements), products + MULTIPLY_ADDS_PER_ELEMENT * sum(elements)
 
+    def up_to(self, layer: LayerIndex) -> Network:
+        """Return the network that ends with a layer. It has the same arrays.
+
+        Parameters
+        ----------
+        layer : int or tuple of int
+            The index of the layer in `layers`. Negative indices count from the end. A tuple is the position of a layer
+            inside `Sequential` or `Residual`: ``(2, 0)`` is the first layer in ``layers[2]``.
+
+        Raises
+        ------
+        TypeError
+            If `layer` has another type.
+        IndexError
+            If the network has no such layer.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcnn.layers import Conv2D, Flatten, ReLU
+        >>> network = Network.build([Conv2D(4), ReLU(), Flatten()], (8, 8, 1), np.random.default_rng(0), np.float32)
+        >>> network.up_to(0).predict(np.zeros((3, 8, 8, 1), np.float32)).shape
+        (3, 8, 8, 4)
+        """
+        first, *inside = path_to(self.layers, layer)
+        end = first + 1
+        layers, params, states = list(self.layers[:end]), self.params[:end], self.states[:end]
+        if inside:
+            layers[-1] = _first_part(layers[-1], inside)
+            params[-1], states[-1] = _tree_of_first_part(params[-1], inside), _tree_of_first_part(states[-1], inside)
+        shapes = tuple(Sequential(layers).shapes(self.shapes[0]))
+        return Network(tuple(layers), shapes, params, states, self.dtype)
+
     def predict(self, x: Array, *, backend: str = "numpy") -> Array:
         """Return the output for x (n, h, w, c), without changing the network."""
         return self.passes(backend=backend).predict(x)
@@ -149,16 +184,25 @@ class Network:
 
         The receptive field is the part of the input that one element of the output sees, in rows and columns of pixels.
         """
-        rows = [("input", times(self.shapes[0]), 0, "1x1", 0), *self._summary_rows()]
-        total = ("total", "", self.n_params, "", sum(row[4] for row in rows))
-        table = [("layer", "output", "parameters", "receptive field", "multiply-adds")]
-        table += [(name, shape, f"{n:,}", field, f"{work:,}") for name, shape, n, field, work in [*rows, total]]
+        table = self._summary_table()
         widths = [max(len(row[column]) for row in table) for column in range(5)]
         aligned = (
             [f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
             for row in table
         )
         return "\n".join("  ".join(cells).rstrip() for cells in aligned)
+
+    def _repr_html_(self) -> str:
+        """Return the summary as a table in HTML, for notebooks."""
+        header, *rows = self._summary_table()
+        return html_table(header, rows, n_left=2)
+
+    def _summary_table(self) -> list[tuple[str, ...]]:
+        """Return the header and the rows of the summary."""
+        rows = [("input", times(self.shapes[0]), 0, "1x1", 0), *self._summary_rows()]
+        total = ("total", "", self.n_params, "", sum(row[4] for row in rows))
+        cells = [(name, shape, f"{n:,}", field, f"{work:,}") for name, shape, n, field, work in [*rows, total]]
+        return [("layer", "output", "parameters", "receptive field", "multiply-adds"), *cells]
 
     def _summary_rows(self) -> Iterator[tuple[str, str, int, str, int]]:
         windows = self.chain.windows(self.shapes[0])
@@ -178,6 +222,24 @@ def _shapes_within(chain: Sequential, in_shape: Shape) -> list[Shape]:
         else:
             shapes.append(tuple(layer.out_shape(shapes[-1])))
     return shapes
+
+
+def _first_part(chain: Layer, inside: Sequence[int]) -> Sequential:
+    """Return the layers of a chain up to the one at a position inside it. A residual block's sum is after them."""
+    last, *further = inside
+    layers = list(inner_layers(chain)[: last + 1])
+    if further:
+        layers[-1] = _first_part(layers[-1], further)
+    return Sequential(layers)
+
+
+def _tree_of_first_part(tree: Params, inside: Sequence[int]) -> Params:
+    """Return the entries of a chain's parameters, or of its state, that `_first_part` needs."""
+    last, *further = inside
+    part = {key: of_layer for key, of_layer in tree.items() if key.isdigit() and int(key) <= last}
+    if further and str(last) in part:
+        part[str(last)] = _tree_of_first_part(part[str(last)], further)
+    return part
 
 
 def _own(trees: list[Params]) -> list[Params]:

@@ -13,7 +13,7 @@ import skcnn
 PACKAGE = Path(skcnn.__file__).parent
 # from the bottom to the top: a module may import modules of the lines above its own, and of its own line
 STOREYS = [
-    {"_version", "_caching", "_values", "_functions", "_trees", "_memory"},
+    {"_version", "_caching", "_values", "_functions", "_trees", "_memory", "_html"},
     {"_kernels", "initializers"},
     {"layers"},
     {"_engine", "losses", "optimizers", "schedules", "augmentation"},
@@ -23,10 +23,10 @@ STOREYS = [
     {"_storage"},
     {"_estimator", "datasets"},
     {"classifier"},
-    {"persistence"},
+    {"features", "inspection", "onnx", "persistence"},
     {"presets", "__init__"},
 ]
-USES_SKLEARN = {"_estimator", "classifier", "datasets", "persistence"}
+USES_SKLEARN = {"_estimator", "classifier", "datasets", "features", "inspection", "persistence"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._estimator.history import History
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.pickling import is_pickled_by_name, require_picklable
 from skcnn._estimator.warning import warn
@@ -96,7 +97,7 @@ class FittedStateMixin(BaseEstimator):
     @property
     def history_(self) -> list[Row]:
         """One row per epoch."""
-        return list(self._model.history)
+        return History(self._model.history)
 
     @property
     def t_(self) -> int:

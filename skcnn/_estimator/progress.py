@@ -2,73 +2,98 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from io import StringIO
 from typing import Any
 
 from skcnn._values import times
 from skcnn.network import Network
 
-__all__ = ["Progress", "announce", "announce_network", "bar_class", "hint_at_backend"]
+__all__ = ["Progress", "announce", "announce_network", "hint_at_backend", "new_bar"]
 
 LONG = 30.0  # seconds: a shorter training hardly gains from compiled kernels, which must be compiled first
 
 
 class Progress:
-    """Shows a line per epoch and, on a terminal or in a notebook, a progress bar with the loss while the epoch runs.
+    """Shows one progress bar for all epochs on a terminal or in a notebook, and a line per epoch elsewhere.
 
     Parameters
     ----------
-    verbose : bool
-        False: show nothing.
+    verbose : int
+        0: show nothing. 2 or more: show the lines in addition to the bar.
     """
 
-    def __init__(self, verbose: bool):
+    def __init__(self, verbose: int):
         self._verbose = verbose
         self._bar: Any = None
         self._title = ""
+        self._score = ""  # of the last epoch
 
     def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
         """Begin epoch `number` of `n_epochs`."""
         self._title = f"Epoch {number}/{n_epochs}"
-        if not self._verbose or getattr(sys.stderr, "closed", True):
-            return  # with a closed or missing stderr, some versions of tqdm return an incomplete bar
+        if not self._verbose:
+            return
         with _ignoring_lost_output():
-            # disable=None: no bar if the output is not a terminal
-            self._bar = bar_class()(
-                total=n_steps, desc=self._title, disable=None, dynamic_ncols=True, leave=False, miniters=1
-            )
+            if self._bar is None:
+                done = (number - 1) * n_steps  # more than 0 if a checkpoint is resumed
+                self._bar = new_bar(n_epochs * n_steps, self._title, initial=done, bar_format=_BAR, smoothing=0)
+            self._bar.set_description_str(self._title, refresh=False)
 
     def end_step(self, loss: float) -> None:
         """Count one step; `loss` is the mean of the epoch so far."""
-        if self._bar is not None and not self._bar.disable:
+        if self._has_bar:
             with _ignoring_lost_output():
-                self._bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
+                self._bar.set_postfix_str(f"loss={loss:.4f}{self._score}", refresh=False)
                 self._bar.update()
 
     def end_epoch(self, state: Any) -> bool:
         """Show the last row of the history, and never ask to stop."""
         if not self._verbose:
             return False
-        self.close()
         row = state.history[-1]
-        # early stopping uses the score, so it is shown unless it is the accuracy
-        last = "val_f1" if row.get("val_score") == row.get("val_accuracy") else "val_score"
-        shown = (name for name in (*_SHOWN, last) if row.get(name) is not None)
-        figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
-        announce(f"{self._title}: {row['seconds']:.1f}s {figures}")  # fits 80 columns
+        if row.get("val_score") is not None:
+            name = "val_accuracy" if row["val_score"] == row.get("val_accuracy") else "val_score"
+            self._score = f" {name}={row['val_score']:.4f}"
+        if self._has_bar:
+            with _ignoring_lost_output():
+                self._bar.set_postfix_str(f"loss={row['loss']:.4f}{self._score}")
+        if not self._has_bar or self._verbose > 1:
+            self._show_line(row)
         return False
 
     def close(self) -> None:
-        """Remove the bar before a line or a traceback is printed."""
-        bar, self._bar = self._bar, None
+        """End the bar, before a line or a traceback is printed. It stays on the screen."""
+        had_bar, bar, self._bar = self._has_bar, self._bar, None
         if self._verbose:
             _free_lock(bar_class().get_lock())
         if bar is not None:
             with _ignoring_lost_output():
+                if had_bar:
+                    bar.bar_format = _ENDED_BAR
                 bar.close()
+
+    @property
+    def _has_bar(self) -> bool:
+        return self._bar is not None and not self._bar.disable
+
+    def _show_line(self, row: Mapping[str, Any]) -> None:
+        """Print the figures of an epoch in a line that fits 80 columns."""
+        # early stopping uses the score, so it is shown unless it is the accuracy
+        last = "val_f1" if row.get("val_score") == row.get("val_accuracy") else "val_score"
+        shown = (name for name in (*_SHOWN, last) if row.get(name) is not None)
+        figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
+        line = f"{self._title}: {row['seconds']:.1f}s {figures}"
+        if self._has_bar:
+            with _ignoring_lost_output():
+                self._bar.write(line)  # above the bar
+        else:
+            announce(line)
 
 
 def announce(line: str) -> None:
@@ -94,11 +119,40 @@ def hint_at_backend(backend: str, history: Sequence[Mapping[str, Any]]) -> None:
 
 
 _SHOWN = ("loss", "val_loss", "val_accuracy")
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+_ENDED_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+
+
+def new_bar(total: int, title: str, *, is_shown: bool = True, **settings: Any) -> Any:
+    """Return a progress bar, which is disabled unless `is_shown` is true and there is a terminal or a notebook."""
+    if is_shown and _is_notebook():
+        return notebook_bar_class()(total=total, desc=title, file=StringIO(), ascii=False, miniters=1, **settings)
+    # with a closed or missing stderr, some versions of tqdm return an incomplete bar
+    is_off = not is_shown or getattr(sys.stderr, "closed", True)
+    disable = True if is_off else None  # None: no bar if the output is not a terminal
+    ncols = None if is_off or _has_width(sys.stderr) else 80
+    return bar_class()(
+        total=total, desc=title, disable=disable, dynamic_ncols=ncols is None, ncols=ncols, miniters=1, **settings
+    )
+
+
+def _is_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    return getattr(ipython and ipython.get_ipython(), "kernel", None) is not None
+
+
+def _has_width(stream: Any) -> bool:
+    """Return whether a terminal knows its width. In a container, it may be 0, and a bar would be empty."""
+    width = 0
+    with _ignoring_lost_output():
+        width = os.get_terminal_size(stream.fileno()).columns
+    return width > 0
 
 
 @cache
 def bar_class() -> Any:
-    from tqdm.auto import tqdm  # imported here, because only verbose needs it
+    from tqdm.std import tqdm  # imported here, because only verbose needs it
 
     tqdm.get_lock()  # it makes the lock if there is none; then the subclass shares it
 
@@ -109,6 +163,23 @@ def bar_class() -> Any:
             """Do nothing, for `Progress` closes its bars. tqdm fails here if an exception interrupted ``__init__``."""
 
     return Bar
+
+
+@cache
+def notebook_bar_class() -> Any:
+    """Return the bar for notebooks: one line of text that is replaced.
+
+    tqdm's own is a widget. It needs ipywidgets, and a saved notebook does not show it.
+    """
+    display = import_module("IPython.display").display
+
+    class NotebookBar(bar_class()):  # type: ignore[misc]  # a class at run time
+        @staticmethod
+        def status_printer(file: Any) -> Callable[[str], None]:
+            handle = display({"text/plain": ""}, raw=True, display_id=True)
+            return lambda line: handle.update({"text/plain": line}, raw=True)
+
+    return NotebookBar
 
 
 def _free_lock(lock: Any) -> None:

@@ -44,8 +44,19 @@ class Number(Interval):
         return is_number(val, low, high, self.closed)
 
 
+class DocumentationLinkMixin:
+    """Links the estimator's diagram in notebooks to its page in the documentation."""
+
+    _doc_link_module = "skcnn"  # so estimators of other packages that are derived from ours have no link
+    _doc_link_template = "https://skcnn.readthedocs.io/en/latest/api/generated/skcnn.{name}.html"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        return {"name": type(self).__name__}
+
+
 __all__ = [
     "CallbackSupportMixin",
+    "DocumentationLinkMixin",
     "HasMethods",
     "Interval",
     "Number",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from skcnn._engine.surely import surely
 from skcnn._engine.workers import Workers
-from skcnn._estimator.progress import bar_class
+from skcnn._estimator.progress import new_bar
 from skcnn._memory import require_memory
 from skcnn._values import is_size, pair, plain
 
@@ -128,7 +127,7 @@ def read_images(paths: Sequence[str], decoder: Decoder, verbose: int) -> tuple[A
 def _collect(paths: Sequence[str], decoder: Decoder, workers: Workers, verbose: int) -> tuple[Array, dict[str, str]]:
     images, n_read, first = _array(len(paths), decoder.shape), 0, ""
     unreadable: dict[str, str] = {}
-    with _bar(len(paths), verbose) as bar:
+    with new_bar(len(paths), "Reading images", is_shown=bool(verbose)) as bar:
         for path, result in zip(paths, workers.map(decoder.read, paths), strict=True):
             bar.update()
             if isinstance(result, str):
@@ -153,12 +152,6 @@ def unreadable_files(reasons: Mapping[str, str], n_files: int) -> str:
     named = [f"{path} ({reason})" for path, reason in list(reasons.items())[:FILES_NAMED]]
     more = [f"and {len(reasons) - FILES_NAMED} more"] if len(reasons) > FILES_NAMED else []
     return f"{len(reasons)} of {n_files} image files cannot be read: {', '.join(named + more)}"
-
-
-def _bar(n_files: int, verbose: int) -> Any:
-    is_shown = verbose and not getattr(sys.stderr, "closed", True)
-    # disable=None: no bar if the output is not a terminal
-    return bar_class()(total=n_files, desc="Reading images", disable=None if is_shown else True)
 
 
 def _different_sizes(first: str, first_image: Array, path: str, image: Array) -> str:

@@ -61,17 +61,17 @@ class Residual(Sequential):
 
     def out_shape(self, in_shape: Shape) -> Shape:
         out_shape = super().out_shape(in_shape)
-        _projection(in_shape, out_shape)
+        projection_for(in_shape, out_shape)
         return out_shape
 
     def init(self, in_shape: Shape, rng: Rng, dtype: Any) -> Params:
         params = super().init(in_shape, rng, dtype)
-        projection = _projection(in_shape, super().out_shape(in_shape))
+        projection = projection_for(in_shape, super().out_shape(in_shape))
         return params | ({"projection": projection.init(in_shape, rng, dtype)} if projection else {})
 
     def prepare(self, params: Params, in_shape: Shape, context: Context) -> Any:
         chain = super().prepare(params, in_shape, context)
-        projection = _projection(in_shape, chain.shapes[-1])
+        projection = projection_for(in_shape, chain.shapes[-1])
         of_projection = projection.prepare(params["projection"], in_shape, context) if projection else None
         return _Prepared(chain, projection, of_projection)
 
@@ -101,13 +101,13 @@ class Residual(Sequential):
         return super().next_state(state, cache[0])
 
     def multiply_adds(self, in_shape: Shape, out_shape: Shape) -> int:
-        projection = _projection(in_shape, out_shape)
+        projection = projection_for(in_shape, out_shape)
         of_projection = projection.multiply_adds(in_shape, out_shape) if projection else 0
         return super().multiply_adds(in_shape, out_shape) + of_projection
 
 
 @lru_cache  # every training step asks
-def _projection(in_shape: Shape, out_shape: Shape) -> Conv2D | None:
+def projection_for(in_shape: Shape, out_shape: Shape) -> Conv2D | None:
     """Return the convolution that leads from one shape to another, or None if both are the same."""
     if in_shape == out_shape:
         return None

@@ -5,13 +5,14 @@ import re
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
-import tqdm.auto
+import tqdm.std
 
 from skcnn import NumpyCNNClassifier
 from skcnn._estimator import progress
-from skcnn._estimator.progress import hint_at_backend
+from skcnn._estimator.progress import Progress, hint_at_backend
 from tests.estimator.helpers import QUICK
 
 
@@ -78,9 +79,124 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture
+def on_terminal(monkeypatch):
+    """Return a function that calls another one and returns what it writes to stderr, which is a terminal meanwhile."""
+
+    def written(function, *args, **kwargs):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", Terminal())
+            function(*args, **kwargs)
+            return sys.stderr.getvalue()
+
+    return written
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """Pretend to be in a notebook without ipywidgets. Return the lines of each display, of which the last one stays."""
+    outputs = []
+
+    class Handle:
+        def __init__(self):
+            self.index = len(outputs)
+            outputs.append([])
+
+        def update(self, content, raw):
+            assert raw
+            outputs[self.index].append(content["text/plain"])
+
+    def display(content, raw, display_id):
+        assert raw
+        assert display_id is True
+        return Handle()
+
+    kernel = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    progress.notebook_bar_class.cache_clear()
+    yield outputs
+    progress.notebook_bar_class.cache_clear()
+
+
+def states(text):
+    """What the bar showed, one state after the other."""
+    return [state.strip() for state in re.split(r"[\r\n]", text) if "Epoch" in state]
+
+
+LAST_STATE = r"Epoch 2/2: 100%\|[█#]+\| 00:\d\d, loss=(\d\.\d{4}) val_accuracy=(\d\.\d{4})"
+
+
+def test_one_bar_a_fit_stays_on_the_terminal(split_digits, on_terminal, capsys):
+    X, X_val, y, y_val = split_digits
+    clf = NumpyCNNClassifier(verbose=1, **QUICK)
+    written = on_terminal(clf.fit, X, y, X_val=X_val, y_val=y_val)
+    shown = states(written)
+    assert written.count("\n") == 1
+    assert shown[0].startswith("Epoch 1/2:   0%")
+    assert re.search(r"Epoch [12]/2: .*\d\d:\d\d<\d\d:\d\d, loss=\d", "\n".join(shown))
+    loss, accuracy = re.fullmatch(LAST_STATE, shown[-1]).groups()
+    assert (loss, accuracy) == (f"{clf.loss_:.4f}", f"{clf.validation_scores_[-1]:.4f}")
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["Images of"]
+
+
+def test_the_bar_names_a_score_that_is_not_the_accuracy(split_digits, on_terminal):
+    X, X_val, y, y_val = split_digits
+    clf = NumpyCNNClassifier(verbose=1, scoring="f1_macro", **QUICK)
+    written = on_terminal(clf.fit, X, y, X_val=X_val, y_val=y_val)
+    assert re.search(r" val_score=\d\.\d{4}$", states(written)[-1])
+
+
+def test_verbose_2_prints_the_lines_too(split_digits, on_terminal, capsys):
+    written = on_terminal(NumpyCNNClassifier(verbose=2, **QUICK).fit, split_digits[0], split_digits[2])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[1:]] == ["Epoch 1/2", "Epoch 2/2"]
+    assert "Epoch 2/2: 100%" in written
+
+
+def test_a_fit_that_ends_early_leaves_the_bar_where_it_was(split_digits, on_terminal):
+    clf = NumpyCNNClassifier(verbose=1, **{**QUICK, "max_iter": 100}, max_time=1e-9)
+    last = states(on_terminal(clf.fit, split_digits[0], split_digits[2]))[-1]
+    assert last.startswith("Epoch 1/100:   0%")
+    assert "<" not in last  # no time is left
+
+
+def test_the_bar_of_a_resumed_fit_starts_where_the_fit_was(on_terminal):
+    def resume():
+        progress = Progress(1)
+        progress.start_epoch(4, 4, 10)
+        for _ in range(10):
+            progress.end_step(0.5)
+        progress.close()
+
+    shown = states(on_terminal(resume))
+    assert shown[0].startswith("Epoch 4/4:  75%")
+    assert shown[-1].startswith("Epoch 4/4: 100%")
+
+
+def test_in_a_notebook_the_bar_is_one_line_of_text(split_digits, notebook, capsys):
+    X, X_val, y, y_val = split_digits
+    NumpyCNNClassifier(verbose=1, **QUICK).fit(X, y, X_val=X_val, y_val=y_val)
+    ((first, *_, last),) = notebook
+    assert first.startswith("Epoch 1/2:   0%")
+    assert re.fullmatch(LAST_STATE, last.strip())
+    assert "█" in last
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [line[:9] for line in out.splitlines()] == ["Images of"]
+
+
+def test_a_terminal_without_a_width_has_a_bar(on_terminal, split_digits, monkeypatch):
+    monkeypatch.setattr("os.get_terminal_size", lambda number: SimpleNamespace(columns=0))
+    monkeypatch.setattr(Terminal, "fileno", lambda self: 2)
+    written = on_terminal(NumpyCNNClassifier(verbose=1, **QUICK).fit, split_digits[0], split_digits[2])
+    assert "Epoch 2/2: 100%" in written
+
+
 def test_the_bar_leaves_no_thread(split_digits, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setattr(tqdm.auto.tqdm, "monitor", None)
+    monkeypatch.setattr(tqdm.std.tqdm, "monitor", None)
     before = set(threading.enumerate())
     NumpyCNNClassifier(verbose=1, **QUICK).fit(split_digits[0], split_digits[2])
     assert "Epoch 1/2" in sys.stderr.getvalue()
@@ -88,14 +204,14 @@ def test_the_bar_leaves_no_thread(split_digits, monkeypatch):
 
 
 def test_an_interruption_does_not_keep_the_lock_of_the_bar(split_digits, monkeypatch):
-    class Interrupted(type(tqdm.auto.tqdm.get_lock())):
+    class Interrupted(type(tqdm.std.tqdm.get_lock())):
         def __enter__(self):
             self.acquire()
             raise KeyboardInterrupt  # by a signal handler
 
     lock = Interrupted()
     monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setattr(tqdm.auto.tqdm, "_lock", lock)
+    monkeypatch.setattr(tqdm.std.tqdm, "_lock", lock)
     with pytest.raises(KeyboardInterrupt):
         NumpyCNNClassifier(verbose=1, **QUICK).fit(split_digits[0], split_digits[2])
     with ThreadPoolExecutor(1) as executor:
