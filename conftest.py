@@ -1,6 +1,7 @@
 """Options of all tests: ``pytest --backend numba`` runs the tests of the estimator with compiled kernels."""
 
 import os
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -12,13 +13,20 @@ collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"
 collect_ignore_glob += [] if find_spec("matplotlib") else ["skcnn/inspection/*"]
 os.environ["MPLBACKEND"] = "Agg"
 collect_ignore_glob += [] if find_spec("onnx") else ["skcnn/onnx/*"]
-# the site needs Sphinx
-collect_ignore_glob += ["docs/conf.py", "docs/picture.py", "docs/_build/*", "docs/gallery/*"]
+
 
 
 def pytest_addoption(parser):
     """Add the option --backend."""
     parser.addoption("--backend", default="numpy", choices=["numpy", "numba"], help="the classifier's default backend")
+
+
+@pytest.fixture(autouse=True)
+def no_open_figures():
+    """Close the figures of each test, of which matplotlib allows only some."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture(scope="session", autouse=True)

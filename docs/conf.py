@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 project = "skcnn"
 version = release = __version__
 extensions = [
+    "drawn",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -69,7 +70,7 @@ numpydoc_show_class_members = False
 autosummary_context = {
     "methods_of": {
         "skcnn.NumpyCNNClassifier": "fit, partial_fit, predict, predict_proba, predict_log_proba, decision_function, "
-        "score, activations, get_params, set_params",
+        "activations, score, get_params, set_params",
         "skcnn.Network": "build, predict, up_to, summary, n_params",
     }
 }

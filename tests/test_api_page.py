@@ -8,8 +8,8 @@ import pytest
 import skcnn
 
 API = Path(__file__).parents[1] / "docs" / "api" / "index.md"
-MODULES = ["skcnn", *(f"skcnn.{name}" for name in ("augmentation", "datasets", "initializers", "layers", "losses"))]
-MODULES += [f"skcnn.{name}" for name in ("inspection", "onnx", "optimizers", "persistence", "presets", "schedules")]
+MODULES = ["skcnn", *(f"skcnn.{name}" for name in ("augmentation", "datasets", "initializers", "inspection", "layers"))]
+MODULES += [f"skcnn.{name}" for name in ("losses", "onnx", "optimizers", "persistence", "presets", "schedules")]
 # aliases of types, and the contexts, which `Context` explains
 ELSEWHERE = {"__version__", "Augmentation", "Initializer", "Schedule", "PREDICT", "TRAIN"}
 

@@ -63,3 +63,5 @@ picture = ax.imshow(weights.T, cmap="coolwarm", norm=plt.matplotlib.colors.Cente
 ax.set(xlabel="kernel", ylabel="direction", yticks=range(4), yticklabels=clf.classes_)
 fig.colorbar(picture, label="weight")
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2

@@ -57,3 +57,5 @@ ax.set_yticks(range(3), labels=kernel_size)
 ax.set(xlabel="n_kernels", ylabel="kernel_size")
 fig.colorbar(picture, label="accuracy, mean of 3 folds")
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2

@@ -56,3 +56,5 @@ plt.show()
 
 # %%
 # At a constant rate, loss and accuracy go up and down to the end. If the rate falls to 0, they settle.
+
+# sphinx_gallery_thumbnail_number = 2

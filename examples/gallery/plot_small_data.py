@@ -56,3 +56,5 @@ for name, values in scores.items():
 ax.set(xlabel=f"accuracy on {len(X) - 100} other digits (line: mean)")
 ax.margins(y=0.3)
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2

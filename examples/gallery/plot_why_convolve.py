@@ -64,3 +64,5 @@ plt.show()
 # kernels still find the strokes, and only its dense layers depend on the position. With the global mean, no layer has
 # weights for a position. It is a little worse in place, and best everywhere else. What it loses at odd distances is due
 # to its pool, whose windows of two pixels then cut the strokes elsewhere.
+
+# sphinx_gallery_thumbnail_number = 2
