@@ -8,6 +8,7 @@ import pytest
 collect_ignore_glob = [] if find_spec("numba") else ["skcnn/_kernels/compiled/*", "skcnn/_engine/compiled_*.py"]
 collect_ignore_glob += [] if find_spec("PIL") else ["skcnn/datasets/decoding.py"]
 collect_ignore_glob += [] if find_spec("onnx") else ["skcnn/onnx/*"]
+collect_ignore_glob += [] if all(map(find_spec, ("onnxruntime", "skl2onnx", "skops"))) else ["docs/serving.md"]
 
 
 def pytest_addoption(parser):
