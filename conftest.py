@@ -15,7 +15,6 @@ os.environ["MPLBACKEND"] = "Agg"
 collect_ignore_glob += [] if find_spec("onnx") else ["skcnn/onnx/*"]
 
 
-
 def pytest_addoption(parser):
     """Add the option --backend."""
     parser.addoption("--backend", default="numpy", choices=["numpy", "numba"], help="the classifier's default backend")
