@@ -5,6 +5,7 @@
     python benchmarks/comparison.py --role development --contenders skcnn --name wide --set n_kernels="(64, 128)"
     python benchmarks/comparison.py --contenders "histogram boosting" --first 1    # the first split of each set
     python benchmarks/comparison.py --report-only --ours wide
+    python benchmarks/comparison.py --first 1 --seconds --results timed    # on a computer that does nothing else
 
 Each result is stored as it comes, in a file for each contender. What is stored is not computed again, except with
 ``--again``: when our defaults have changed. The seed is the split's number. Keras is needed for its networks only.
@@ -39,6 +40,8 @@ def main():
         for contender in args.contenders:
             run_all(contender, names, args)
     print_report(names, args.results, args.ours)
+    if args.seconds:
+        print_seconds(names, args.results, args.ours)
 
 
 def _arguments():
@@ -53,6 +56,7 @@ def _arguments():
     parser.add_argument("--name", help="the name of skcnn with these parameters")
     parser.add_argument("--again", action="store_true", help="also compute what is stored")
     parser.add_argument("--report-only", action="store_true")
+    parser.add_argument("--seconds", action="store_true", help="also print the time of a fit")
     parser.add_argument("--ours", help="the name whose results are reported beside the others'; default: --name")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
     args = parser.parse_args()
@@ -121,6 +125,10 @@ class Store:
         stored = self._splits(image_set).items()
         return {int(split): paired.decode(result["correct"], lengths[int(split)]) for split, result in stored}
 
+    def seconds(self, image_set):
+        """Return how long the fits took."""
+        return [result["seconds"] for result in self._splits(image_set).values()]
+
     def add(self, image_set, split, predicted, seconds):
         correct = predicted == image_set.y[image_set.splits[split][1]]
         result = {"accuracy": round(float(correct.mean()), 5), "seconds": round(seconds, 2), "commit": commit()}
@@ -147,6 +155,17 @@ def print_report(names, folder, ours):
     print(f"\n{ours} beside scikit-learn's best: {count(row.gain(row.best()) for row in counted)}")
     for peer in KERAS:
         print(f"{ours} beside {peer}: {count(row.gain(peer) for row in counted)}")
+
+
+def print_seconds(names, folder, ours):
+    """Print the median time of a fit."""
+    stores = [Store(folder, name) for name in (ours, *PEERS)]
+    rows = {name: [_median(store.seconds(image_sets.load(name))) for store in stores] for name in names}
+    _print_table([store.name for store in stores], rows)
+
+
+def _median(seconds):
+    return f"{np.median(seconds):.1f} s" if seconds else "-"
 
 
 def count(gains):

@@ -2,8 +2,8 @@
 Which pixels matter
 ===================
 
-Two ways to see which part of an image a prediction depends on: the gradient with respect to the pixels, and covering one
-part of the image after the other.
+Two ways to see which part of an image a prediction depends on: the gradient with respect to the pixels, and covering
+one part of the image after the other.
 """
 
 # %%
