@@ -49,6 +49,7 @@ class Drawn(SphinxDirective):
     def drawings(self):
         """Draw the figure for every theme, and return the files."""
         import matplotlib
+        from threadpoolctl import threadpool_limits
 
         module_name, function_name = self.arguments[0].split(".")
         module = import_module(f"figures.{module_name}")
@@ -58,7 +59,7 @@ class Drawn(SphinxDirective):
         paths = {}
         for theme, style in import_module("figures.drawing").STYLES.items():
             paths[theme] = folder / f"{module_name}-{function_name}-{theme}.svg"
-            with matplotlib.rc_context(style):
+            with matplotlib.rc_context(style), threadpool_limits(1):  # products are small
                 getattr(module, function_name)().savefig(paths[theme], metadata={"Date": None})
         return paths
 

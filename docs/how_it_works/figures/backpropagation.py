@@ -210,5 +210,5 @@ def work():
     axes.barh(names, d_x, left=2 * numbers, color=VIOLET, label="gradient of x")
     axes.set_xlabel("thousand multiplications per image")
     axes.invert_yaxis()
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=7.5)
     return figure

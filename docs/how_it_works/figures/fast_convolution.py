@@ -78,13 +78,13 @@ def four_products():
     """Draw Winograd's algorithm for two outputs of a kernel of length 3."""
     figure, axes = canvas(3.3, 84, 66)
     pixels, weights = ("$d_0-d_2$", "$d_1+d_2$", "$d_2-d_1$", "$d_1-d_3$"), (
-        "$g_0$", "$\\frac{g_0+g_1+g_2}{2}$", "$\\frac{g_0-g_1+g_2}{2}$", "$g_2$",
+        "$g_0$", "$(g_0+g_1+g_2)/2$", "$(g_0-g_1+g_2)/2$", "$g_2$",
     )  # fmt: skip
     for i, (pixel, weight) in enumerate(zip(pixels, weights, strict=True)):
         y = 8 + 15 * i
         box(axes, 1, y, 18, 11, pixel, BLUE, 9)
         axes.text(22.5, y + 5.5, "×", ha="center", va="center", fontsize=11)
-        box(axes, 26, y, 22, 11, weight, ORANGE, 10)
+        box(axes, 26, y, 22, 11, weight, ORANGE)
         axes.text(51, y + 5.5, "=", ha="center", va="center", fontsize=11)
         box(axes, 54, y, 8, 11, f"$m_{i}$", VIOLET, 9)
     box(axes, 74, 19, 9, 11, "$o_0$", GREEN, 9)

@@ -263,7 +263,8 @@ def optimizers():
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss")
     axes.grid(True)
-    axes.legend(fontsize=7.5)
+    axes.set_ylim(top=60)
+    axes.legend(fontsize=7.5, ncols=2, loc="upper right")
     return figure
 
 
