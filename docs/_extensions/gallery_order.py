@@ -2,8 +2,8 @@
 
 ORDER = [
     *("digits", "image_folder", "table", "signal", "spectrogram"),
-    *("augmentation", "small_data", "imbalance", "early_stopping", "schedules", "learning_curve"),
-    *("kernels", "feature_maps", "saliency", "mistakes", "calibration", "why_convolve"),
+    *("augmentation", "small_data", "imbalance", "early_stopping", "schedules", "training", "learning_curve"),
+    *("kernels", "feature_maps", "saliency", "similar_images", "mistakes", "calibration", "why_convolve"),
     *("pipeline_search", "own_layer", "loggers", "dask"),
 ]
 

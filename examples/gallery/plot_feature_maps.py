@@ -3,7 +3,7 @@ From layer to layer
 ===================
 
 Each layer turns its input into new feature maps. To follow an image through the network, apply one layer after the
-other.
+other, or let `ActivationsDisplay` draw the feature maps of a layer.
 """
 
 # %%
@@ -71,12 +71,12 @@ plt.show()
 # The second block
 # ----------------
 # After the second convolution, ReLU and pooling, the feature maps have 8x8 pixels. They no longer show the image, but
-# where in the image each of 12 patterns is.
+# where in the image each of 12 patterns is. `ActivationsDisplay` draws them without further code, and
+# ``clf.activations(X, layer=5)`` returns them for many images.
 
-fig, axes = plt.subplots(2, 6, figsize=(8, 2.8), layout="constrained")
-for ax, feature_map in zip(axes.flat, np.moveaxis(outputs[6][0], -1, 0), strict=True):
-    ax.imshow(feature_map, cmap="viridis")
-    ax.axis("off")
+from skcnn.inspection import ActivationsDisplay
+
+ActivationsDisplay.from_estimator(clf, X[450], layer=5)
 plt.show()
 
 # %%

@@ -40,22 +40,17 @@ clf = NumpyCNNClassifier(layers=layers, max_iter=60, random_state=0).fit(X[:400]
 print(f"accuracy on 200 other images: {clf.score(X[400:], y[400:]):.3f}")
 
 # %%
-# ``network_.params`` holds the parameters of each layer. The kernels have the shape
-# ``(rows, columns, channels, kernels)``.
+# `KernelsDisplay` draws the kernels of a convolution, by default of the first one.
 
-kernels = clf.network_.params[0]["W"]
-print(kernels.shape)
+from skcnn.inspection import KernelsDisplay
 
-fig, axes = plt.subplots(1, 8, figsize=(8, 1.5), layout="constrained")
-for ax, kernel in zip(axes, np.moveaxis(kernels[:, :, 0], -1, 0), strict=True):
-    ax.imshow(kernel, cmap="coolwarm", norm=plt.matplotlib.colors.CenteredNorm())
-    ax.axis("off")
+KernelsDisplay.from_estimator(clf)
 plt.show()
 
 # %%
 # The kernels have become stripes themselves (red: positive, blue: negative). A kernel gives large outputs where the
-# image has stripes of its direction and about its width. The dense layer at the end says which kernel speaks for which
-# direction:
+# image has stripes of its direction and about its width. ``network_.params`` holds the parameters of all layers. Those
+# of the dense layer at the end say which kernel speaks for which direction:
 
 weights = clf.network_.params[-1]["W"]
 fig, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")

@@ -2,8 +2,8 @@
 Which pixels matter
 ===================
 
-The gradient of a class's logit with respect to the image says which pixels would change it most. It takes a forward and
-a backward pass through the layers.
+Two ways to see which part of an image a prediction depends on: the gradient with respect to the pixels, and covering
+one part of the image after the other.
 """
 
 # %%
@@ -35,8 +35,11 @@ clf = NumpyCNNClassifier(n_kernels=(8, 16, 16), scaling=None, max_iter=20, rando
 print(f"accuracy on 200 other images: {clf.score(X[700:], y[700:]):.3f}")
 
 # %%
-# `apply` returns the output of a layer, and `gradient` turns the gradient with respect to its output into the one with
-# respect to its input. With two classes, there is one logit.
+# The gradient
+# ------------
+# The gradient of the logit with respect to the image says which pixels would change it most. It takes a forward and a
+# backward pass through the layers. `apply` returns the output of a layer, and `gradient` turns the gradient with
+# respect to its output into the one with respect to its input. With two classes, there is one logit.
 
 
 def saliency(images):
@@ -65,4 +68,18 @@ for column, image, gradient, label in zip(axes.T, images, gradients, clf.predict
     column[1].imshow(gradient, cmap="magma")
     for ax in column:
         ax.axis("off")
+plt.show()
+
+# %%
+# Occlusion
+# ---------
+# `OcclusionDisplay` covers a patch of the image, predicts, and moves the patch. Where it is red, the probability of the
+# predicted class falls: at a corner of the square, or at a part of the circle, and at none of the lines.
+
+from skcnn.inspection import OcclusionDisplay
+
+fig, axes = plt.subplots(1, 4, figsize=(9, 2.6), layout="constrained")
+for ax, image in zip(axes, images, strict=False):
+    OcclusionDisplay.from_estimator(clf, image, patch_size=7, stride=2, ax=ax, colorbar=False)
+    ax.axis("off")
 plt.show()
