@@ -97,6 +97,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "doc_module": ("skcnn",),
     "image_srcset": ["2x"],
+    "remove_config_comments": True,
     "show_memory": False,
 }
 

@@ -32,7 +32,7 @@ TrainingDisplay.from_estimator(short)
 plt.show()
 
 # %%
-# After 30 epochs, the score has been the same for a while. More epochs would not help.
+# After 30 epochs, the score has been the same for a while. More epochs are not needed.
 
 TrainingDisplay.from_estimator(long)
 plt.show()
