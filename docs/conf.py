@@ -29,7 +29,6 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "drawn",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
