@@ -19,7 +19,7 @@ MISSING = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_runs(name, tmp_path):
     pytest.importorskip("matplotlib")
