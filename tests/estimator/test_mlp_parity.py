@@ -25,6 +25,13 @@ def rows(kind):
     return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section.split("|---|---|---|")[1], flags=re.MULTILINE))
 
 
+def additions(kind):
+    """Return the names in the paragraph on a kind, below the heading "Additions"."""
+    section = PAGE.read_text(encoding="utf-8").split("\n## Additions\n")[1]
+    paragraph = next(text for text in section.split("\n\n") if text.startswith(f"{kind}: "))
+    return set(re.findall(r"`(\w+)`", paragraph))
+
+
 def names(estimator):
     """Return the public names of a fitted estimator by kind."""
     parameters = set(inspect.signature(type(estimator)).parameters)
@@ -63,6 +70,13 @@ def test_the_table_is_right_about_ours(make, table, kind, early_stopping):
     assert here
     assert here <= ours
     assert not absent & ours
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_additions_are_complete(make, table, kind):
+    ours = names(make(early_stopping=True).fit(*table))[kind]
+    newest = {"set_callbacks"}  # only with scikit-learn 1.9
+    assert additions(kind) - newest == ours - set(rows(kind)) - newest
 
 
 def test_other_names_are_parameters_of_an_optimizer():
