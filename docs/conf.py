@@ -70,6 +70,7 @@ autosummary_context = {
     "methods_of": {
         "skcnn.NumpyCNNClassifier": "fit, partial_fit, predict, predict_proba, predict_log_proba, decision_function, "
         "activations, score, get_params, set_params",
+        "skcnn.CNNFeatures": "fit, fit_transform, transform, get_feature_names_out",
         "skcnn.Network": "build, predict, up_to, summary, n_params",
     }
 }
