@@ -1,4 +1,4 @@
-"""The examples of the gallery run, without warnings."""
+"""The examples of the gallery run, without warnings, and draw figures."""
 
 import os
 import subprocess
@@ -27,6 +27,7 @@ def test_an_example_runs(name, tmp_path):
         pytest.skip("needs what is not installed")
     # as in a notebook, there is no file that the processes of dask could import
     run = f"import runpy; runpy.run_path({str(GALLERY / name)!r} + '.py')"
+    run += "; import matplotlib.pyplot as plt; assert plt.get_fignums()"
     ours = [] if name == "plot_dask" else ["-W", "error::UserWarning"]  # dask's libraries announce changes of their own
     environment = os.environ | {"MPLBACKEND": "agg"}
     subprocess.run([sys.executable, *ours, "-c", run], cwd=tmp_path, env=environment, check=True)

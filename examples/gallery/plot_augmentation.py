@@ -41,7 +41,7 @@ augmentations = {
 rng = np.random.default_rng(1)
 batch = np.repeat(image[np.newaxis], 5, axis=0)
 
-fig, axes = plt.subplots(6, 5, figsize=(8, 8), layout="constrained")
+fig, axes = plt.subplots(6, 5, figsize=(6, 6), layout="constrained")
 for row, (name, augmentation) in zip(axes, augmentations.items(), strict=True):
     for ax, changed in zip(row, augmentation(batch, rng), strict=True):
         ax.imshow(np.clip(changed + 0.5, 0, 1))

@@ -3,7 +3,7 @@ Are the probabilities right?
 ============================
 
 Of all predictions with a probability of 0.8, about 80% should be right. Networks that have learnt their training images
-by heart are often too confident. Calibration and label smoothing help.
+by heart are often too confident. This example compares two remedies: temperature scaling and label smoothing.
 """
 
 # %%
@@ -38,7 +38,7 @@ probabilities = {name: model.fit(X_train, y_train).predict_proba(X_test) for nam
 # For each model, the test images are sorted by the probability of the predicted class, and cut into six groups. On the
 # diagonal, the accuracy of a group is its mean probability. Below it, the model is too confident.
 
-fig, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
 ax.plot([0.2, 1], [0.2, 1], color="black", linestyle=":")
 for name, probability in probabilities.items():
     confidence = probability.max(axis=1)
@@ -52,5 +52,5 @@ plt.show()
 
 # %%
 # The network as it is, is too confident. Temperature scaling (scikit-learn 1.8) divides the logits by a number, which
-# leaves the predicted classes as they are and lowers the log loss. Label smoothing makes the network slightly less
-# confident than it should be, and here it costs some accuracy.
+# leaves the predicted classes as they are and lowers the log loss. With label smoothing, the network is slightly less
+# confident than it should be. Here, this costs some accuracy, and the log loss is no lower.

@@ -27,7 +27,7 @@ print(f"accuracy on {len(X_test)} test images: {clf.score(X_test, y_test):.3f}")
 # The first images of the test set, with what the network predicts:
 
 y_pred = clf.predict(X_test)
-fig, axes = plt.subplots(2, 8, figsize=(8, 2.6), layout="constrained")
+fig, axes = plt.subplots(2, 8, figsize=(6, 2.2), layout="constrained")
 for ax, image, label in zip(axes.flat, X_test, y_pred, strict=False):
     ax.imshow(image, cmap="gray_r")
     ax.set_title(label)
@@ -35,7 +35,7 @@ for ax, image, label in zip(axes.flat, X_test, y_pred, strict=False):
 plt.show()
 
 # %%
-# Nearly all images are on the diagonal of the confusion matrix. Of the few mistakes, the most are eights.
+# Nearly all images are on the diagonal of the confusion matrix. Half of the few mistakes are eights.
 
 fig, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 ConfusionMatrixDisplay.from_predictions(y_test, y_pred, ax=ax, colorbar=False, cmap="Blues")
@@ -45,7 +45,7 @@ plt.show()
 # These images were predicted wrongly:
 
 wrong = np.flatnonzero(y_pred != y_test)
-fig, axes = plt.subplots(1, len(wrong), figsize=(1.6 * len(wrong), 2), layout="constrained", squeeze=False)
+fig, axes = plt.subplots(1, len(wrong), figsize=(6, 1.6), layout="constrained", squeeze=False)
 for ax, index in zip(axes.flat, wrong, strict=True):
     ax.imshow(X_test[index], cmap="gray_r")
     ax.set_title(f"{y_test[index]} as {y_pred[index]}")

@@ -38,7 +38,7 @@ stopped = NumpyCNNClassifier(early_stopping=True, **parameters)
 stopped.fit(X_train, y_train, X_val=X_val, y_val=y_val)
 print(f"ended after epoch {stopped.n_iter_}, kept the weights of epoch {stopped.best_iter_}")
 
-fig, axes = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(6, 4.5), sharex=True, layout="constrained")
 epochs = np.arange(1, clf.n_iter_ + 1)
 axes[0].plot(epochs, clf.loss_curve_)
 axes[0].set(ylabel="training loss")

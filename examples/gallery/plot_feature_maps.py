@@ -55,7 +55,7 @@ for layer, params in zip(clf.network_.layers, clf.network_.params, strict=True):
 # ----------------------------------
 # Some kernels react to edges of one direction, some to the background. ReLU keeps the positive part.
 
-fig, axes = plt.subplots(2, 7, figsize=(9, 2.8), layout="constrained")
+fig, axes = plt.subplots(2, 7, figsize=(6.4, 2.2), layout="constrained")
 for ax in axes.flat:
     ax.axis("off")
 axes[0, 0].imshow(image[0, :, :, 0], cmap="gray")

@@ -66,8 +66,8 @@ y_pred = clf.predict(X_new)
 probability = clf.predict_proba(X_new).max(axis=1)
 order = np.argsort(probability)
 
-fig, axes = plt.subplots(2, 6, figsize=(8, 3.2), layout="constrained")
-for ax, index in zip(axes.flat, [*order[:6], *order[-6:]], strict=True):
+fig, axes = plt.subplots(2, 4, figsize=(6, 3.6), layout="constrained")
+for ax, index in zip(axes.flat, [*order[:4], *order[-4:]], strict=True):
     ax.imshow(X_new[index])
     ax.set_title(f"{y_pred[index]}, {probability[index]:.2f}", fontsize=9)
     ax.axis("off")

@@ -28,7 +28,7 @@ print("images per class:", np.bincount(y_train))
 # %%
 # The recall of a class is the part of its images that is recognised. Their mean is the balanced accuracy.
 
-fig, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for class_weight, shift in ((None, -0.2), ("balanced", 0.2)):
     clf = NumpyCNNClassifier(class_weight=class_weight, batch_size=16, max_iter=20, random_state=0)
     y_pred = clf.fit(X_train, y_train).predict(X_test)

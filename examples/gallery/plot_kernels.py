@@ -21,7 +21,7 @@ along = row * np.cos(direction) + column * np.sin(direction)
 width, phase = rng.uniform(4, 7, (600, 1, 1)), rng.uniform(0, 2 * np.pi, (600, 1, 1))
 X = (np.sin(2 * np.pi * along / width + phase) + rng.normal(0, 1, along.shape)).astype(np.float32)
 
-fig, axes = plt.subplots(1, 4, figsize=(7, 2), layout="constrained")
+fig, axes = plt.subplots(1, 4, figsize=(6, 1.9), layout="constrained")
 for ax, angle in zip(axes, angles, strict=True):
     ax.imshow(X[y == angle][0], cmap="gray")
     ax.set_title(f"{angle} degrees")

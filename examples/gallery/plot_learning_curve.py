@@ -30,7 +30,7 @@ models = {
     "random forest": make_pipeline(FunctionTransformer(flatten), RandomForestClassifier(random_state=0)),
 }
 
-fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 3.8), layout="constrained")
 for model in models.values():
     LearningCurveDisplay.from_estimator(
         model, images, digits.target, train_sizes=[50, 100, 200, 400], ax=ax, score_type="test",

@@ -36,7 +36,7 @@ order = np.argsort(of_label)
 # %%
 # The most confident mistakes come first. A red title marks a label that was changed.
 
-fig, axes = plt.subplots(3, 8, figsize=(9, 4.8), layout="constrained")
+fig, axes = plt.subplots(4, 6, figsize=(6, 5.6), layout="constrained")
 for ax, index in zip(axes.flat, order, strict=False):
     ax.imshow(X[index], cmap="gray_r")
     colour = "red" if y[index] != truth[index] else "black"

@@ -79,10 +79,9 @@ clf = NumpyCNNClassifier(layers=layers, batch_size=32, max_iter=20, random_state
 print(f"accuracy on {len(X_test)} test images: {clf.score(X_test, y_test):.3f}")
 
 # %%
-# All mixtures began at 0.5. They have moved towards the maximum, and some beyond it, which is why the maximum is a good
-# default.
+# All mixtures began at 0.5. On these images, all have moved towards the maximum, and some beyond it.
 
-fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(6, 3), sharey=True, layout="constrained")
 for ax, index in zip(axes, (2, 5), strict=True):
     ax.stem(np.sort(clf.network_.params[index]["m"]), bottom=0.5)
     ax.set(title=f"layers[{index}]", xlabel="channels, sorted")

@@ -23,7 +23,7 @@ X, y = load_digits(return_X_y=True)
 X[rng.random(X.shape) < 0.2] = np.nan
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=600, stratify=y, random_state=0)
 
-fig, axes = plt.subplots(1, 6, figsize=(7, 1.5), layout="constrained")
+fig, axes = plt.subplots(1, 6, figsize=(6, 1.3), layout="constrained")
 for ax, row in zip(axes, X_train, strict=False):
     ax.imshow(row.reshape(8, 8), cmap="gray_r")
     ax.set_facecolor("salmon")

@@ -56,12 +56,12 @@ def saliency(images):
 
 # %%
 # A single gradient is noisy. Its mean over copies of the image with other noise is less so (SmoothGrad, Smilkov et al.,
-# 2017). It is large at the circle or the square, and small at most of the lines.
+# 2017). It is largest at the circle or the square, but not small at all of the lines: see the first two images.
 
-images = X[700:706]
+images = X[700:704]
 noise = rng.normal(0, 0.2, (40, *images.shape)).astype(np.float32)
 gradients = np.mean([saliency(images + part) for part in noise], axis=0)
-fig, axes = plt.subplots(2, 6, figsize=(9, 3.2), layout="constrained")
+fig, axes = plt.subplots(2, 4, figsize=(6, 3.4), layout="constrained")
 for column, image, gradient, label in zip(axes.T, images, gradients, clf.predict(images), strict=True):
     column[0].imshow(image, cmap="gray")
     column[0].set_title(label)
@@ -74,12 +74,12 @@ plt.show()
 # Occlusion
 # ---------
 # `OcclusionDisplay` covers a patch of the image, predicts, and moves the patch. Where it is red, the probability of the
-# predicted class falls: at a corner of the square, or at a part of the circle, and at none of the lines.
+# predicted class falls: at a corner of the square, or at a part of the circle, and at no line away from it.
 
 from skcnn.inspection import OcclusionDisplay
 
-fig, axes = plt.subplots(1, 4, figsize=(9, 2.6), layout="constrained")
-for ax, image in zip(axes, images, strict=False):
+fig, axes = plt.subplots(2, 2, figsize=(6, 6), layout="constrained")
+for ax, image in zip(axes.flat, images, strict=True):
     OcclusionDisplay.from_estimator(clf, image, patch_size=7, stride=2, ax=ax, colorbar=False)
     ax.axis("off")
 plt.show()

@@ -22,11 +22,11 @@ schedules = {
     "OneCycle()": OneCycle(),
 }
 epochs = np.linspace(0, 20, 400)
-fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for name, schedule in schedules.items():
     ax.plot(epochs, [schedule(epoch, 20) for epoch in epochs], label=name)
 ax.set(xlabel="epoch", ylabel="factor of the learning rate")
-ax.legend()
+fig.legend(loc="outside upper center", ncols=3)
 plt.show()
 
 # %%
@@ -41,7 +41,7 @@ digits = load_digits()
 X_train, X_test, y_train, y_test = train_test_split(
     digits.images.astype(np.float32), digits.target, train_size=800, stratify=digits.target, random_state=0
 )
-fig, axes = plt.subplots(2, 1, figsize=(7, 5), sharex=True, layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(6, 4.8), sharex=True, layout="constrained")
 for name in ("Constant()", "Cosine(warm_up=2)", "OneCycle()"):
     clf = NumpyCNNClassifier(
         learning_rate=schedules[name], learning_rate_init=0.01, batch_size=16, max_iter=20, random_state=0

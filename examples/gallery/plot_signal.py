@@ -27,7 +27,7 @@ y = rng.choice(names, 600)
 X = np.stack([pulse(name, start) for name, start in zip(y, rng.integers(0, 104, 600), strict=True)])
 X += rng.normal(0, 0.6, X.shape)
 
-fig, axes = plt.subplots(3, 2, figsize=(8, 4), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(3, 2, figsize=(6, 4), sharex=True, sharey=True, layout="constrained")
 for row, name in zip(axes, names, strict=True):
     for ax, signal in zip(row, X[y == name], strict=False):
         ax.plot(signal, linewidth=1)
@@ -60,7 +60,7 @@ others = {"random forest": RandomForestClassifier(random_state=0), "nearest neig
 scores = {name: other.fit(X_train, y_train).score(X_test, y_test) for name, other in others.items()}
 scores["convolutional network"] = clf.score(X_test, y_test)
 
-fig, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 2.2), layout="constrained")
 ax.bar_label(ax.barh(list(scores), list(scores.values())), fmt="%.2f", padding=3)
 ax.axvline(1 / 3, color="black", linestyle=":")
 ax.set(xlabel="accuracy on 450 other signals (dotted: guessing)", xlim=(0, 1.1))

@@ -37,7 +37,7 @@ plt.show()
 
 def accuracy(augment, seed):
     X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=100, stratify=y, random_state=seed)
-    clf = NumpyCNNClassifier(augment=augment, max_iter=60, random_state=seed).fit(X_train, y_train)
+    clf = NumpyCNNClassifier(augment=augment, batch_size=16, max_iter=60, random_state=seed).fit(X_train, y_train)
     return clf.score(X_test, y_test)
 
 
@@ -49,7 +49,7 @@ scores = {
 # %%
 # Moved digits help and mirrored digits harm. Each dot is one draw of 100 digits.
 
-fig, ax = plt.subplots(figsize=(7, 2.5), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 2.5), layout="constrained")
 for name, values in scores.items():
     ax.plot(values, [name] * len(values), "o", alpha=0.5)
     ax.plot(np.mean(values), name, "|", color="black", markersize=20)

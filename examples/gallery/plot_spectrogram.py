@@ -31,7 +31,7 @@ frequencies, times, power = spectrogram(sounds, fs=rate, nperseg=64)
 X = np.log(power + 1e-9).astype(np.float32)
 print(X.shape)  # sounds, frequencies, times
 
-fig, axes = plt.subplots(2, 3, figsize=(8, 4), layout="constrained", sharex="row", sharey="row")
+fig, axes = plt.subplots(2, 3, figsize=(6, 3.6), layout="constrained", sharex="row", sharey="row")
 for column, name in zip(axes.T, names, strict=True):
     index = np.flatnonzero(y == name)[0]
     column[0].plot(time, sounds[index], linewidth=0.3)
