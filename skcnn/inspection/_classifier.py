@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from math import prod
 from typing import Any
@@ -29,6 +30,8 @@ def require_fitted(estimator: Any) -> None:
 
 def read_image(estimator: NumpyCNNClassifier, image: Any) -> Array:
     """Return a single image as (h, w, c), with its own values. It may have any shape that the classifier knows."""
+    if isinstance(image, str | os.PathLike):
+        raise TypeError(f"image must be an array, got the path {os.fspath(image)!r}; read it with datasets.load_images")
     h, w, c = estimator.image_shape_
     channels_first = _is_channels_first(estimator)
     whole = (c, h, w) if channels_first else (h, w, c)

@@ -90,7 +90,7 @@ class ActivationsDisplay:
         Raises
         ------
         TypeError, NotFittedError
-            If `estimator` is not a `NumpyCNNClassifier`, or is not fitted.
+            If `estimator` is not a `NumpyCNNClassifier`, or is not fitted. Also if `image` is a path.
         ValueError, IndexError
             If the image has another shape, or if the layer has no feature maps or does not exist.
         ImportError

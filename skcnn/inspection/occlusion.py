@@ -111,7 +111,7 @@ class OcclusionDisplay:
         Raises
         ------
         TypeError, NotFittedError
-            If `estimator` is not a `NumpyCNNClassifier`, or is not fitted.
+            If `estimator` is not a `NumpyCNNClassifier`, or is not fitted. Also if `image` is a path.
         ValueError
             If the image has another shape, or if another argument is invalid.
         ImportError

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +41,13 @@ def test_other_estimators_are_refused(display, estimator, name, image):
 def test_the_classifier_must_be_fitted(display, image):
     with pytest.raises(NotFittedError):
         draw(display, NumpyCNNClassifier(), image)
+
+
+@pytest.mark.parametrize("display", [ActivationsDisplay, OcclusionDisplay])
+@pytest.mark.parametrize("path", ["photos/cat.png", Path("photos/cat.png")])
+def test_a_path_is_refused_with_what_reads_it(display, grey, path):
+    with pytest.raises(TypeError, match=r"got the path 'photos.cat\.png'; read it with datasets\.load_images"):
+        draw(display, grey, path)
 
 
 @every_display
