@@ -229,7 +229,9 @@ class NumpyCNNClassifier(
     network_ : Network
         The layers with their weights; ``print(network_.summary())`` shows them.
     history_ : list of dict
-        One row per epoch: epoch, loss, val_loss, val_accuracy, val_f1 (macro), val_score, learning_rate, seconds.
+        One row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, val_f1 (macro), val_score, learning_rate,
+        seconds. The loss and the accuracy are measured at each step on the images that the network trains on, so both
+        lag behind the weights, and dropout and augmentation make them worse.
     n_iter_ : int
         Number of epochs trained.
     t_ : int

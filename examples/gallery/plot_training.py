@@ -2,7 +2,8 @@
 Was training long enough?
 =========================
 
-`TrainingDisplay` draws the history of a fit: the loss, the score on a validation set, and the learning rate.
+`TrainingDisplay` draws the history of a fit: the loss and the accuracy, in training and on a validation set, and the
+learning rate.
 """
 
 # %%
@@ -26,13 +27,13 @@ short, long = (
 )
 
 # %%
-# After four epochs, both losses are still falling, and the score is rising. More epochs will help.
+# After four epochs, both losses are still falling, and the accuracies are rising. More epochs will help.
 
 TrainingDisplay.from_estimator(short)
 plt.show()
 
 # %%
-# After 30 epochs, the score has been the same for a while. More epochs are not needed.
+# After 30 epochs, the validation accuracy has been the same for a while. More epochs are not needed.
 
 TrainingDisplay.from_estimator(long)
 plt.show()

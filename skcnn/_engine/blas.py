@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal
 
 import joblib
@@ -21,7 +22,7 @@ __all__ = ["BlasLimit", "allowed_threads", "n_changes"]
 
 
 class _Blas:
-    """The BLAS libraries of the process. They are looked up on import, which takes a few milliseconds."""
+    """The BLAS libraries of the process."""
 
     def __init__(self) -> None:
         libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -53,7 +54,12 @@ def _function(library: Any, verb: Literal["get", "set"]) -> Callable[..., int]:
     return function
 
 
-_blas = _Blas()
+@cache
+def _blas() -> _Blas:
+    """Look the libraries up, at the first use, since it takes a few milliseconds."""
+    return _Blas()
+
+
 _lock = threading.RLock()
 _limits: set[BlasLimit] = set()  # those in force
 _before: list[list[int]] = []  # at most one item: the numbers of threads to restore when no limit is in force
@@ -62,7 +68,7 @@ _n_changes = 0  # how often something else has changed the numbers while a limit
 
 def allowed_threads() -> int:
     """Return how many threads BLAS may use when no limit is in force."""
-    numbers = next(iter(_before), None) or _blas.numbers()
+    numbers = next(iter(_before), None) or _blas().numbers()
     return max(numbers) if numbers else int(joblib.cpu_count())
 
 
@@ -81,13 +87,13 @@ class BlasLimit:
 
         If this is more than before, the last bits of what was computed in between may differ.
         """
-        if self in _limits and _blas.is_limited():  # nothing to do, as at nearly every step
+        if self in _limits and _blas().is_limited():  # nothing to do, as at nearly every step
             return _n_changes
         try:
             _lock.acquire()
             if not self._is_released:
                 _limits.add(self)  # first, so that a prediction in a signal handler does not restore the numbers
-                _set_to_one(_blas.numbers())
+                _set_to_one(_blas().numbers())
             return _n_changes
         finally:
             _free_lock()
@@ -109,12 +115,12 @@ class BlasLimit:
 def _set_to_one(numbers: list[int]) -> None:
     if not _before:
         _before.append(numbers)
-        _blas.change(numbers, [1] * len(numbers))
+        _blas().change(numbers, [1] * len(numbers))
     elif not set(numbers) <= {1}:
         # the other thread's wish takes effect when no limit is in force
         _before[0] = [new if new != 1 else old for new, old in zip(numbers, _before[0], strict=True)]
         _count_change()  # before and after, so that no calculation that runs meanwhile counts as exact
-        _blas.change(numbers, [1] * len(numbers))
+        _blas().change(numbers, [1] * len(numbers))
         _count_change()
 
 
@@ -130,9 +136,9 @@ def n_changes() -> int:
 
 def _restore() -> None:
     # if a number is not 1, another thread has set it since the last check
-    numbers = _blas.numbers()
+    numbers = _blas().numbers()
     for before in _before[:1]:  # none if a prediction in a signal handler has already restored them
-        _blas.change(numbers, [old if now == 1 else now for now, old in zip(numbers, before, strict=True)])
+        _blas().change(numbers, [old if now == 1 else now for now, old in zip(numbers, before, strict=True)])
     _before.clear()
 
 

@@ -51,7 +51,7 @@ class EpochCallbacks:
         if self._fit is not None:
             self._epoch = self._fit.subcontext(task_name="epoch").call_on_fit_task_begin(**self._task)
 
-    def end_step(self, loss: float) -> None:
+    def end_step(self, loss: float, accuracy: float) -> None:
         """Do nothing: callbacks are notified only of epochs."""
 
     def end_epoch(self, state: TrainingState) -> bool:

@@ -45,11 +45,11 @@ class Progress:
                 self._bar = new_bar(n_epochs * n_steps, self._title, initial=done, bar_format=_BAR, smoothing=0)
             self._bar.set_description_str(self._title, refresh=False)
 
-    def end_step(self, loss: float) -> None:
-        """Count one step; `loss` is the mean of the epoch so far."""
+    def end_step(self, loss: float, accuracy: float) -> None:
+        """Count one step; `loss` and `accuracy` are the means of the epoch so far."""
         if self._has_bar:
             with _ignoring_lost_output():
-                self._bar.set_postfix_str(f"loss={loss:.4f}{self._score}", refresh=False)
+                self._show_in_bar(loss, accuracy, refresh=False)
                 self._bar.update()
 
     def end_epoch(self, state: Any) -> bool:
@@ -58,11 +58,11 @@ class Progress:
             return False
         row = state.history[-1]
         if row.get("val_score") is not None:
-            name = "val_accuracy" if row["val_score"] == row.get("val_accuracy") else "val_score"
+            name = "val_acc" if row["val_score"] == row.get("val_accuracy") else "val_score"
             self._score = f" {name}={row['val_score']:.4f}"
         if self._has_bar:
             with _ignoring_lost_output():
-                self._bar.set_postfix_str(f"loss={row['loss']:.4f}{self._score}")
+                self._show_in_bar(row["loss"], row["accuracy"])
         if not self._has_bar or self._verbose > 1:
             self._show_line(row)
         return False
@@ -81,6 +81,10 @@ class Progress:
     @property
     def _has_bar(self) -> bool:
         return self._bar is not None and not self._bar.disable
+
+    def _show_in_bar(self, loss: float, accuracy: float, *, refresh: bool = True) -> None:
+        """Show figures behind the bar, with short names, so that there is room for the bar in 80 columns."""
+        self._bar.set_postfix_str(f"loss={loss:.4f} acc={accuracy:.4f}{self._score}", refresh=refresh)
 
     def _show_line(self, row: Mapping[str, Any]) -> None:
         """Print the figures of an epoch in a line that fits 80 columns."""
@@ -118,7 +122,7 @@ def hint_at_backend(backend: str, history: Sequence[Mapping[str, Any]]) -> None:
         announce('With backend="numba", training is about twice as fast. It needs numba: pip install "skcnn[fast]"')
 
 
-_SHOWN = ("loss", "val_loss", "val_accuracy")
+_SHOWN = ("loss", "accuracy", "val_accuracy")
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 _ENDED_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
 

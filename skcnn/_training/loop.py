@@ -20,13 +20,13 @@ from skcnn._functions import name_error
 from skcnn._training.config import DataSet, TrainingConfig
 from skcnn._training.decay import WeightDecay
 from skcnn._training.diagnosis import find_divergence, find_weight, is_finite, is_finite_state
-from skcnn._training.gradients import Batch, Gradients
+from skcnn._training.figures import EpochFigures, StepFigures
+from skcnn._training.gradients import Batch, Gradients, OfBatch
 from skcnn._training.interruption import Interruption, deferring_interrupt
 from skcnn._training.outputs import Outputs
 from skcnn._training.randomness import stream
 from skcnn._training.state import Row, TrainingState
 from skcnn._trees import leaves
-from skcnn.layers.base import Params
 from skcnn.network import Network
 from skcnn.optimizers import State, flush_subnormals
 from skcnn.schedules import factor
@@ -44,8 +44,8 @@ class Observer(Protocol):
     def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
         """Epoch `number` of `n_epochs`, counted from 1, starts. It has `n_steps` steps."""
 
-    def end_step(self, loss: float) -> None:
-        """A step is complete. `loss` is the mean loss of the epoch so far."""
+    def end_step(self, loss: float, accuracy: float) -> None:
+        """A step is complete. `loss` and `accuracy` are the means of the epoch so far."""
 
     def end_epoch(self, state: TrainingState) -> bool:
         """An epoch is complete, and has the last row in the history. Return whether to stop training."""
@@ -142,7 +142,8 @@ class _Loop:
         state = self.state
         while state.stop_reason is None and self.schedule_time() < self.config.n_epochs:
             start, rate = perf_counter(), self.learning_rate()
-            row: Row = {"epoch": state.epoch + 1, "loss": self.train_epoch()}
+            figures = self.train_epoch()
+            row: Row = {"epoch": state.epoch + 1, "loss": figures.loss, "accuracy": figures.accuracy}
             is_whole = state.stop_reason is None
             with np.errstate(**caller_settings):  # scorers and callbacks are the caller's code
                 row |= validate(self.network) if validate else {}
@@ -159,14 +160,14 @@ class _Loop:
                 state.stop_reason = state.stop_reason or "early_stopping"
         state.stop_reason = state.stop_reason or "max_iter"
 
-    def train_epoch(self) -> float:
-        """Train once on all samples, or until there is a reason to stop. Return the mean loss, measured at each step.
+    def train_epoch(self) -> EpochFigures:
+        """Train once on all samples, or until there is a reason to stop. Return the means over the steps.
 
         If the loss, a weight or the prediction of a training image is no longer finite, the epoch is undone.
         """
         state, epoch, before = self.state, self.state.epoch, self.network.copy()
         indices, size = self.shuffled_indices(epoch), self.config.batch_size
-        n_steps, total, total_penalty, n_seen = -(-len(indices) // size), 0.0, 0.0, 0
+        n_steps, figures = -(-len(indices) // size), EpochFigures()
         for observer in self.observers:
             observer.start_epoch(len(state.history) + 1, self.config.n_epochs, n_steps)
         for step in range(n_steps):
@@ -175,37 +176,35 @@ class _Loop:
             if (epoch * n_steps + step) % FLUSH_EVERY == FLUSH_EVERY - 1:
                 flush_subnormals(state.optimizer_state or {})
             batch = Batch(indices[step * size : (step + 1) * size], epoch, step)
-            loss, penalty = self.take_step(batch, self.learning_rate(step / n_steps))
+            figures.add(self.take_step(batch, self.learning_rate(step / n_steps)))
             if not step:
                 self.require_own_weights()
-            total += len(batch.indices) * loss
-            total_penalty += len(batch.indices) * penalty
-            n_seen += len(batch.indices)
-            if not isfinite(total):
+            if not isfinite(figures.loss):
                 break
             for observer in self.observers:
-                observer.end_step(total / n_seen)
-        state.n_seen += n_seen
-        state.penalty = total_penalty / n_seen
-        if what := self.find_divergence(total, batch):
+                observer.end_step(figures.loss, figures.accuracy)
+        state.n_seen += figures.n_seen
+        state.penalty = figures.penalty
+        if what := self.find_divergence(figures.loss, batch):
             self.undo_epoch(before, what)
-        return total / n_seen
+        return figures
 
-    def take_step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
-        """Take one step on a batch, unless its loss is not finite. Return its mean loss, and the penalty in it."""
-        loss, penalty, grads, layer_states = self.calculation.exact(partial(self.gradients_of, batch))
+    def take_step(self, batch: Batch, learning_rate: float) -> StepFigures:
+        """Take one step on a batch, unless its loss is not finite. Return the figures from before the step."""
+        of_batch, penalty = self.calculation.exact(partial(self.gradients_of, batch))
+        loss = of_batch.loss + penalty
         if isfinite(loss):
             self.decay.shrink_weights(learning_rate)
             assert self.state.optimizer_state is not None
             try:
                 step: Callable[..., Any] = self.optimizer.step
-                if step(self.weights, grads, self.state.optimizer_state, learning_rate) is not None:
+                if step(self.weights, of_batch.grads, self.state.optimizer_state, learning_rate) is not None:
                     raise TypeError("step must change the arrays in place, as in w -= ..., and return nothing")
             except Exception as error:
                 name_error(error, f"solver={self.config.optimizer!r}")
                 raise
-            self.network.states[:] = layer_states
-        return loss, penalty
+            self.network.states[:] = of_batch.states
+        return StepFigures(len(batch.indices), loss, penalty, of_batch.correct)
 
     def require_own_weights(self) -> None:
         """Raise TypeError if the optimizer has replaced the arrays in the list of weights by others."""
@@ -229,11 +228,10 @@ class _Loop:
             )
         return state
 
-    def gradients_of(self, batch: Batch) -> tuple[float, float, list[Array], list[Params]]:
-        """Return the mean loss of a batch, its penalty, the gradients and the new states, without changing anything."""
-        loss, grads, layer_states = self.gradients.of_batch(batch, self.calculation.workers)
-        penalty = self.decay.add_penalty(grads)
-        return loss + penalty, penalty, grads, layer_states
+    def gradients_of(self, batch: Batch) -> tuple[OfBatch, float]:
+        """Return what a step needs to know of a batch, and the L2 penalty, whose gradient is added to the others."""
+        of_batch = self.gradients.of_batch(batch, self.calculation.workers)
+        return of_batch, self.decay.add_penalty(of_batch.grads)
 
     def find_divergence(self, loss: float, last_batch: Batch) -> str:
         """Name what is no longer finite, or return ""."""

@@ -31,7 +31,7 @@ class TrainingState:
     first_epoch : int
         The number of epochs for which the network was trained before. The random streams continue from there.
     history : list of dict
-        One row per epoch: epoch, loss, the validation columns, learning_rate (of the first step), seconds.
+        One row per epoch: epoch, loss, accuracy, the validation columns, learning_rate (of the first step), seconds.
     stop_reason : {"max_iter", "early_stopping", "max_time", "interrupted", "callback", "diverged"} or None
         None while training continues. "max_time", "interrupted": training stopped after a complete step, but possibly
         within an epoch, which still counts. "callback": an observer asked to stop. "diverged": the loss, a weight or

@@ -1,4 +1,4 @@
-"""TrainingDisplay: loss, score and learning rate of each epoch."""
+"""TrainingDisplay: loss, accuracy, score and learning rate of each epoch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ __all__ = ["TrainingDisplay"]
 
 
 class TrainingDisplay:
-    """The course of training: the loss, the score on the validation set and the learning rate against the epochs.
+    """The course of training: the loss, the accuracy and the learning rate against the epochs.
 
-    Use `from_estimator` to create one. There is a panel for the score only if there was a validation set.
+    Use `from_estimator` to create one. If there was a validation set and the score on it is not the accuracy, there is
+    a panel for the score, too.
 
     Parameters
     ----------
     history : sequence of dict
         ``clf.history_``, one row per epoch.
     score_name : str, default="score"
-        What the score is.
+        What the score is. "accuracy": there is no panel for it, because it is in the panel of the accuracy.
     best_epoch : int or None, default=None
         The epoch whose weights early stopping kept. It is marked by a vertical line.
 
     Attributes
     ----------
-    axes_ : ndarray of Axes, of shape (3,), or (2,) without a validation set
+    axes_ : ndarray of Axes, of shape (3,), or (4,) with a panel for the score
     figure_ : Figure
     lines_ : dict of str and Line2D
-        The lines, by the column of the history: loss, val_loss, val_score, learning_rate.
+        The lines, by the column of the history: loss, val_loss, accuracy, val_accuracy, val_score, learning_rate.
 
     Examples
     --------
@@ -41,7 +42,7 @@ class TrainingDisplay:
     >>> clf = NumpyCNNClassifier(max_iter=3, random_state=0).fit(X[:500], y[:500], X_val=X[500:700], y_val=y[500:700])
     >>> display = TrainingDisplay.from_estimator(clf)
     >>> sorted(display.lines_)
-    ['learning_rate', 'loss', 'val_loss', 'val_score']
+    ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class TrainingDisplay:
         self.lines_ = {}
         for panel, (label, columns) in zip(self.axes_, panels.items(), strict=True):
             for name, legend in columns.items():
-                values = [row[name] if row[name] is not None else float("nan") for row in self.history]
+                values = [float("nan") if row.get(name) is None else row[name] for row in self.history]
                 marker = "o" if len(epochs) == 1 else None  # a line of one point cannot be seen
                 (self.lines_[name],) = panel.plot(epochs, values, label=legend, marker=marker)
             if self.best_epoch is not None:
@@ -111,7 +112,18 @@ class TrainingDisplay:
 
     def _panels(self) -> dict[str, dict[str, str]]:
         """Return the label of each panel and its columns of the history, with the legend of each."""
-        validated = any(row["val_loss"] is not None for row in self.history)
-        loss = {"loss": "training", **({"val_loss": "validation"} if validated else {})}
-        score = {f"validation {self.score_name}": {"val_score": "validation"}} if validated else {}
-        return {"loss": loss, **score, "learning rate": {"learning_rate": "training"}}
+        panels = {
+            "loss": {"loss": "training", "val_loss": "validation"},
+            "accuracy": {"accuracy": "training", "val_accuracy": "validation"},
+            f"validation {self.score_name}": {} if self.score_name == "accuracy" else {"val_score": "validation"},
+            "learning rate": {"learning_rate": "training"},
+        }
+        known = {label: self._with_values(columns) for label, columns in panels.items()}
+        return {label: columns for label, columns in known.items() if columns}
+
+    def _with_values(self, columns: Mapping[str, str]) -> dict[str, str]:
+        """Return the columns that are not empty. Only a validation set fills those that begin with "val_".
+
+        Models that an early version saved have no training accuracy.
+        """
+        return {name: text for name, text in columns.items() if any(row.get(name) is not None for row in self.history)}

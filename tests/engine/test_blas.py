@@ -168,7 +168,7 @@ def test_each_thread_sets_a_limit_that_belongs_to_a_thread(monkeypatch):
         return list(calculation.workers.map(lambda _: (both.wait(10), *of_thread.numbers())[1], range(2)))
 
     of_thread = OfThread()
-    monkeypatch.setattr(blas, "_blas", of_thread)
+    monkeypatch.setattr(blas, "_blas", lambda: of_thread)
     assert calculate(numbers_in_threads, n_threads=2) == [1, 1]
     assert of_thread.numbers() == [4]
 

@@ -21,7 +21,7 @@ def test_attributes_tell_of_the_training(split_digits):
     clf = NumpyCNNClassifier(**{**QUICK, "max_iter": 4})
     clf = clf.fit(X, y, X_val=X_test, y_val=y_test)
     held_out = ["val_loss", "val_accuracy", "val_f1", "val_score"]
-    assert list(clf.history_[0]) == ["epoch", "loss", *held_out, "learning_rate", "seconds"]
+    assert list(clf.history_[0]) == ["epoch", "loss", "accuracy", *held_out, "learning_rate", "seconds"]
     assert [row["epoch"] for row in clf.history_] == [1, 2, 3, 4]
     assert clf.n_iter_ == 4
     assert clf.t_ == 4 * len(X)
@@ -38,6 +38,22 @@ def test_attributes_tell_of_the_training(split_digits):
     assert last["val_loss"] == pytest.approx(log_loss(y_test, clf.predict_proba(X_test)))
     rates = [row["learning_rate"] for row in clf.history_]
     np.testing.assert_allclose(rates, 0.01 * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_accuracy_of_training_is_that_of_the_images_trained_on(split_digits, rng, n_classes, weighted):
+    X, _, y, _ = split_digits
+    X, y = X[y < n_classes], y[y < n_classes]
+    y = np.where(rng.random(len(y)) < 0.2, rng.integers(n_classes, size=len(y)), y)  # not all can be correct
+    weight = rng.uniform(0.1, 3, len(X)) if weighted else None
+    clf = NumpyCNNClassifier(**QUICK).fit(X, y)
+    # two batches, of many shards; the weights stay what they are
+    clf.set_params(warm_start=True, max_iter=1, batch_size=len(X) // 2 + 1, learning_rate_init=1e-12)
+    accuracy = clf.fit(X, y, sample_weight=weight).history_[-1]["accuracy"]
+    assert 0.2 < accuracy < 1
+    assert accuracy == pytest.approx(accuracy_score(y, clf.predict(X), sample_weight=weight), abs=2 / len(X))
+    assert clf.partial_fit(X, y).history_[-1]["accuracy"] == pytest.approx(clf.score(X, y), abs=2 / len(X))
 
 
 @pytest.mark.parametrize("n", [1, 2])

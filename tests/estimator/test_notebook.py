@@ -40,9 +40,9 @@ def test_the_history_is_a_table_of_the_columns_that_have_values(make, data):
     X, y = data
     clf = make(max_iter=2).fit(X, y)
     header, first, second = cells(clf.history_._repr_html_())
-    assert header == ["epoch", "loss", "learning_rate", "seconds"]
+    assert header == ["epoch", "loss", "accuracy", "learning_rate", "seconds"]
     assert first[:2] == ["1", f"{clf.loss_curve_[0]:.4g}"]
-    assert second[2] == f"{clf.history_[1]['learning_rate']:.4g}"
+    assert second[2] == f"{clf.history_[1]['accuracy']:.4g}"
     warm = make(warm_start=True).fit(X, y).fit(X, y, X_val=X, y_val=y)
     header, first, second = cells(warm.history_._repr_html_())
     assert header == list(warm.history_[0])

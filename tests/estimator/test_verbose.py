@@ -34,7 +34,7 @@ def test_verbose_prints_a_clean_line_an_epoch_where_there_is_no_terminal(split_d
     out = capsys.readouterr()
     lines = out.out.splitlines()
     number = r"\d\.\d{4}"
-    expected = rf"Epoch [12]/2: \d+\.\ds loss={number} val_loss={number} val_accuracy={number} val_f1={number}"
+    expected = rf"Epoch [12]/2: \d+\.\ds loss={number} accuracy={number} val_accuracy={number} val_f1={number}"
     assert lines[0] == "Images of 8x8x1: Conv2D 4, Conv2D 8, Dense 16, Dense 10; 1,034 parameters"
     assert len(lines) == 3
     assert all(re.fullmatch(expected, line) for line in lines[1:])
@@ -125,7 +125,7 @@ def states(text):
     return [state.strip() for state in re.split(r"[\r\n]", text) if "Epoch" in state]
 
 
-LAST_STATE = r"Epoch 2/2: 100%\|[█#]+\| 00:\d\d, loss=(\d\.\d{4}) val_accuracy=(\d\.\d{4})"
+LAST_STATE = r"Epoch 2/2: 100%\|[█#]+\| 00:\d\d, loss=(\d\.\d{4}) acc=(\d\.\d{4}) val_acc=(\d\.\d{4})"
 
 
 def test_one_bar_a_fit_stays_on_the_terminal(split_digits, on_terminal, capsys):
@@ -136,8 +136,8 @@ def test_one_bar_a_fit_stays_on_the_terminal(split_digits, on_terminal, capsys):
     assert written.count("\n") == 1
     assert shown[0].startswith("Epoch 1/2:   0%")
     assert re.search(r"Epoch [12]/2: .*\d\d:\d\d<\d\d:\d\d, loss=\d", "\n".join(shown))
-    loss, accuracy = re.fullmatch(LAST_STATE, shown[-1]).groups()
-    assert (loss, accuracy) == (f"{clf.loss_:.4f}", f"{clf.validation_scores_[-1]:.4f}")
+    figures = clf.loss_, clf.history_[-1]["accuracy"], clf.validation_scores_[-1]
+    assert re.fullmatch(LAST_STATE, shown[-1]).groups() == tuple(f"{figure:.4f}" for figure in figures)
     assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["Images of"]
 
 
@@ -167,7 +167,7 @@ def test_the_bar_of_a_resumed_fit_starts_where_the_fit_was(on_terminal):
         progress = Progress(1)
         progress.start_epoch(4, 4, 10)
         for _ in range(10):
-            progress.end_step(0.5)
+            progress.end_step(0.5, 0.9)
         progress.close()
 
     shown = states(on_terminal(resume))

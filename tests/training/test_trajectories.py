@@ -183,7 +183,7 @@ class Losses(Progress):
     def start_epoch(self, number, n_epochs, n_steps):
         self.seen, self.total = 0, 0.0
 
-    def end_step(self, loss):
+    def end_step(self, loss, accuracy):
         n_samples = min(BATCH_SIZE, N_IMAGES - self.seen)
         self.seen += n_samples
         self.of_steps.append((loss * self.seen - self.total) / n_samples)
