@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["axes_for", "pyplot", "stacked_axes_for"]
+__all__ = ["add_colorbar", "axes_for", "pyplot", "stacked_axes_for"]
+
+TITLE, COLORBAR = 0.6, 1.6  # inches above and below an image, and beside it
+RATIOS = 0.5, 1.3  # the lowest and the highest image, compared with its width, that a figure is made for
 
 
 def pyplot(display: type) -> Any:
@@ -23,6 +26,17 @@ def axes_for(display: type, ax: Any) -> Any:
     """Return `ax`, or the axes of a new figure if it is None."""
     plt = pyplot(display)
     return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def add_colorbar(image: Any, label: str, *, is_own_figure: bool) -> None:
+    """Add a colorbar beside an image. A figure of our own gets the shape of the image, so that both are equally high."""
+    ax = image.axes
+    if is_own_figure:
+        left, right, bottom, top = image.get_extent()
+        width, _ = ax.figure.get_size_inches()
+        ratio = np.clip(abs((top - bottom) / (right - left)), *RATIOS)
+        ax.figure.set_size_inches(width, TITLE + ratio * (width - COLORBAR))
+    ax.figure.colorbar(image, ax=ax, label=label)
 
 
 def stacked_axes_for(display: type, ax: Any, n_axes: int) -> Any:

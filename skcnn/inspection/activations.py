@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._values import is_count, times
-from skcnn.inspection._axes import axes_for, pyplot
+from skcnn.inspection._axes import add_colorbar, axes_for, pyplot
 from skcnn.inspection._classifier import flat_rows, read_image, require_fitted, without_names
 from skcnn.inspection._tiles import draw_images, draw_signals
 from skcnn.layers.path import LayerIndex, describe, path_to
@@ -140,5 +140,5 @@ class ActivationsDisplay:
             return self
         self.image_ = draw_images(self.ax_, self.maps[..., np.newaxis], cmap=cmap)
         if colorbar:
-            self.figure_.colorbar(self.image_, ax=self.ax_, label="activation")
+            add_colorbar(self.image_, "activation", is_own_figure=ax is None)
         return self

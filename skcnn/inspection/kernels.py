@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._values import is_count
-from skcnn.inspection._axes import axes_for, pyplot
+from skcnn.inspection._axes import add_colorbar, axes_for, pyplot
 from skcnn.inspection._classifier import require_fitted
 from skcnn.inspection._tiles import draw_images, draw_signals
 from skcnn.layers.base import Layer, Params
@@ -153,7 +153,7 @@ class KernelsDisplay:
         self.ax_.set_facecolor("0.8")  # of the gaps, because 0 is white
         self.image_ = draw_images(self.ax_, self.kernels, cmap=cmap, vmin=-largest, vmax=largest)
         if colorbar:
-            self.figure_.colorbar(self.image_, ax=self.ax_, label="weight")
+            add_colorbar(self.image_, "weight", is_own_figure=ax is None)
         return self
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skcnn._values import Pair, as_float, is_count, is_number, is_size, pair
-from skcnn.inspection._axes import axes_for, pyplot
+from skcnn.inspection._axes import add_colorbar, axes_for, pyplot
 from skcnn.inspection._classifier import flat_rows, read_image, require_fitted, without_names
 
 __all__ = ["OcclusionDisplay"]
@@ -175,7 +175,8 @@ class OcclusionDisplay:
         self.heatmap_ = self.ax_.imshow(self.change, extent=extent, aspect=aspect, zorder=1, **style)
         self.ax_.set(xlim=limits[:2], ylim=limits[2:])
         if colorbar:
-            self.figure_.colorbar(self.heatmap_, ax=self.ax_, label=f"change of the probability of {self.label}")
+            label = f"change of the probability of {self.label}"
+            add_colorbar(self.heatmap_, label, is_own_figure=ax is None and h > 1)
         return self
 
 
