@@ -35,7 +35,7 @@ from skcnn._estimator.images import Images
 from skcnn._estimator.model import FittedModel
 from skcnn._estimator.parameters import NestedParametersMixin
 from skcnn._estimator.prediction import predict
-from skcnn._estimator.progress import Progress, announce, announce_network, hint_at_backend
+from skcnn._estimator.progress import Progress, announce, announce_network
 from skcnn._estimator.reading import check_classes, read_data_set, read_images
 from skcnn._estimator.sklearn_private import (
     CallbackSupportMixin,
@@ -514,15 +514,13 @@ class NumpyCNNClassifier(
             state,
             data,
             config,
-            observers=[Progress(self.verbose), EpochCallbacks(callbacks, model)],
+            observers=[Progress(self.verbose, hints=self.backend == "numpy"), EpochCallbacks(callbacks, model)],
             validate=validation_set or no_figures,
             save=partial(file.save, seed=seed) if file else None,
         )
         if file:
             file.finish(state, seed)
         self._hand_over(trained(model, state, config, keep_optimizer=self.warm_start))
-        if self.verbose:
-            hint_at_backend(self.backend, self.history_)
         callbacks.end_fit()
         warn_how_it_ended(self, model, state, data, config)
         return self

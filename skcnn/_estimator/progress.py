@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -14,7 +14,7 @@ from typing import Any
 from skcnn._values import times
 from skcnn.network import Network
 
-__all__ = ["Progress", "announce", "announce_network", "hint_at_backend", "new_bar"]
+__all__ = ["Progress", "announce", "announce_network", "new_bar"]
 
 LONG = 30.0  # seconds: a shorter training hardly gains from compiled kernels, which must be compiled first
 
@@ -26,17 +26,20 @@ class Progress:
     ----------
     verbose : int
         0: show nothing. 2 or more: show the lines in addition to the bar.
+    hints : bool, default=False
+        Whether to say after the first epoch of a long training how it would be faster.
     """
 
-    def __init__(self, verbose: int):
-        self._verbose = verbose
+    def __init__(self, verbose: int, *, hints: bool = False):
+        self._verbose, self._hints = verbose, hints
+        self._n_epochs = 0
         self._bar: Any = None
         self._title = ""
         self._score = ""  # of the last epoch
 
     def start_epoch(self, number: int, n_epochs: int, n_steps: int) -> None:
         """Begin epoch `number` of `n_epochs`."""
-        self._title = f"Epoch {number}/{n_epochs}"
+        self._title, self._n_epochs = f"Epoch {number}/{n_epochs}", n_epochs
         if not self._verbose:
             return
         with _ignoring_lost_output():
@@ -65,6 +68,8 @@ class Progress:
                 self._show_in_bar(row["loss"], row["accuracy"])
         if not self._has_bar or self._verbose > 1:
             self._show_line(row)
+        if self._hints:
+            self._hint_at_backend(row["seconds"] * self._n_epochs)
         return False
 
     def close(self) -> None:
@@ -92,7 +97,18 @@ class Progress:
         last = "val_f1" if row.get("val_score") == row.get("val_accuracy") else "val_score"
         shown = (name for name in (*_SHOWN, last) if row.get(name) is not None)
         figures = " ".join(f"{name}={row[name]:.4f}" for name in shown)
-        line = f"{self._title}: {row['seconds']:.1f}s {figures}"
+        self._print(f"{self._title}: {row['seconds']:.1f}s {figures}")
+
+    def _hint_at_backend(self, seconds: float) -> None:
+        """Say once that compiled kernels are faster, if training takes long."""
+        self._hints = False
+        if seconds >= LONG:
+            self._print(
+                f"Training takes about {max(1, round(seconds / 60))} min. It is about twice as fast with "
+                'backend="numba", which needs numba: pip install "skcnn[fast]"'
+            )
+
+    def _print(self, line: str) -> None:
         if self._has_bar:
             with _ignoring_lost_output():
                 self._bar.write(line)  # above the bar
@@ -114,12 +130,6 @@ def announce_network(network: Network) -> None:
         if "W" in params
     )
     announce(f"Images of {times(network.shapes[0])}: {', '.join(layers)}; {network.n_params:,} parameters")
-
-
-def hint_at_backend(backend: str, history: Sequence[Mapping[str, Any]]) -> None:
-    """Print how to train faster, after a long training with NumPy's kernels."""
-    if backend == "numpy" and sum(row["seconds"] for row in history) >= LONG:
-        announce('With backend="numba", training is about twice as fast. It needs numba: pip install "skcnn[fast]"')
 
 
 _SHOWN = ("loss", "accuracy", "val_accuracy")

@@ -12,7 +12,7 @@ import tqdm.std
 
 from skcnn import NumpyCNNClassifier
 from skcnn._estimator import progress
-from skcnn._estimator.progress import Progress, hint_at_backend
+from skcnn._estimator.progress import Progress
 from tests.estimator.helpers import QUICK
 
 
@@ -43,21 +43,26 @@ def test_verbose_prints_a_clean_line_an_epoch_where_there_is_no_terminal(split_d
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("backend", "seconds", "hints"), [("numpy", 40.0, True), ("numpy", 5.0, False), ("numba", 40.0, False)]
-)
-def test_after_a_long_training_there_is_a_hint_at_compiled_kernels(backend, seconds, hints, capsys):
-    hint_at_backend(backend, [{"seconds": seconds / 2}] * 2)
-    assert ('pip install "skcnn[fast]"' in capsys.readouterr().out) == hints
+@pytest.mark.parametrize(("seconds", "minutes"), [(10, None), (31, 1), (240, 4)])
+def test_after_the_first_epoch_of_a_long_training_there_is_one_hint_at_compiled_kernels(seconds, minutes, capsys):
+    shown = Progress(1, hints=True)
+    for epoch in (1, 2, 3):
+        shown.start_epoch(epoch, 10, 5)
+        shown.end_epoch(SimpleNamespace(history=[{"loss": 0.5, "accuracy": 0.8, "seconds": seconds / 10}]))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "skcnn[fast]" in line] == lines[1 : 1 + bool(minutes)]
+    assert not minutes or lines[1].startswith(f"Training takes about {minutes} min. ")
 
 
-def test_only_verbose_shows_the_hint(split_digits, capsys, monkeypatch):
+def test_only_verbose_shows_the_hint_and_only_where_kernels_are_not_compiled(split_digits, capsys, monkeypatch):
     monkeypatch.setattr(progress, "LONG", 0.0)
     clf = NumpyCNNClassifier(backend="numpy", **QUICK)
     clf.fit(split_digits[0], split_digits[2])
     assert capsys.readouterr().out == ""
     clf.set_params(verbose=1).fit(split_digits[0], split_digits[2])
-    assert 'backend="numba"' in capsys.readouterr().out.splitlines()[-1]
+    assert 'backend="numba"' in capsys.readouterr().out.splitlines()[2]
+    Progress(1).end_epoch(SimpleNamespace(history=[{"loss": 0.5, "accuracy": 0.8, "seconds": 1.0}]))
+    assert "numba" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
