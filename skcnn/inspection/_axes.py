@@ -29,7 +29,10 @@ def axes_for(display: type, ax: Any) -> Any:
 
 
 def add_colorbar(image: Any, label: str, *, is_own_figure: bool) -> None:
-    """Add a colorbar beside an image. A figure of our own gets the shape of the image, so that both have one height."""
+    """Add a colorbar beside an image.
+
+    If the figure is our own, it gets the shape of the image. Then the image and the colorbar are equally high.
+    """
     ax = image.axes
     if is_own_figure:
         left, right, bottom, top = image.get_extent()
